@@ -1,0 +1,121 @@
+//! Sources and sinks: how rows come in from files, pipes and generators, and how they leave.
+//!
+//! A [`Source`] is shared by all workers. Its input is cut into blocks, numbered from 0 without a gap in the order of
+//! input; each block is handed to exactly one worker's [`SourceReader`]. Nothing here blocks a worker: what can block sits
+//! on a helper thread behind a bounded channel and rings the workers' doorbells.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use thalweg_runtime::WorkerId;
+
+use crate::error::Result;
+
+/// `connector` and its options, parsed and checked when the table is declared.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    /// The options as the user wrote them, `connector` among them.
+    pub options: BTreeMap<String, String>,
+}
+
+/// How a job reads: the same for all its sources.
+#[derive(Clone, Debug)]
+pub struct ReadOptions {
+    /// Rows of a batch at most.
+    pub batch_rows: usize,
+    /// Bytes of a block of a file. Any number from 1 up; about 128 KiB is the fastest.
+    pub block_bytes: usize,
+    /// Workers that will ask for a reader.
+    pub workers: usize,
+}
+
+/// A table's input, shared by all workers.
+pub trait Source: Send + Sync {
+    /// The handle of one worker; called once for each.
+    fn reader(&self, worker: WorkerId) -> Box<dyn SourceReader>;
+
+    /// Bytes of input if that is known beforehand, for the progress line.
+    fn bytes_total(&self) -> Option<u64>;
+
+    /// Stops handing out blocks that nobody has taken yet: a drained job ends with what it holds.
+    fn drain(&self);
+}
+
+/// One worker's handle on a source.
+pub trait SourceReader: Send {
+    /// Goes on reading, as far as that is possible without waiting. Every block that was taken comes out as one
+    /// [`SourceEvent::Block`], in the order in which this reader took them; a block without a whole record is an empty one.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Data`] with source, line and column for a record that is refused; `Connector` for I/O.
+    fn poll(&mut self) -> Result<SourceEvent>;
+}
+
+/// What a reader has for its worker.
+pub enum SourceEvent {
+    /// The next block.
+    Block(SourceBlock),
+    /// Nothing now; the worker's doorbell rings when it is worth asking again.
+    Pending,
+    /// No block will come any more.
+    End,
+}
+
+/// The rows of one block.
+pub struct SourceBlock {
+    /// Number of the block in the order of the whole input.
+    pub index: u64,
+    /// The rows, in order, cut to `batch_rows`; possibly none.
+    pub batches: Vec<RecordBatch>,
+    /// Records taken from the input, also those that were rejected.
+    pub records: u64,
+    /// Records that did not become rows, under `on-error` = `skip`.
+    pub rejected: u64,
+    /// Bytes of input.
+    pub bytes: u64,
+}
+
+/// Turns batches into bytes on the workers, so that the one thread that writes has little to do.
+pub trait Encoder: Send {
+    /// Appends the rows of `batch` to `out`.
+    ///
+    /// # Errors
+    /// If a value cannot be written in the format.
+    fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()>;
+}
+
+/// Where encoded rows go. Lives on a thread of its own and may block.
+pub trait SinkWriter: Send {
+    /// Writes whole rows.
+    ///
+    /// # Errors
+    /// `Connector`, if the device refuses; [`WriteOutcome::Closed`] is not an error.
+    fn write(&mut self, rows: &[u8]) -> Result<WriteOutcome>;
+
+    /// Makes everything visible under its final name; nothing is, before.
+    ///
+    /// # Errors
+    /// As for `write`.
+    fn finish(&mut self) -> Result<()>;
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteOutcome {
+    /// All bytes are out.
+    Written,
+    /// The reader of the pipe is gone (`| head`): the job may end quietly.
+    Closed,
+}
+
+/// A sink as a job opens it.
+pub struct OpenSink {
+    /// One encoder for each worker is made of this.
+    pub encoder: Arc<dyn Fn() -> Box<dyn Encoder> + Send + Sync>,
+    /// The one writer.
+    pub writer: Box<dyn SinkWriter>,
+    /// What it writes.
+    pub schema: SchemaRef,
+}

@@ -1,0 +1,2 @@
+//! thalweg binary
+fn main() {}

@@ -1,0 +1,149 @@
+//! The plan of a job: a tree of [`Node`]s for each sink, with expressions compiled and columns numbered.
+//!
+//! `sql` makes it; `stages` cuts it where rows must move to the owner of another key; `job` runs it.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use thalweg_operators::expr::Scalar;
+use thalweg_operators::spec::GroupSpec;
+
+use crate::connect::Connector;
+
+/// `execution.runtime-mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuntimeMode {
+    /// Windows close as the frontier passes; rows of closed windows are late.
+    Streaming,
+    /// All sources are bounded; no row is late; results come at the end of input.
+    Batch,
+}
+
+/// One job: what one statement, or one statement set, runs.
+#[derive(Debug)]
+pub struct JobPlan {
+    /// Resolved: never "automatic".
+    pub mode: RuntimeMode,
+    /// One for each INSERT of a statement set; one for a bare SELECT.
+    pub pipelines: Vec<Pipeline>,
+}
+
+/// From sources to one sink.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// What is written.
+    pub root: Node,
+    /// Where: columns of `root` match the sink's physical columns by position and type.
+    pub sink: SinkTable,
+}
+
+/// Where the rows of a pipeline go.
+#[derive(Clone, Debug)]
+pub enum SinkTable {
+    /// The result of a bare SELECT: stdout, in the format of `--format`.
+    Result,
+    /// A table of the catalog.
+    Table(Arc<Table>),
+}
+
+/// A table as connectors see it.
+#[derive(Debug)]
+pub struct Table {
+    /// As the user wrote it.
+    pub name: String,
+    /// The physical columns (not the computed ones) in declared order, as a source decodes or a sink encodes them.
+    pub schema: SchemaRef,
+    /// What it reads or writes, options parsed and checked.
+    pub connector: Connector,
+}
+
+/// An operator of the plan and the columns that come out of it.
+#[derive(Debug)]
+pub struct Node {
+    /// Columns, in order.
+    pub schema: SchemaRef,
+    /// What makes them.
+    pub op: NodeOp,
+}
+
+/// The operators.
+#[derive(Debug)]
+pub enum NodeOp {
+    /// Reads a table: these of its physical columns, in this order.
+    Scan {
+        /// What is read.
+        table: Arc<Table>,
+        /// Indices into `table.schema`, ascending. May be empty: only the number of rows counts.
+        columns: Vec<usize>,
+    },
+    /// Rows of the plan itself: VALUES, SELECT without FROM.
+    Values(RecordBatch),
+    /// Stamps each row with the watermark before it. Directly above a scan and its computed columns, below any filter.
+    Watermark {
+        /// Input; must not contain another `Watermark`, nor an aggregate.
+        input: Box<Node>,
+        /// Column of event time, `Timestamp(Millisecond, _)`. NULL in it is an error in the data.
+        time_column: usize,
+        /// The DDL's expression.
+        strategy: WatermarkStrategy,
+    },
+    /// Rows for which the predicate is TRUE.
+    Filter {
+        /// Input.
+        input: Box<Node>,
+        /// Boolean.
+        predicate: Arc<dyn Scalar>,
+    },
+    /// One expression for each output column.
+    Project {
+        /// Input.
+        input: Box<Node>,
+        /// In the order of `schema`.
+        expressions: Vec<Arc<dyn Scalar>>,
+    },
+    /// Groups. Output: the keys, the aggregates, then for a windowed one `window_start`, `window_end`, `window_time`
+    /// (each `Timestamp(Millisecond, None)`).
+    Aggregate {
+        /// Input, which holds keys, arguments and filters as columns.
+        input: Box<Node>,
+        /// What is computed.
+        spec: GroupSpec,
+    },
+    /// All rows of all inputs (UNION ALL); their schemas are equal in types.
+    Union {
+        /// Inputs, at least one.
+        inputs: Vec<Node>,
+    },
+    /// ORDER BY, LIMIT and OFFSET on a bounded input. Without keys: by ordinal.
+    Sort {
+        /// Input.
+        input: Box<Node>,
+        /// Most significant first.
+        keys: Vec<SortKey>,
+        /// Rows left out at the start.
+        offset: u64,
+        /// Rows at most.
+        limit: Option<u64>,
+    },
+}
+
+/// One key of ORDER BY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SortKey {
+    /// Column of the input.
+    pub column: usize,
+    /// DESC.
+    pub is_descending: bool,
+    /// Flink: NULL is the least value, so first when ascending and last when descending, unless said otherwise.
+    pub is_nulls_first: bool,
+}
+
+/// How a watermark follows from event time.
+#[derive(Clone, Debug)]
+pub enum WatermarkStrategy {
+    /// Greatest event time − this many ms: `ts - INTERVAL '5' SECOND`; 0 for `WATERMARK FOR ts AS ts`.
+    Lag(i64),
+    /// Any other expression over the row's columns, `Timestamp(Millisecond, _)`: the greatest value so far is the watermark.
+    Expression(Arc<dyn Scalar>),
+}

@@ -1,0 +1,8 @@
+//! What is computed: batches of columns in, batches out. No threads, no I/O, no clock.
+//!
+//! Time reaches an operator only as an argument: the stamps of a [`batch::Batch`], the frontier of a close.
+//! Not here: SQL and expressions' meaning (`bin` compiles them to [`expr::Scalar`]), who computes what (`thalweg-runtime`).
+
+pub mod batch;
+pub mod expr;
+pub mod spec;

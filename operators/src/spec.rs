@@ -1,0 +1,89 @@
+//! What a grouped aggregation is to compute, in terms of the columns of its input batches.
+//!
+//! Expressions are gone by now: keys, arguments and filters are columns that a projection computed before.
+
+use arrow_schema::DataType;
+
+/// A GROUP BY: keys, aggregates, and the window that holds a row.
+#[derive(Clone, Debug)]
+pub struct GroupSpec {
+    /// Input columns that are the group key; none for one group over all rows.
+    pub keys: Vec<KeyColumn>,
+    /// What is computed for each group.
+    pub aggregates: Vec<AggregateSpec>,
+    /// The window of a row; `None`: one window over everything.
+    pub window: Option<Tumbling>,
+    /// `GROUP BY ()`, that is no GROUP BY at all: one row comes out even if none went in.
+    pub is_global: bool,
+}
+
+/// One column of a group key.
+#[derive(Clone, Debug)]
+pub struct KeyColumn {
+    /// Index in the input batch.
+    pub column: usize,
+    /// Its type, also of the output column.
+    pub data_type: DataType,
+}
+
+/// Windows of fixed size without overlap: `[start, start + size)`, `start ≡ offset` modulo `size`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tumbling {
+    /// Input column of event time: `Timestamp(Millisecond, _)`, without NULL.
+    pub time_column: usize,
+    /// Greater than 0.
+    pub size_ms: i64,
+    /// May be negative.
+    pub offset_ms: i64,
+}
+
+/// One aggregate call.
+#[derive(Clone, Debug)]
+pub struct AggregateSpec {
+    /// Which one.
+    pub function: AggregateFunction,
+    /// Input column of its argument; `None` for COUNT(*).
+    pub argument: Option<usize>,
+    /// Type of that column; `Null` for COUNT(*).
+    pub input_type: DataType,
+    /// Boolean input column: only rows where it is TRUE are taken (`FILTER (WHERE …)`).
+    pub filter: Option<usize>,
+    /// Each distinct non-NULL value of the argument counts once.
+    pub distinct: bool,
+    /// Type of the result column, as Flink has it; evaluating converts the state to it or reports an overflow.
+    pub output_type: DataType,
+    /// The call for EXPLAIN and for errors: `SUM(price)`.
+    pub name: String,
+}
+
+/// The aggregate functions. All but COUNT give NULL for a group without a non-NULL value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AggregateFunction {
+    /// Rows, or non-NULL values: BIGINT NOT NULL.
+    Count,
+    /// Exact for integers and decimals; an overflow of the declared type is an error.
+    Sum,
+    /// Sum ÷ count in the argument's own kind: AVG of BIGINT is BIGINT (truncated), of DECIMAL(p, s) DECIMAL(38, max(s, 6)).
+    Avg,
+    /// Least value; by bytes for strings; NaN is the greatest.
+    Min,
+    /// Greatest value.
+    Max,
+    /// Population variance.
+    VarPop,
+    /// Sample variance; NULL for fewer than two values.
+    VarSamp,
+    /// Square root of the population variance.
+    StddevPop,
+    /// Square root of the sample variance.
+    StddevSamp,
+    /// First non-NULL value by ordinal.
+    FirstValue,
+    /// Last non-NULL value by ordinal.
+    LastValue,
+    /// Non-NULL strings in the order of ordinals, with this separator between them.
+    ListAgg {
+        /// `,` in Flink where none is given.
+        separator: String,
+    },
+}
