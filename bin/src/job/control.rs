@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use thalweg_runtime::EventTimeMs;
-use thalweg_runtime::mesh::Control;
+use thalweg_runtime::Control;
 
 use crate::connect::Source;
 

@@ -21,9 +21,10 @@ use std::time::Instant;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 pub use thalweg_runtime::driver::{Idle, Pin};
-use thalweg_runtime::driver::{DriveOptions, DriveReport, JobFailure, drive};
+use thalweg_runtime::driver::{DriveOptions, JobFailure, drive};
 use thalweg_runtime::exchange::doorbell::Doorbells;
 use thalweg_runtime::mesh::{self, Mesh};
+use thalweg_runtime::Control;
 
 pub use account::{Account, EdgeAccount, OperatorAccount, SourceAccount};
 pub use control::{JobControl, ProgressSnapshot};
@@ -95,11 +96,13 @@ pub fn run(plan: JobPlan, options: &JobOptions, control: &JobControl) -> Result<
         drive(workers, &drive_options(options), &runtime)
     });
     control.end();
-    let report = outcome.map_err(failed)?;
+    outcome.map_err(failed)?;
+    // A sink that failed after the workers had ended.
+    runtime.take_failure().map_or(Ok(()), |failure| Err(failed(failure)))?;
     for writer in &mut writers {
         writer.finish()?;
     }
-    Ok(account(&build, &report, options, control, started))
+    Ok(account(&build, &runtime, options, control, started))
 }
 
 /// Runs a job whose rows are wanted in this process: the batches of its only pipeline, in the sink's order.
@@ -127,8 +130,8 @@ pub fn collect(plan: JobPlan, options: &JobOptions) -> Result<(Vec<RecordBatch>,
         (outcome, batches)
     });
     control.end();
-    let report = outcome.map_err(failed)?;
-    Ok((batches, account(&build, &report, options, &control, started)))
+    outcome.map_err(failed)?;
+    Ok((batches, account(&build, &runtime, options, &control, started)))
 }
 
 fn open_sink(table: &SinkTable, schema: &SchemaRef, options: &JobOptions) -> Result<OpenSink> {
@@ -200,14 +203,14 @@ fn failed(failure: JobFailure) -> Error {
 
 fn account(
     build: &Build,
-    report: &DriveReport,
+    runtime: &Control,
     options: &JobOptions,
     control: &JobControl,
     started: Instant,
 ) -> Account {
     let mut account = Account {
         emitted: control.counters().emitted(),
-        state_peak_bytes: report.state_peak_bytes as u64,
+        state_peak_bytes: runtime.state_peak_bytes() as u64,
         elapsed: started.elapsed(),
         workers: options.workers,
         is_drained: control.is_draining(),
@@ -215,6 +218,7 @@ fn account(
     };
     // Relaxed: the workers have been joined.
     let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let edges = runtime.edge_accounts();
     for (index, (name, table, edge)) in build.names().into_iter().enumerate() {
         let counters: &StageCounters = &build.counters[index];
         if let Some(table) = table {
@@ -234,8 +238,13 @@ fn account(
             filtered: read(&counters.filtered),
             late: read(&counters.late),
         });
-        let (sent, received) = report.edges.get(index).map_or((0, 0), |edge| (edge.sent, edge.received));
-        account.edges.push(EdgeAccount { name: edge, sent, received });
+        let counts = &edges[index];
+        account.edges.push(EdgeAccount {
+            name: edge,
+            sent: counts.sent_rows,
+            received: counts.received_rows,
+            is_hung_up: counts.is_hung_up,
+        });
     }
     account
 }

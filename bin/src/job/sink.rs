@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use thalweg_runtime::mesh::{Control, External};
+use thalweg_runtime::Control;
+use thalweg_runtime::exchange::external::External;
 
 use super::control::{JobControl, Progress};
 use super::flow::{Flow, Output};
