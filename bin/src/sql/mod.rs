@@ -1,0 +1,3 @@
+//! SQL: from text to a plan of compiled expressions.
+
+pub mod types;
