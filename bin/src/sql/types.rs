@@ -116,8 +116,10 @@ impl FlinkType {
             T::Time(precision, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
                 match fraction_digits("TIME", precision.unwrap_or(0))? {
                     digits @ 0..=3 => Ok(Self::Time(digits)),
-                    digits => Err(Error::statement(format!("TIME({digits}) is not supported: times of day have milliseconds"))
-                        .help("use TIME(3) or less")),
+                    digits => Err(Error::statement(format!(
+                        "TIME({digits}) is not supported: times of day have milliseconds"
+                    ))
+                    .help("use TIME(3) or less")),
                 }
             }
             T::Timestamp(precision, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => {
@@ -127,10 +129,12 @@ impl FlinkType {
                 .help("use TIMESTAMP_LTZ(3), an instant, or TIMESTAMP(3)")),
             T::Custom(custom, arguments) => from_custom(name, &custom.to_string(), arguments),
             T::Text | T::Int2(_) | T::Int4(_) | T::Int8(_) | T::Float4 | T::Float8 | T::Datetime(_) => {
-                Err(unknown(name).help("Flink's names are STRING, SMALLINT, INT, BIGINT, FLOAT, DOUBLE and TIMESTAMP(3)"))
+                Err(unknown(name)
+                    .help("Flink's names are STRING, SMALLINT, INT, BIGINT, FLOAT, DOUBLE and TIMESTAMP(3)"))
             }
             T::Array(_) | T::Map(..) | T::Struct(..) => {
-                Err(Error::statement(format!("the type {name} is not supported yet")).help("use one column for each value"))
+                Err(Error::statement(format!("the type {name} is not supported yet"))
+                    .help("use one column for each value"))
             }
             _ => Err(unknown(name)),
         }
@@ -193,7 +197,9 @@ impl FlinkType {
             DataType::Interval(IntervalUnit::YearMonth) => Self::IntervalYearMonth,
             DataType::Interval(IntervalUnit::MonthDayNano) | DataType::Duration(_) => Self::IntervalDayTime,
             DataType::Null => Self::Null,
-            other => return Err(Error::statement(format!("values of the Arrow type {other} have no type in Flink SQL"))),
+            other => {
+                return Err(Error::statement(format!("values of the Arrow type {other} have no type in Flink SQL")));
+            }
         })
     }
 
