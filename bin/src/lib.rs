@@ -3,3 +3,4 @@
 pub mod connect;
 pub mod error;
 pub mod plan;
+pub mod sql;

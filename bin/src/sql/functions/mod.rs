@@ -1,0 +1,29 @@
+//! The scalar functions, under Flink's names.
+
+pub mod binding;
+pub(crate) mod calendar;
+pub(crate) mod columns;
+mod conditional;
+pub(crate) mod moments;
+pub(crate) mod numerals;
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use datafusion_expr::ScalarUDF;
+
+use super::arithmetic;
+
+/// All scalar functions and operators, each under one name in small letters.
+#[must_use]
+pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
+    [arithmetic::operators(), conditional::functions()].concat()
+}
+
+/// A function by its name in small letters.
+pub(crate) fn named(name: &str) -> Option<Arc<ScalarUDF>> {
+    static BY_NAME: LazyLock<HashMap<String, Arc<ScalarUDF>>> = LazyLock::new(|| {
+        scalar_functions().into_iter().map(|function| (function.name().to_owned(), function)).collect()
+    });
+    BY_NAME.get(name).cloned()
+}

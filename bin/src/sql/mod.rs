@@ -1,0 +1,9 @@
+//! SQL: from text to a plan of compiled expressions.
+
+pub mod aggregates;
+pub mod arithmetic;
+pub mod cast;
+pub mod compile;
+pub mod functions;
+pub mod types;
+pub mod typing;
