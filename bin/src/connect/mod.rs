@@ -4,7 +4,18 @@
 //! input; each block is handed to exactly one worker's [`SourceReader`]. Nothing here blocks a worker: what can block sits
 //! on a helper thread behind a bounded channel and rings the workers' doorbells.
 
-use std::collections::BTreeMap;
+pub mod blackhole;
+pub mod connector;
+pub mod datagen;
+pub mod options;
+pub mod print;
+pub mod result;
+pub mod sink_csv;
+pub mod sink_file;
+mod standins;
+pub mod stdout;
+pub mod value_text;
+
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -13,12 +24,9 @@ use thalweg_runtime::WorkerId;
 
 use crate::error::Result;
 
-/// `connector` and its options, parsed and checked when the table is declared.
-#[derive(Clone, Debug)]
-pub struct Connector {
-    /// The options as the user wrote them, `connector` among them.
-    pub options: BTreeMap<String, String>,
-}
+pub use connector::{Connector, infer_file};
+pub use standins::{filesystem, format, stdin};
+pub use thalweg_runtime::Doorbells;
 
 /// How a job reads: the same for all its sources.
 #[derive(Clone, Debug)]

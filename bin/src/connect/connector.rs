@@ -1,0 +1,304 @@
+//! What a table reads or writes: `connector` and its options, parsed and checked when the table is declared.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+
+use super::datagen::DatagenOptions;
+use super::format::csv::{self, CsvOptions};
+use super::options::{OptionReader, any_of, nearest};
+use super::print::PrintOptions;
+use super::sink_csv::{CsvSink, HeaderDefault};
+use super::sink_file::FileWriter;
+use super::stdout::{Stream, StreamWriter};
+use super::{Doorbells, OpenSink, ReadOptions, Source, blackhole, filesystem, stdin};
+use crate::error::{Error, Result};
+use crate::plan::Table;
+
+/// Where a table's rows are.
+#[derive(Clone, Debug)]
+pub enum Connector {
+    /// Files; written as one file.
+    Filesystem {
+        /// File, directory or glob; without a leading `file://`.
+        path: String,
+        /// How rows are written down.
+        csv: CsvOptions,
+    },
+    /// Rows from standard input.
+    Stdin {
+        /// How rows are written down.
+        csv: CsvOptions,
+    },
+    /// Rows to standard output.
+    Stdout {
+        /// How rows are written down.
+        csv: CsvOptions,
+    },
+    /// Rows made up from a seed.
+    Datagen(DatagenOptions),
+    /// Rows shown the way Flink's `print` shows them.
+    Print(PrintOptions),
+    /// Rows thrown away.
+    Blackhole,
+}
+
+/// The connectors, as the option `connector` names them.
+const NAMES: [&str; 6] = ["filesystem", "stdin", "stdout", "datagen", "print", "blackhole"];
+
+/// Connectors of Flink that are not here.
+const ELSEWHERE: [&str; 12] = [
+    "kafka",
+    "upsert-kafka",
+    "kinesis",
+    "firehose",
+    "dynamodb",
+    "jdbc",
+    "mongodb",
+    "elasticsearch-7",
+    "opensearch",
+    "hbase-2.2",
+    "faker",
+    "pulsar",
+];
+
+const PARALLELISM: &str = "every worker reads and encodes, and one file or pipe is written: --workers says how many";
+
+impl Connector {
+    /// Parses and checks the options of a table with these physical columns. `options` holds those of `WITH` and those
+    /// set as `thalweg.table.NAME.OPTION`.
+    ///
+    /// # Errors
+    /// If the connector, an option or a value is not accepted; the help names the nearest that is.
+    pub fn new(table_name: &str, schema: &SchemaRef, options: &BTreeMap<String, String>) -> Result<Self> {
+        let name = options.get("connector").ok_or_else(|| {
+            Error::statement(format!("table '{table_name}' does not say what it reads or writes"))
+                .help(format!("add WITH ('connector' = ...): {}", any_of(&NAMES)))
+        })?;
+        let mut reader = OptionReader::new(table_name, name, options);
+        reader.refuse(&[("sink.parallelism", PARALLELISM), ("scan.parallelism", PARALLELISM)]);
+        let connector = match name.as_str() {
+            "filesystem" => Self::read_filesystem(&mut reader)?,
+            "stdin" => Self::Stdin { csv: read_csv(&mut reader)? },
+            "stdout" => Self::Stdout { csv: read_csv(&mut reader)? },
+            "datagen" => Self::Datagen(DatagenOptions::read(&mut reader, schema)?),
+            "print" => Self::Print(PrintOptions::read(&mut reader)?),
+            "blackhole" => Self::Blackhole,
+            other => return Err(unknown_connector(table_name, other)),
+        };
+        reader.finish()?;
+        Ok(connector)
+    }
+
+    /// The value of the option `connector`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Filesystem { .. } => "filesystem",
+            Self::Stdin { .. } => "stdin",
+            Self::Stdout { .. } => "stdout",
+            Self::Datagen(_) => "datagen",
+            Self::Print(_) => "print",
+            Self::Blackhole => "blackhole",
+        }
+    }
+
+    /// Whether reading it comes to an end: what runtime mode `automatic` goes by. A pipe counts as unbounded, though it
+    /// may end.
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        match self {
+            Self::Filesystem { .. } => true,
+            Self::Datagen(options) => options.is_bounded(),
+            Self::Stdin { .. } | Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => false,
+        }
+    }
+
+    /// Whether a query may read it.
+    #[must_use]
+    pub fn supports_reading(&self) -> bool {
+        matches!(self, Self::Filesystem { .. } | Self::Stdin { .. } | Self::Datagen(_))
+    }
+
+    /// Whether INSERT may write it.
+    #[must_use]
+    pub fn supports_writing(&self) -> bool {
+        !matches!(self, Self::Stdin { .. } | Self::Datagen(_))
+    }
+
+    fn read_filesystem(reader: &mut OptionReader<'_>) -> Result<Self> {
+        reader.refuse(&[
+            ("source.monitor-interval", "a table of files is read once, as it is when the job starts"),
+            ("source.path.regex-pattern", "use a glob in 'path': 'data/2024-*.csv'"),
+            ("source.report-statistics", "no statistics are used here"),
+            ("sink.rolling-policy.*", "the sink is one file, finished when the job ends"),
+            ("auto-compaction", "the sink is one file: there is nothing to compact"),
+            ("compaction.*", "the sink is one file: there is nothing to compact"),
+            ("partition.*", "partitioned tables are not supported: name the files with a glob in 'path'"),
+            ("sink.partition-commit.*", "partitioned tables are not supported: the sink is one file"),
+            ("sink.shuffle-by-partition.enable", "partitioned tables are not supported: the sink is one file"),
+        ]);
+        let path = reader.required("path", "data/trades.csv")?;
+        let path = match path.split_once("://") {
+            Some(("file", local)) => local,
+            Some((scheme, _)) if !scheme.contains('/') => {
+                return Err(reader.wrong_value("path", path, "a path of this machine, with or without 'file://'"));
+            }
+            _ => path,
+        };
+        if path.is_empty() {
+            return Err(reader.wrong_value("path", path, "a file, a directory or a glob"));
+        }
+        reader.required("format", "csv")?;
+        Ok(Self::Filesystem { path: path.to_owned(), csv: read_csv(reader)? })
+    }
+}
+
+/// The options of the format, which is CSV where nothing is said.
+fn read_csv(reader: &mut OptionReader<'_>) -> Result<CsvOptions> {
+    reader.choice("format", &[("csv", ())])?;
+    reader.refuse(&[
+        ("csv.escape-character", "write a quote within a quoted field twice, as RFC 4180 has it"),
+        ("csv.array-element-delimiter", "declare the column as STRING and split it in the query"),
+        ("csv.write-bigdecimal-in-scientific-notation", "decimals are written with all their digits"),
+    ]);
+    CsvOptions::parse(&reader.group(&CsvOptions::KEYS))
+}
+
+/// Opening.
+impl Connector {
+    /// Starts reading `columns` of `table`, whose connector this is, in that order.
+    ///
+    /// # Errors
+    /// `Statement`, if the connector can only be written; `Connector`, if the source cannot be opened.
+    pub fn open_source(
+        &self,
+        table: &Table,
+        columns: &[usize],
+        read: &ReadOptions,
+        bells: &Doorbells,
+    ) -> Result<Arc<dyn Source>> {
+        match self {
+            Self::Filesystem { path, csv } => {
+                filesystem::open(&table.name, path, &table.schema, columns, csv.clone(), read, bells)
+            }
+            Self::Stdin { csv } => stdin::open(&table.name, &table.schema, columns, csv.clone(), read, bells),
+            Self::Datagen(options) => options.open(&table.schema, columns, read, bells),
+            Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => Err(Error::statement(format!(
+                "table '{}' with connector '{}' can only be written",
+                table.name,
+                self.name()
+            ))
+            .help("tables can be read with the connectors 'filesystem', 'stdin' and 'datagen'")),
+        }
+    }
+
+    /// Opens `table`, whose connector this is, for writing.
+    ///
+    /// # Errors
+    /// `Statement`, if the connector can only be read or a column's type cannot be written; `Connector`, if the file
+    /// cannot be made.
+    pub fn open_sink(&self, table: &Table) -> Result<OpenSink> {
+        let schema = Arc::clone(&table.schema);
+        match self {
+            Self::Filesystem { path, csv } => {
+                let sink = CsvSink::new(&schema, csv, HeaderDefault::Absent)?;
+                let writer = Box::new(FileWriter::create(path, sink.header)?);
+                Ok(OpenSink { encoder: sink.encoder, writer, schema })
+            }
+            Self::Stdout { csv } => {
+                let sink = CsvSink::new(&schema, csv, HeaderDefault::Present)?;
+                let writer = Box::new(StreamWriter::new(Stream::Stdout, sink.header));
+                Ok(OpenSink { encoder: sink.encoder, writer, schema })
+            }
+            Self::Print(options) => options.open(&schema),
+            Self::Blackhole => Ok(blackhole::open(&schema)),
+            Self::Stdin { .. } | Self::Datagen(_) => Err(Error::statement(format!(
+                "table '{}' with connector '{}' can only be read",
+                table.name,
+                self.name()
+            ))
+            .help("tables can be written with the connectors 'filesystem', 'stdout', 'print' and 'blackhole'")),
+        }
+    }
+}
+
+/// The table that `FROM 'path'` stands for: columns and options as the file's first rows suggest. `-` is standard input.
+///
+/// # Errors
+/// `Connector`, if there is no such file; `Statement`, if its format is not known.
+pub fn infer_file(path: &str) -> Result<(SchemaRef, Connector)> {
+    let (schema, csv) = csv::infer(path)?;
+    let connector = match path {
+        "-" => Connector::Stdin { csv },
+        _ => Connector::Filesystem { path: path.to_owned(), csv },
+    };
+    Ok((schema, connector))
+}
+
+fn unknown_connector(table_name: &str, name: &str) -> Error {
+    let error = Error::statement(format!("table '{table_name}' names connector '{name}', which is not known"));
+    let list = format!("connectors: {}", any_of(&NAMES));
+    if ELSEWHERE.contains(&name) {
+        let error = Error::statement(format!("table '{table_name}' names connector '{name}', which is not supported"));
+        return error.help(format!("{list}; a client of that system can be piped into 'stdin'"));
+    }
+    match nearest(name, &NAMES) {
+        Some(near) => error.help(format!("did you mean '{near}'? {list}")),
+        None => error.help(list),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_schema::{DataType, Field, Schema};
+
+    use super::*;
+
+    fn connector(pairs: &[(&str, &str)]) -> Result<Connector> {
+        let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
+        let options = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Connector::new("t", &schema, &options)
+    }
+
+    #[test]
+    fn accepted_options_make_the_connector() {
+        let files = connector(&[("connector", "filesystem"), ("path", "file:///tmp/x.csv"), ("format", "csv")]);
+        let files = files.unwrap();
+        assert!(matches!(&files, Connector::Filesystem { path, .. } if path == "/tmp/x.csv"));
+        assert!(files.is_bounded() && files.supports_reading() && files.supports_writing());
+        let print = connector(&[("connector", "print"), ("print-identifier", "p")]).unwrap();
+        assert!(!print.supports_reading() && print.supports_writing());
+        let datagen = connector(&[("connector", "datagen")]).unwrap();
+        assert!(!datagen.is_bounded() && !datagen.supports_writing());
+        assert!(connector(&[("connector", "datagen"), ("number-of-rows", "1")]).unwrap().is_bounded());
+    }
+
+    #[test]
+    fn what_is_not_accepted_is_refused_with_advice() {
+        for (pairs, advice) in [
+            (vec![], "add WITH ('connector' = ...)"),
+            (vec![("connector", "filesytem")], "did you mean 'filesystem'?"),
+            (vec![("connector", "kafka")], "piped into 'stdin'"),
+            (vec![("connector", "filesystem"), ("format", "csv")], "'path' = 'data/trades.csv'"),
+            (vec![("connector", "filesystem"), ("path", "x.csv")], "'format' = 'csv'"),
+            (vec![("connector", "filesystem"), ("path", "s3://b/x"), ("format", "csv")], "a path of this machine"),
+            (vec![("connector", "filesystem"), ("path", "x"), ("format", "json")], "'csv'"),
+            (
+                vec![("connector", "filesystem"), ("path", "x"), ("format", "csv"), ("source.monitor-interval", "1s")],
+                "as it is when the job starts",
+            ),
+            (
+                vec![("connector", "filesystem"), ("path", "x"), ("format", "csv"), ("csv.headr", "true")],
+                "did you mean 'csv.header'?",
+            ),
+            (vec![("connector", "blackhole"), ("sink.parallelism", "2")], "--workers"),
+            (vec![("connector", "blackhole"), ("colour", "red")], "connector 'blackhole' accepts 'connector'"),
+        ] {
+            let error = connector(&pairs).unwrap_err();
+            let help = error.help.unwrap_or_default();
+            assert!(help.contains(advice), "{pairs:?}: {} / {help}", error.message);
+        }
+    }
+}
