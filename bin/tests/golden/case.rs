@@ -69,8 +69,10 @@ impl Case {
 
     fn read(path: &Path) -> Self {
         let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let feature = path.parent().and_then(Path::file_name).expect("a golden file is in the directory of its feature");
-        let name = format!("{}/{}", feature.to_string_lossy(), path.file_stem().expect("it has a name").to_string_lossy());
+        let feature =
+            path.parent().and_then(Path::file_name).expect("a golden file is in the directory of its feature");
+        let name =
+            format!("{}/{}", feature.to_string_lossy(), path.file_stem().expect("it has a name").to_string_lossy());
         Self::parse(name.clone(), &text).unwrap_or_else(|why| panic!("{name}: {why}"))
     }
 
@@ -138,7 +140,9 @@ impl Case {
         for (name, bytes) in &self.files {
             let path = directory.join(name);
             let parent = path.parent().expect("a file is in a directory");
-            fs::create_dir_all(parent).and_then(|()| fs::write(&path, bytes)).map_err(|error| format!("{name}: {error}"))?;
+            fs::create_dir_all(parent)
+                .and_then(|()| fs::write(&path, bytes))
+                .map_err(|error| format!("{name}: {error}"))?;
         }
         Ok(())
     }

@@ -2,8 +2,8 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time32MillisecondType,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
@@ -41,7 +41,7 @@ pub enum Kind {
 pub fn parse(text: &str) -> Vec<Fields> {
     let mut rows = Vec::new();
     let (mut row, mut field, mut is_quoted) = (Fields::new(), String::new(), false);
-    let mut end_field = |row: &mut Fields, field: &mut String, is_quoted: &mut bool| {
+    let end_field = |row: &mut Fields, field: &mut String, is_quoted: &mut bool| {
         let text = std::mem::take(field);
         row.push((!text.is_empty() || *is_quoted).then_some(text));
         *is_quoted = false;
@@ -130,7 +130,10 @@ fn compare(left: &Vec<Value>, right: &Vec<Value>) -> std::cmp::Ordering {
     };
     exact(left).cmp(&exact(right)).then_with(|| {
         let pairs = doubles(left).into_iter().zip(doubles(right));
-        pairs.map(|(left, right)| left.total_cmp(&right)).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+        pairs
+            .map(|(left, right)| left.total_cmp(&right))
+            .find(|order| order.is_ne())
+            .unwrap_or(std::cmp::Ordering::Equal)
     })
 }
 
@@ -168,7 +171,9 @@ fn value(column: &dyn Array, row: usize) -> Value {
         DataType::Timestamp(unit, _) => match unit {
             TimeUnit::Millisecond => timestamp(column.as_primitive::<TimestampMillisecondType>().value(row), 1_000),
             TimeUnit::Microsecond => timestamp(column.as_primitive::<TimestampMicrosecondType>().value(row), 1_000_000),
-            TimeUnit::Nanosecond => timestamp(column.as_primitive::<TimestampNanosecondType>().value(row), 1_000_000_000),
+            TimeUnit::Nanosecond => {
+                timestamp(column.as_primitive::<TimestampNanosecondType>().value(row), 1_000_000_000)
+            }
             TimeUnit::Second => unreachable!("no SQL type is kept in seconds"),
         },
         other => unreachable!("no SQL type is kept as {other}"),
@@ -197,7 +202,8 @@ fn time(ms: i32) -> String {
 fn timestamp(ticks: i64, ticks_per_second: i64) -> String {
     let nanos = ticks.rem_euclid(ticks_per_second) * (1_000_000_000 / ticks_per_second);
     let nanos = u32::try_from(nanos).expect("less than a second");
-    let time = DateTime::from_timestamp(ticks.div_euclid(ticks_per_second), nanos).expect("a time that chrono can show");
+    let time =
+        DateTime::from_timestamp(ticks.div_euclid(ticks_per_second), nanos).expect("a time that chrono can show");
     trimmed(&time.naive_utc().format("%Y-%m-%d %H:%M:%S%.9f").to_string())
 }
 

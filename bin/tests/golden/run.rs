@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use thalweg::job::{self, Account, JobControl, JobOptions};
+use thalweg::job::{self, Account, JobControl, JobOptions, Pin};
 use thalweg::plan::{JobPlan, RuntimeMode, SinkTable};
 use thalweg::sql::{Outcome, Session, SessionOptions};
 
@@ -28,7 +28,9 @@ pub fn check(case: &Case, way: &Way, directory: &Path) -> Result<(), String> {
                 has_run = true;
             }
             Outcome::Done => {}
-            Outcome::Rows(_) | Outcome::Explain(_) => return Err("a golden file runs jobs, and asks nothing else".into()),
+            Outcome::Rows(_) | Outcome::Explain(_) => {
+                return Err("a golden file runs jobs, and asks nothing else".into());
+            }
         }
     }
     if !has_run {
@@ -37,7 +39,8 @@ pub fn check(case: &Case, way: &Way, directory: &Path) -> Result<(), String> {
     case.outputs.iter().try_for_each(|(name, expected)| {
         let text = fs::read_to_string(directory.join(name)).map_err(|error| format!("{name}: {error}"))?;
         let plain = |rows| rows::expected(rows, &[]);
-        differs(rows::difference(plain(&rows::parse(&text)), plain(expected), false)).map_err(|why| format!("{name}: {why}"))
+        differs(rows::difference(plain(&rows::parse(&text)), plain(expected), false))
+            .map_err(|why| format!("{name}: {why}"))
     })
 }
 
@@ -46,11 +49,13 @@ fn run(case: &Case, way: &Way, plan: JobPlan, late: u64) -> Result<(), String> {
         workers: way.workers,
         batch_rows: way.batch_rows,
         block_bytes: way.block_bytes,
+        // Several cases run at a time: bound to cores, all of them would share the first ones.
+        pin: Pin::Off,
         ..JobOptions::default()
     };
     let is_select = plan.pipelines.iter().any(|pipeline| matches!(pipeline.sink, SinkTable::Result));
     if !is_select {
-        let account = job::run(plan, &options, &JobControl::default()).map_err(|error| error.to_string())?;
+        let account = job::run(plan, &options, &JobControl::new()).map_err(|error| error.to_string())?;
         return account::check(&account, case, late);
     }
     let (batches, account) = job::collect(plan, &options).map_err(|error| error.to_string())?;
