@@ -4,11 +4,10 @@ use crate::EdgeId;
 use crate::affinity::{NotPinned, Pinned, pin_current, plan, usable_cores};
 use crate::clock::MonotonicClock;
 use crate::control::{Control, EdgeAccount};
-use crate::failure::Imbalance;
+use crate::failure::{Imbalance, panic_message};
 use crate::operator::Payload;
 use crate::topology::Target;
 use crate::worker::{Progress, Worker};
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
@@ -156,10 +155,4 @@ fn check_balance(edges: &[EdgeAccount], control: &Control) -> Result<(), JobFail
         }
     }
     control.take_failure().map_or(Ok(()), Err)
-}
-
-/// The message of a panic, which is a string in all but odd cases.
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
 }

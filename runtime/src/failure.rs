@@ -85,3 +85,10 @@ impl fmt::Display for Imbalance {
 }
 
 impl std::error::Error for Imbalance {}
+
+/// The message of a panic, which is a string in all but odd cases.
+#[cfg(not(thalweg_loom))]
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
+}

@@ -18,6 +18,8 @@ pub mod failure;
 pub mod mesh;
 pub mod operator;
 pub mod progress;
+#[cfg(not(thalweg_loom))]
+pub mod simulate;
 mod stage;
 pub mod sync;
 pub mod topology;
@@ -32,6 +34,8 @@ pub use exchange::external::{External, Received};
 pub use failure::JobFailure;
 pub use mesh::{Mesh, build};
 pub use operator::{Activity, Context, Fault, Operator, Outbox, Payload};
+#[cfg(not(thalweg_loom))]
+pub use simulate::{SimulationFailure, SimulationReport, Simulator};
 pub use topology::{EdgeSpec, Target, Topology};
 pub use worker::{Progress, Worker};
 

@@ -3,7 +3,8 @@
 //! Here is decided *in which order* an operator is called; [`Worker`](crate::Worker) decides when. The order of one
 //! stage, each only while no output lane has a backlog:
 //!
-//! 1. `poll`, so that an emission that was begun goes on before new input comes;
+//! 1. `poll`, again while it is busy and the step's budget lasts, so that an emission that was begun goes on before new
+//!    input comes;
 //! 2. `advance`, if the frontier moved since the last call;
 //! 3. `barrier`, if every live lane has delivered it; held lanes are opened, and what they promised behind the barrier
 //!    counts from now on;
@@ -128,8 +129,11 @@ impl<D: Payload> Stage<D> {
         if self.is_backlogged || self.is_done() {
             return Ok(worked);
         }
-        worked |= self.poll(shift)?;
-        let mut budget = budget;
+        let (polled, is_busy) = self.poll(shift, if self.is_source() { 1 } else { budget })?;
+        worked |= polled;
+        // An operator that is still emitting gets one message, so that its state does not grow faster than it empties, and
+        // its producers move all the same.
+        let mut budget = if is_busy { 1 } else { budget };
         while !self.is_backlogged && !self.is_done() {
             let frontier = self.frontier.get();
             if frontier > self.advanced {
@@ -152,20 +156,29 @@ impl<D: Payload> Stage<D> {
         Ok(worked)
     }
 
-    fn poll(&mut self, shift: &mut Shift<'_, D>) -> Result<bool, Fault> {
-        let (activity, sent) = self.call(shift, |operator, cx| operator.poll(cx))?;
-        match activity {
-            Activity::Busy => Ok(true),
-            Activity::Waiting => Ok(sent),
-            Activity::Done => {
-                if !self.is_source() && self.advanced < EventTimeMs::END {
-                    return Err(Box::new(EndedEarly { frontier: self.advanced }));
+    /// Polls the operator, again while it is busy and `polls` are left: whether it did anything, and whether it is busy
+    /// still.
+    fn poll(&mut self, shift: &mut Shift<'_, D>, polls: usize) -> Result<(bool, bool), Fault> {
+        let mut worked = false;
+        for _ in 0..polls {
+            let (activity, sent) = self.call(shift, |operator, cx| operator.poll(cx))?;
+            match activity {
+                Activity::Busy => worked = true,
+                Activity::Waiting => return Ok((worked || sent, false)),
+                Activity::Done => {
+                    if !self.is_source() && self.advanced < EventTimeMs::END {
+                        return Err(Box::new(EndedEarly { frontier: self.advanced }));
+                    }
+                    self.operator = None;
+                    self.promise(EventTimeMs::END);
+                    return Ok((true, false));
                 }
-                self.operator = None;
-                self.promise(EventTimeMs::END);
-                Ok(true)
+            }
+            if self.is_backlogged {
+                break;
             }
         }
+        Ok((worked, true))
     }
 
     /// Takes one message, if there is one on an open lane.

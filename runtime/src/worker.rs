@@ -104,8 +104,8 @@ impl<D: Payload> Worker<D> {
         self.running
     }
 
-    /// Does what can be done now: one poll of each stage's operator and at most `budget` messages for each. `now` must not
-    /// go back between two calls. Never blocks.
+    /// Does what can be done now: one poll of each stage's operator and at most `budget` messages for each (at
+    /// least one, or it could not tell whether it may sleep). `now` must not go back between two calls. Never blocks.
     pub fn step(&mut self, now: Nanos, budget: usize) -> Progress {
         // Before anything is looked at: what happens from here on rings again.
         self.bell().take();
@@ -119,7 +119,7 @@ impl<D: Payload> Worker<D> {
             stage.charge_blocked(passed);
             worked |= stage.flush();
         }
-        match self.run_stages(budget) {
+        match self.run_stages(budget.max(1)) {
             Ok(did) => worked |= did,
             Err(failure) => {
                 self.control.stop(failure);

@@ -1,6 +1,7 @@
 //! The consumer of an edge that leaves the workers: a helper thread that may block, such as a sink's.
 
 use crate::control::Control;
+use crate::exchange::doorbell::Doorbell;
 use crate::exchange::lane::{LaneReceiver, Ringer, Taken};
 use crate::operator::Payload;
 use crate::progress::frontier::Frontier;
@@ -47,6 +48,12 @@ impl<D: Payload> External<D> {
         self.edge
     }
 
+    /// The bell that says when to read again after [`Received::Empty`].
+    #[must_use]
+    pub fn bell(&self) -> &Doorbell {
+        self.bell.bell()
+    }
+
     /// The least watermark of the live producers: every payload that speaks of it or before was handed out.
     #[must_use]
     pub fn frontier(&self) -> EventTimeMs {
@@ -57,11 +64,11 @@ impl<D: Payload> External<D> {
     /// producer has ended, or the job has failed. One worker's payloads come in the order in which it sent them.
     pub fn recv(&mut self) -> Option<(WorkerId, D)> {
         loop {
-            self.bell.bell().take();
+            self.bell().take();
             match self.try_recv() {
                 Received::Data(worker, data) => return Some((worker, data)),
                 Received::Ended => return None,
-                Received::Empty => self.bell.bell().wait(SLEEP_MAX),
+                Received::Empty => self.bell().wait(SLEEP_MAX),
             }
         }
     }

@@ -4,6 +4,8 @@
 //! The claims that hang on the order of messages are checked where the rows arrive: a row for a window that has closed is
 //! a fault.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::collections::BTreeMap;
 use thalweg_runtime::exchange::hash::hash_words;
 use thalweg_runtime::exchange::key_group::owner;
@@ -41,6 +43,8 @@ pub struct Job {
     pub blocks_per_flush: u64,
     pub keys: u64,
     pub window: i64,
+    /// Rows that a window sends in one poll.
+    pub emit_rows: usize,
     /// Something that goes wrong at the receiver of the first exchange, at the given row.
     pub trouble: Option<(u64, Trouble)>,
 }
@@ -63,6 +67,7 @@ impl Default for Job {
             blocks_per_flush: 3,
             keys: 13,
             window: 100,
+            emit_rows: 64,
             trouble: None,
         }
     }
@@ -191,6 +196,7 @@ impl Operator<Rows> for Source {
 /// Merges partials by window and key, and emits windows that the frontier has passed, a few rows at a time.
 struct Windows {
     window: i64,
+    emit_rows: usize,
     edge: EdgeId,
     route: fn(i64, u64) -> u64,
     counts: BTreeMap<(i64, u64), u64>,
@@ -202,9 +208,9 @@ struct Windows {
 
 impl Windows {
     fn new(job: &Job, edge: EdgeId, route: fn(i64, u64) -> u64) -> Self {
-        let (window, trouble) = (job.window, job.trouble);
+        let (window, emit_rows, trouble) = (job.window, job.emit_rows, job.trouble);
         let frontier = EventTimeMs::MIN;
-        Self { window, edge, route, counts: BTreeMap::new(), received: 0, frontier, epochs: 0, trouble }
+        Self { window, emit_rows, edge, route, counts: BTreeMap::new(), received: 0, frontier, epochs: 0, trouble }
     }
 
     fn is_closed(&self, window: i64) -> bool {
@@ -237,7 +243,7 @@ impl Operator<Rows> for Windows {
 
     fn poll(&mut self, cx: &mut Context<'_, Rows>) -> Result<Activity, Fault> {
         let mut by_owner = vec![Vec::new(); cx.workers()];
-        for _ in 0..5 {
+        for _ in 0..self.emit_rows {
             let Some((&(window, key), &count)) = self.counts.first_key_value() else { break };
             if !self.is_closed(window) {
                 break;
