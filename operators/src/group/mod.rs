@@ -6,9 +6,6 @@ mod partials;
 mod shard;
 mod store;
 
-#[cfg(test)]
-mod tests;
-
 pub use local::{Flush, FoldCounts, LocalFold};
 pub use partials::Partials;
 pub use shard::{CloseMode, EmptyInput, Shard, output_schema};
