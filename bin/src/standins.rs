@@ -1,5 +1,5 @@
 //! Stand-ins with the calls of `sql`, `job` and `plan::explain`, so that the command line builds before these are merged.
-//! Replaced as a whole: delete this file, its two lines in `lib.rs`, and the one `use` in `cli/explain.rs`.
+//! Replaced as a whole: delete this file, its two lines in `lib.rs`, and the one in `plan/mod.rs`.
 
 #![allow(missing_docs)]
 

@@ -10,6 +10,7 @@ use thalweg_operators::expr::Scalar;
 use thalweg_operators::spec::GroupSpec;
 
 use crate::connect::Connector;
+pub use crate::standins::explain;
 
 /// `execution.runtime-mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
