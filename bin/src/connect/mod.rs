@@ -4,6 +4,11 @@
 //! input; each block is handed to exactly one worker's [`SourceReader`]. Nothing here blocks a worker: what can block sits
 //! on a helper thread behind a bounded channel and rings the workers' doorbells.
 
+pub mod block;
+pub mod filesystem;
+pub mod format;
+pub mod stdin;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
