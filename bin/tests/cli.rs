@@ -67,7 +67,8 @@ fn wrong_usage_exits_with_2_and_says_what_is_accepted() {
         (&["run", "-e", "SELECT 1", "--batch-rows", "5000"], "4096"),
         (&["run", "no/such.sql"], "cannot read 'no/such.sql'"),
         (&["gen", "trades", "--zipf", "11"], "a number from 0 to 10"),
-        (&["gen", "weather"], "measurements"),
+        (&["gen", "trade"], "'trades'"),
+        (&["gen", "weather"], "unrecognized subcommand 'weather'"),
     ] {
         let refused = output(args);
         assert_eq!(code(&refused), 2, "{args:?}");

@@ -39,7 +39,7 @@ pub enum GenerateCommand {
 const TRADES_EXAMPLES: &str = "\
 Examples:
   thalweg gen trades --rows 10000000 --out trades.csv
-  thalweg gen trades --rows 1000 | thalweg run -e \"SELECT symbol, COUNT(*) FROM '-' GROUP BY symbol\"
+  thalweg gen trades --traders 100000 --zipf --disorder-ms 5000 | head
 
 The first lines:
   trader_id,symbol,price,quantity,trade_time
