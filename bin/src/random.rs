@@ -71,8 +71,7 @@ mod tests {
     fn sequence_never_changes() {
         let mut random = Random::new(42, &[1, 2]);
         let drawn: Vec<u64> = (0..3).map(|_| random.below(1_000_000)).collect();
-        let mut again = Random::new(42, &[1, 2]);
-        assert_eq!(drawn, (0..3).map(|_| again.below(1_000_000)).collect::<Vec<_>>());
+        assert_eq!(drawn, [739_717, 946_131, 6_817]);
         assert_ne!(drawn[0], Random::new(42, &[2, 1]).below(1_000_000));
     }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 
 use super::datagen::DatagenOptions;
-use super::format::csv::{self, CsvOptions};
+use super::format::csv::CsvOptions;
 use super::options::{OptionReader, any_of, nearest};
 use super::print::PrintOptions;
 use super::sink_csv::{CsvSink, HeaderDefault};
 use super::sink_file::FileWriter;
 use super::stdout::{Stream, StreamWriter};
-use super::{Doorbells, OpenSink, ReadOptions, Source, blackhole, filesystem, stdin};
+use super::{Doorbells, OpenSink, ReadOptions, Source, blackhole, filesystem, standins, stdin};
 use crate::error::{Error, Result};
 use crate::plan::Table;
 
@@ -104,14 +104,15 @@ impl Connector {
         }
     }
 
-    /// Whether reading it comes to an end: what runtime mode `automatic` goes by. A pipe counts as unbounded, though it
-    /// may end.
+    /// Whether reading it comes to an end: what runtime mode `automatic` goes by. A pipe or a terminal counts as
+    /// unbounded, though it may end.
     #[must_use]
     pub fn is_bounded(&self) -> bool {
         match self {
-            Self::Filesystem { .. } => true,
+            Self::Filesystem { path, .. } => !is_live(path),
+            Self::Stdin { .. } => !is_live("/dev/stdin"),
             Self::Datagen(options) => options.is_bounded(),
-            Self::Stdin { .. } | Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => false,
+            Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => false,
         }
     }
 
@@ -153,6 +154,11 @@ impl Connector {
         reader.required("format", "csv")?;
         Ok(Self::Filesystem { path: path.to_owned(), csv: read_csv(reader)? })
     }
+}
+
+/// Whether `path` is a pipe, a socket or a device and not files.
+fn is_live(path: &str) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
 /// The options of the format, which is CSV where nothing is said.
@@ -229,7 +235,7 @@ impl Connector {
 /// # Errors
 /// `Connector`, if there is no such file; `Statement`, if its format is not known.
 pub fn infer_file(path: &str) -> Result<(SchemaRef, Connector)> {
-    let (schema, csv) = csv::infer(path)?;
+    let (schema, csv) = standins::infer(path)?;
     let connector = match path {
         "-" => Connector::Stdin { csv },
         _ => Connector::Filesystem { path: path.to_owned(), csv },

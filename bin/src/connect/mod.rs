@@ -5,14 +5,18 @@
 //! on a helper thread behind a bounded channel and rings the workers' doorbells.
 
 pub mod blackhole;
+pub mod block;
 pub mod connector;
 pub mod datagen;
+pub mod filesystem;
+pub mod format;
 pub mod options;
 pub mod print;
 pub mod result;
 pub mod sink_csv;
 pub mod sink_file;
 mod standins;
+pub mod stdin;
 pub mod stdout;
 pub mod value_text;
 
@@ -25,7 +29,6 @@ use thalweg_runtime::WorkerId;
 use crate::error::Result;
 
 pub use connector::{Connector, infer_file};
-pub use standins::{filesystem, format, stdin};
 pub use thalweg_runtime::Doorbells;
 
 /// How a job reads: the same for all its sources.

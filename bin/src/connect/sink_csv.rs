@@ -5,7 +5,8 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 
 use super::Encoder;
-use super::format::csv::{self, CsvOptions, Header};
+use super::format::csv::{CsvOptions, Header};
+use super::standins as csv;
 use crate::error::Result;
 
 /// Whether there is a header line where `csv.header` does not say so.
