@@ -8,4 +8,3 @@ pub mod plan;
 pub mod random;
 pub mod report;
 pub mod sql;
-pub mod standins;

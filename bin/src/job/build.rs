@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use thalweg_operators::group::{LocalFold, Shard};
+use thalweg_operators::group::{CloseMode, EmptyInput, LocalFold, Shard};
 use thalweg_operators::sort::Sorter;
+use thalweg_operators::spec::GroupSpec;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 use thalweg_runtime::topology::{EdgeSpec, Target, Topology};
 use thalweg_runtime::{EdgeId, EventTimeMs, Operator, StageId, WorkerId};
@@ -17,11 +18,12 @@ use super::flow::{Flow, Output};
 use super::merge::MergeOperator;
 use super::sort::SortOperator;
 use super::source::{SourceOperator, Watermark};
-use super::tail::{Fold, SinkTail, Tail};
+use super::tail::{Fold, SinkTail, Tail, aggregate_refused};
 use super::union::UnionOperator;
 use super::values::ValuesOperator;
 use crate::connect::{Encoder, ReadOptions, Source};
 use crate::error::Result;
+use crate::plan::RuntimeMode;
 use crate::plan::stages::{Head, Stage, StageGraph, Step, Tail as PlannedTail};
 
 /// Messages in one lane at most: enough to ride out a neighbour's block, few enough to stay in the caches.
@@ -36,6 +38,7 @@ pub(super) struct Build {
     encoders: Vec<MakeEncoder>,
     pub(super) counters: Counters,
     progress: Arc<Progress>,
+    mode: RuntimeMode,
     workers: usize,
     batch_rows: usize,
 }
@@ -50,6 +53,7 @@ impl Build {
     /// Opens the sources of `graph`. `encoders`: one for each sink.
     pub(super) fn open(
         graph: StageGraph,
+        mode: RuntimeMode,
         encoders: Vec<MakeEncoder>,
         read: &ReadOptions,
         bells: &Doorbells,
@@ -71,7 +75,7 @@ impl Build {
             });
             stages.push(BuildStage { plan, source, chain });
         }
-        Ok(Self { stages, encoders, counters, progress, workers: read.workers, batch_rows: read.batch_rows })
+        Ok(Self { stages, encoders, counters, progress, mode, workers: read.workers, batch_rows: read.batch_rows })
     }
 
     /// Every stage has one outgoing edge, of the same number.
@@ -158,7 +162,7 @@ impl Build {
                 counters,
             }),
             Head::Merge { spec, input } => Box::new(MergeOperator {
-                shard: shard(spec, input, worker)?,
+                shard: self.shard(spec, input, worker)?,
                 batch_rows: self.batch_rows,
                 steps,
                 tail,
@@ -178,12 +182,22 @@ impl Build {
         })
     }
 
+    fn shard(&self, spec: &Arc<GroupSpec>, input: &SchemaRef, worker: WorkerId) -> Result<Shard> {
+        let close = match self.mode {
+            RuntimeMode::Streaming => CloseMode::WhenPassed,
+            RuntimeMode::Batch => CloseMode::AtEnd,
+        };
+        // Without GROUP BY there is one group, whose row comes out even if nothing went in: worker 0 says so.
+        let empty = if worker == WorkerId(0) { EmptyInput::Emits } else { EmptyInput::Silent };
+        Shard::new(Arc::clone(spec), input, close, empty).map_err(aggregate_refused)
+    }
+
     fn tail(&self, stage: usize) -> Result<Tail> {
         let edge = EdgeId(stage as u16);
         Ok(match &self.stages[stage].plan.tail {
             PlannedTail::Fold { spec, .. } => Tail::Fold(Fold {
-                local: LocalFold::new(Arc::clone(spec), Arc::clone(&self.stages[stage].plan.schema), self.workers)
-                    .map_err(super::tail::aggregate_refused)?,
+                local: LocalFold::new(Arc::clone(spec), &self.stages[stage].plan.schema, self.workers)
+                    .map_err(aggregate_refused)?,
                 spec: Arc::clone(spec),
                 edge,
                 next_close: EventTimeMs::MIN,
@@ -197,12 +211,6 @@ impl Build {
             }),
         })
     }
-}
-
-fn shard(spec: &Arc<thalweg_operators::spec::GroupSpec>, input: &SchemaRef, worker: WorkerId) -> Result<Shard> {
-    // Without GROUP BY there is one group, whose row comes out even if nothing went in: worker 0 says so.
-    let emits_empty = spec.is_global && worker == WorkerId(0);
-    Shard::new(Arc::clone(spec), Arc::clone(input), emits_empty).map_err(super::tail::aggregate_refused)
 }
 
 fn has_watermark(stage: &Stage) -> bool {

@@ -36,7 +36,7 @@ impl Operator<Flow> for MergeOperator {
 
     fn advance(&mut self, _: &mut Context<'_, Flow>, frontier: EventTimeMs) -> Result<(), Fault> {
         self.frontier = frontier;
-        self.shard.close(frontier);
+        self.shard.close(frontier).map_err(aggregate_refused)?;
         self.is_emitting = true;
         Ok(())
     }

@@ -36,7 +36,7 @@ use crate::connect::result::{self, ResultFormat};
 use crate::connect::{OpenSink, ReadOptions, SinkWriter};
 use crate::error::{Error, Kind, Result};
 use crate::plan::stages::StageGraph;
-use crate::plan::{JobPlan, SinkTable};
+use crate::plan::{JobPlan, RuntimeMode, SinkTable};
 
 /// How a job is run; none of it changes its result.
 #[derive(Clone, Debug)]
@@ -76,13 +76,14 @@ impl Default for JobOptions {
 /// # Errors
 /// Whatever ends the job early; nothing is then visible under the final name of a file.
 pub fn run(plan: JobPlan, options: &JobOptions, control: &JobControl) -> Result<Account> {
+    let mode = plan.mode;
     let graph = StageGraph::new(plan);
     let sinks: Vec<OpenSink> =
         graph.sinks.iter().map(|(table, schema)| open_sink(table, schema, options)).collect::<Result<_>>()?;
     let encoders = sinks.iter().map(|sink| Some(Arc::clone(&sink.encoder))).collect();
     let mut writers: Vec<Box<dyn SinkWriter>> = sinks.into_iter().map(|sink| sink.writer).collect();
     let started = Instant::now();
-    let (build, mesh) = assemble(graph, encoders, options, control)?;
+    let (build, mesh) = assemble(graph, mode, encoders, options, control)?;
     let Mesh { workers, externals, control: runtime } = mesh;
     let progress = control.counters();
     let outcome = std::thread::scope(|scope| {
@@ -112,9 +113,10 @@ pub fn run(plan: JobPlan, options: &JobOptions, control: &JobControl) -> Result<
 pub fn collect(plan: JobPlan, options: &JobOptions) -> Result<(Vec<RecordBatch>, Account)> {
     let control = JobControl::new();
     let started = Instant::now();
+    let mode = plan.mode;
     let graph = StageGraph::new(plan);
     let encoders = graph.sinks.iter().map(|_| None).collect();
-    let (build, mesh) = assemble(graph, encoders, options, &control)?;
+    let (build, mesh) = assemble(graph, mode, encoders, options, &control)?;
     let Mesh { workers, externals, control: runtime } = mesh;
     let progress = control.counters();
     let (outcome, batches) = std::thread::scope(|scope| {
@@ -136,13 +138,14 @@ pub fn collect(plan: JobPlan, options: &JobOptions) -> Result<(Vec<RecordBatch>,
 
 fn open_sink(table: &SinkTable, schema: &SchemaRef, options: &JobOptions) -> Result<OpenSink> {
     match table {
-        SinkTable::Result => result::open(options.format, Arc::clone(schema)),
+        SinkTable::Result => result::open(options.format, schema),
         SinkTable::Table(table) => table.connector.open_sink(table),
     }
 }
 
 fn assemble(
     graph: StageGraph,
+    mode: RuntimeMode,
     encoders: Vec<MakeEncoder>,
     options: &JobOptions,
     control: &JobControl,
@@ -153,7 +156,7 @@ fn assemble(
         block_bytes: options.block_bytes.max(1),
         workers: options.workers,
     };
-    let build = Build::open(graph, encoders, &read, &bells, control.counters())?;
+    let build = Build::open(graph, mode, encoders, &read, &bells, control.counters())?;
     let sources = build.sources();
     control.counters().set_bytes_total(sources.iter().map(|source| source.bytes_total()).sum());
     let mut refused = None;

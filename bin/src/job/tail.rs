@@ -106,12 +106,11 @@ impl Tail {
         match self {
             Self::Fold(fold) => {
                 // Promises between two closes change nothing at the owner, so they are not sent.
-                let Some(window) = fold.spec.window else { return false };
-                if time < fold.next_close {
+                if fold.spec.window.is_none() || time < fold.next_close {
                     return false;
                 }
-                fold.flush(Flush::EndingAtOrBefore(time), cx);
-                fold.next_close = window::next_close_after(&window, time);
+                fold.flush(Flush::ClosedBy(time), cx);
+                fold.next_close = window::next_close_after(fold.spec.window.as_ref(), time);
                 cx.promise(time);
                 true
             }
