@@ -110,6 +110,36 @@ fn the_summary_of_the_book_lists_every_page() {
     }
 }
 
+/// A newcomer finds the room of each thing: directories by their names, files at the top of a crate too.
+#[test]
+fn the_map_of_the_architecture_names_every_room() {
+    let text = read(Path::new("docs/ARCHITECTURE.md"));
+    let map = text.split("## The map").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("there is a map");
+    let words: BTreeSet<&str> = map.split_whitespace().collect();
+    let mut rooms = BTreeSet::new();
+    for path in files_of("rs") {
+        let parts: Vec<String> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        match parts.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["runtime" | "operators" | "bin", "src", "lib.rs" | "main.rs" | "tests.rs"] => {}
+            ["runtime" | "operators" | "bin", "src", file] => _ = rooms.insert(file.to_owned()),
+            ["runtime" | "operators" | "bin", "src", ref directories @ .., _] => {
+                rooms.insert(format!("{}/", directories.join("/")));
+            }
+            _ => {}
+        }
+    }
+    assert!(rooms.len() > 20, "only {} rooms", rooms.len());
+    let is_named = |room: &String| {
+        // Below a directory of the map, the last part alone may stand, indented.
+        words.contains(room.as_str())
+            || room.trim_end_matches('/').rsplit_once('/').is_some_and(|(_, last)| {
+                words.contains(format!("{last}/").as_str()) || map.contains(&format!("/{last}/"))
+            })
+    };
+    let missing: Vec<&String> = rooms.iter().filter(|room| !is_named(room)).collect();
+    assert!(missing.is_empty(), "docs/ARCHITECTURE.md does not name {missing:?}");
+}
+
 #[test]
 fn links_between_pages_lead_somewhere() {
     for page in files_of("md") {

@@ -211,3 +211,54 @@ fn timestamp(ticks: i64, ticks_per_second: i64) -> String {
 fn trimmed(time: &str) -> String {
     if time.contains('.') { time.trim_end_matches('0').trim_end_matches('.').to_owned() } else { time.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(text: &str, kinds: &[Kind]) -> Vec<Vec<Value>> {
+        expected(&parse(text), kinds)
+    }
+
+    #[test]
+    fn null_is_an_empty_field_and_a_quoted_one_is_not() {
+        let rows = parse("a,,\"\"\n\"x \"\"y\"\", z\",\"two\nlines\",\n");
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(rows[0], [text("a"), None, text("")]);
+        assert_eq!(rows[1], [text("x \"y\", z"), text("two\nlines"), None]);
+    }
+
+    #[test]
+    fn rows_are_compared_as_a_multiset_unless_their_order_counts() {
+        let (left, right) = (values("1,a\n2,b\n2,b\n", &[]), values("2,b\n1,a\n2,b\n", &[]));
+        assert_eq!(difference(left.clone(), right.clone(), false), None);
+        assert!(difference(left.clone(), right, true).is_some());
+        assert!(difference(left.clone(), values("1,a\n1,a\n2,b\n", &[]), false).is_some());
+        assert!(difference(left.clone(), values("1,a\n2,b\n", &[]), false).is_some());
+        assert!(difference(values("1,a\n2,b\n", &[]), left, false).is_some());
+    }
+
+    #[test]
+    fn doubles_may_be_off_by_a_rounding_and_nothing_else_may() {
+        let kinds = [Kind::Plain, Kind::Double];
+        let off = values("a,0.30000000000000004\nb,1\n", &kinds);
+        assert_eq!(difference(off.clone(), values("b,1.0\na,0.3\n", &kinds), false), None);
+        assert!(difference(off.clone(), values("b,1.0\na,0.3000001\n", &kinds), false).is_some());
+        assert!(difference(off, values("b,1.0\na,\n", &kinds), false).is_some());
+        assert!(difference(values("0.30000000000000004\n", &[]), values("0.3\n", &[]), false).is_some());
+        assert_eq!(difference(values("NaN\n", &[Kind::Double]), values("NaN\n", &[Kind::Double]), false), None);
+        assert!(difference(values("NaN\n", &[Kind::Double]), values("0\n", &[Kind::Double]), false).is_some());
+    }
+
+    #[test]
+    fn times_and_decimals_are_written_as_sql_writes_them() {
+        assert_eq!(decimal(-5, 3), "-0.005");
+        assert_eq!(decimal(1234, 2), "12.34");
+        assert_eq!(decimal(-7, 0), "-7");
+        assert_eq!(timestamp(-1, 1_000), "1969-12-31 23:59:59.999");
+        assert_eq!(timestamp(1_500, 1_000), "1970-01-01 00:00:01.5");
+        assert_eq!(trimmed("1970-01-01 00:00:10.000"), "1970-01-01 00:00:10");
+        assert_eq!(time(3_600_000), "01:00:00");
+        assert_eq!(date(-1), "1969-12-31");
+    }
+}
