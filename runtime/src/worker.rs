@@ -180,10 +180,10 @@ mod tests {
     use super::*;
     use crate::operator::{Activity, Context, Fault, Operator};
     use crate::progress::barrier::Miscount;
+    use crate::sync::{Arc, Mutex, lock};
     use crate::topology::{EdgeSpec, Target, Topology};
     use crate::{Epoch, EventTimeMs, Mesh, build};
     use std::collections::VecDeque;
-    use std::sync::{Arc, Mutex};
 
     #[derive(Debug)]
     struct Word(&'static str);
@@ -206,7 +206,7 @@ mod tests {
 
     impl Scribe {
         fn note(&self, line: String) {
-            self.log.lock().unwrap().push(line);
+            lock(&self.log).push(line);
         }
     }
 
@@ -268,7 +268,7 @@ mod tests {
                 rest => break rest,
             }
         };
-        (progress, std::mem::take(&mut log.lock().unwrap()))
+        (progress, std::mem::take(&mut lock(log)))
     }
 
     #[test]
