@@ -22,12 +22,10 @@ Examples:
   thalweg run job.sql
   thalweg run -e \"SELECT symbol, COUNT(*) FROM 'trades.csv' GROUP BY symbol\"
   thalweg run tables.sql -e \"SELECT * FROM trades LIMIT 10\" --format json
-  tail -f trades.csv | thalweg run --watermark \"trade_time - INTERVAL '5' SECOND\" -e \"
-    SELECT window_end, AVG(price) FROM TUMBLE(TABLE '-', DESCRIPTOR(trade_time), INTERVAL '1' MINUTE)
-    GROUP BY window_start, window_end\"
+  thalweg run job.sql --workers 4 --memory 2G --set execution.runtime-mode=batch
 
-Jobs over bounded input end by themselves; others run until Ctrl-C, which drains them: what was read is
-finished, windows that are still open are shown. A second Ctrl-C ends at once.";
+Jobs over bounded input end by themselves; others run until Ctrl-C, which drains them: what was
+read is finished and shown. A second Ctrl-C ends at once.";
 
 /// `thalweg run`.
 #[derive(Debug, Args)]

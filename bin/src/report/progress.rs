@@ -45,7 +45,6 @@ impl ProgressLine {
     pub fn show(&self, text: String) {
         if !self.bar.is_hidden() {
             self.bar.set_message(text);
-            self.bar.tick();
         }
     }
 }
