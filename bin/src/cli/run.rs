@@ -109,7 +109,7 @@ fn show_progress(control: &JobControl, ended: &mpsc::Receiver<()>) {
     if ended.recv_timeout(PROGRESS_EVERY * 3) != Err(RecvTimeoutError::Timeout) {
         return;
     }
-    let line = ProgressLine::start(true);
+    let line = ProgressLine::start();
     while ended.recv_timeout(PROGRESS_EVERY) == Err(RecvTimeoutError::Timeout) {
         line.show(describe(&control.progress(), start.elapsed()));
     }
@@ -158,4 +158,38 @@ fn tables(plan: &JobPlan) -> Vec<&Table> {
         }
     }
     tables
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_schema::{Schema, SchemaRef};
+
+    use super::*;
+    use crate::plan::{Pipeline, RuntimeMode, SinkTable};
+
+    fn scan(options: &[(&str, &str)]) -> Node {
+        let schema: SchemaRef = Arc::new(Schema::empty());
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let connector = Connector::new("t", &schema, &options).unwrap();
+        let table = Arc::new(Table { name: "t".to_owned(), schema: Arc::clone(&schema), connector });
+        Node { schema, op: NodeOp::Scan { table, columns: Vec::new() } }
+    }
+
+    fn union(inputs: Vec<Node>) -> JobPlan {
+        let schema = Arc::clone(&inputs[0].schema);
+        let root = Node { schema, op: NodeOp::Union { inputs } };
+        JobPlan { mode: RuntimeMode::Streaming, pipelines: vec![Pipeline { root, sink: SinkTable::Result }] }
+    }
+
+    #[test]
+    fn one_endless_input_makes_a_job_unbounded() {
+        let rows = ("connector", "datagen");
+        let bounded = || scan(&[rows, ("number-of-rows", "5")]);
+        assert_eq!(boundedness(&union(vec![bounded(), bounded()])), Boundedness::Bounded);
+        let plan = union(vec![bounded(), scan(&[rows])]);
+        assert_eq!(tables(&plan).len(), 2);
+        assert_eq!(boundedness(&plan), Boundedness::Unbounded);
+    }
 }

@@ -110,7 +110,7 @@ pub fn run(command: &GenerateCommand) -> Result<()> {
         GenerateCommand::Trades(args) => (Box::new(Trades::new(args)), &args.common),
         GenerateCommand::Measurements(args) => (Box::new(Measurements::new(args)), &args.common),
     };
-    let line = ProgressLine::start(true);
+    let line = ProgressLine::start();
     let start = Instant::now();
     let mut report = |done: u64| {
         let speed = rounded(done as f64 / start.elapsed().as_secs_f64().max(1e-3));
