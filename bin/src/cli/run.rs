@@ -68,7 +68,10 @@ fn run_statement(args: &RunArgs, session: &mut Session, statement: &Statement) -
     match session.execute(statement)? {
         Outcome::Done => Ok(()),
         Outcome::Rows(rows) => result::write_rows(format_of(args, Boundedness::Bounded), &rows),
-        Outcome::Explain(plan) => say(&explain::render(&plan, args.engine.workers.count(session)?)),
+        Outcome::Explain(plan) => {
+            let text = explain::render(&plan, args.engine.workers.count(session)?);
+            say(&format!("{}\n", text.trim_end()))
+        }
         Outcome::Job(plan) => {
             let input = boundedness(&plan);
             if is_from_stdin(&args.sql) && tables(&plan).iter().any(|table| reads_stdin(table)) {

@@ -1,18 +1,20 @@
 //! What a table reads or writes: `connector` and its options, parsed and checked when the table is declared.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
 use super::datagen::DatagenOptions;
-use super::format::csv::CsvOptions;
+use super::format::csv::{self, CsvOptions};
 use super::options::{OptionReader, any_of, nearest};
 use super::print::PrintOptions;
 use super::sink_csv::{CsvSink, HeaderDefault};
 use super::sink_file::FileWriter;
 use super::stdout::{Stream, StreamWriter};
-use super::{Doorbells, OpenSink, ReadOptions, Source, blackhole, filesystem, standins, stdin};
+use super::{Doorbells, OpenSink, ReadOptions, Source, blackhole, filesystem, stdin};
 use crate::error::{Error, Result};
 use crate::plan::Table;
 
@@ -230,18 +232,29 @@ impl Connector {
     }
 }
 
-/// The table that `FROM 'path'` stands for: columns and options as the file's first rows suggest. `-` is standard input.
+/// The table that `FROM 'path'` stands for: columns and options as the first records of the file, directory or glob
+/// suggest.
 ///
 /// # Errors
-/// `Connector`, if there is no such file; `Statement`, if its format is not known.
+/// `Statement`, if it is in a format that is not read; `Connector`, if nothing is there; `Data`, if it is not CSV.
 pub fn infer_file(path: &str) -> Result<(SchemaRef, Connector)> {
-    let (schema, csv) = standins::infer(path)?;
-    let connector = match path {
-        "-" => Connector::Stdin { csv },
-        _ => Connector::Filesystem { path: path.to_owned(), csv },
-    };
-    Ok((schema, connector))
+    let path = path.strip_prefix("file://").unwrap_or(path);
+    let extension = Path::new(path).extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
+    if NOT_CSV.contains(&extension.as_str()) {
+        return Err(Error::statement(format!("'{path}' is not read: its ending says that it is not CSV"))
+            .help("files of CSV can be read, with any delimiter; convert it, or rename it if it is CSV"));
+    }
+    let mut options = CsvOptions::default();
+    if extension == "tsv" {
+        options.dialect.delimiter = b'\t';
+    }
+    let (schema, csv) = csv::infer(path, &options)?;
+    Ok((schema, Connector::Filesystem { path: path.to_owned(), csv }))
 }
+
+/// Endings of files that would only give a puzzling error if they were read as CSV.
+const NOT_CSV: [&str; 13] =
+    ["parquet", "json", "jsonl", "ndjson", "avro", "orc", "arrow", "feather", "xlsx", "gz", "zst", "bz2", "zip"];
 
 fn unknown_connector(table_name: &str, name: &str) -> Error {
     let error = Error::statement(format!("table '{table_name}' names connector '{name}', which is not known"));
@@ -258,9 +271,13 @@ fn unknown_connector(table_name: &str, name: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use arrow_schema::{DataType, Field, Schema};
+    use arrow_array::RecordBatch;
+    use arrow_schema::{DataType, Field, Schema, TimeUnit};
+    use arrow_select::concat::concat_batches;
+    use thalweg_runtime::WorkerId;
 
     use super::*;
+    use crate::connect::SourceEvent;
 
     fn connector(pairs: &[(&str, &str)]) -> Result<Connector> {
         let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
@@ -306,5 +323,90 @@ mod tests {
             let help = error.help.unwrap_or_default();
             assert!(help.contains(advice), "{pairs:?}: {} / {help}", error.message);
         }
+    }
+
+    /// All rows of a table, read with one reader.
+    fn rows(table: &Table, block_bytes: usize) -> RecordBatch {
+        let read = ReadOptions { batch_rows: 100, block_bytes, workers: 1 };
+        let columns: Vec<usize> = (0..table.schema.fields().len()).collect();
+        let source = table.connector.open_source(table, &columns, &read, &Doorbells::new(1)).unwrap();
+        let mut reader = source.reader(WorkerId(0));
+        let mut batches = Vec::new();
+        loop {
+            match reader.poll().unwrap() {
+                SourceEvent::Block(block) => batches.extend(block.batches),
+                SourceEvent::Pending => std::thread::yield_now(),
+                SourceEvent::End => return concat_batches(&table.schema, &batches).unwrap(),
+            }
+        }
+    }
+
+    fn table(name: &str, schema: &SchemaRef, options: &[(&str, &str)]) -> Table {
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let connector = Connector::new(name, schema, &options).unwrap();
+        Table { name: name.to_owned(), schema: Arc::clone(schema), connector }
+    }
+
+    #[test]
+    fn what_datagen_makes_is_written_and_read_back() {
+        let types = [
+            DataType::Boolean,
+            DataType::Int8,
+            DataType::Int64,
+            DataType::Float32,
+            DataType::Float64,
+            DataType::Decimal128(20, 5),
+            DataType::Utf8View,
+            DataType::Date32,
+            DataType::Time32(TimeUnit::Millisecond),
+            DataType::Timestamp(TimeUnit::Millisecond, None),
+        ];
+        let fields = types.iter().enumerate().map(|(index, kind)| Field::new(format!("f{index}"), kind.clone(), true));
+        let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let generated = table(
+            "g",
+            &schema,
+            &[
+                ("connector", "datagen"),
+                ("rows-per-second", "1000000000"),
+                ("number-of-rows", "1000"),
+                ("fields.f1.null-rate", "0.5"),
+                ("fields.f6.length", "7"),
+            ],
+        );
+        let expected = rows(&generated, 1);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out/").to_str().unwrap().to_owned();
+        let options = [("connector", "filesystem"), ("path", path.as_str()), ("format", "csv"), ("csv.header", "true")];
+        let file = table("f", &schema, &options);
+        let mut sink = file.connector.open_sink(&file).unwrap();
+        let mut bytes = Vec::new();
+        (sink.encoder)().encode(&expected, &mut bytes).unwrap();
+        sink.writer.write(&bytes).unwrap();
+        sink.writer.finish().unwrap();
+        assert_eq!(rows(&file, 100), expected);
+        let (inferred, connector) = infer_file(&path).unwrap();
+        assert!(connector.is_bounded());
+        assert_eq!(inferred.fields().len(), types.len());
+        assert_eq!(inferred.field(2).data_type(), &DataType::Int64);
+    }
+
+    #[test]
+    fn tables_are_read_or_written_only_where_that_is_possible() {
+        let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
+        let read = ReadOptions { batch_rows: 1, block_bytes: 1, workers: 1 };
+        let print = table("p", &schema, &[("connector", "print")]);
+        let refused = print.connector.open_source(&print, &[0], &read, &Doorbells::new(1)).err().unwrap();
+        assert_eq!(refused.message, "table 'p' with connector 'print' can only be written");
+        let made = table("d", &schema, &[("connector", "datagen")]);
+        let refused = made.connector.open_sink(&made).err().unwrap();
+        assert_eq!(refused.message, "table 'd' with connector 'datagen' can only be read");
+    }
+
+    #[test]
+    fn files_that_are_not_csv_are_refused_by_their_ending() {
+        let refused = infer_file("trades.Parquet").unwrap_err();
+        assert_eq!(refused.kind, crate::error::Kind::Statement);
+        assert_eq!(infer_file("no/such.csv").unwrap_err().kind, crate::error::Kind::Connector);
     }
 }
