@@ -7,10 +7,11 @@
 
 use std::sync::Arc;
 
-use super::index::{Found, index};
+use super::index::Found;
 use super::options::{Dialect, Header, OnError};
 use super::region::{Region, Row, Rows};
 use super::shape::{Shape, resolve};
+use super::simd::index;
 use super::table::Table;
 use crate::connect::block::{HEAD_BYTES, PAD_BYTES, RawBlock};
 use crate::error::Error;
