@@ -211,6 +211,10 @@ impl Connector {
         let schema = Arc::clone(&table.schema);
         match self {
             Self::Filesystem { path, csv } => {
+                if path.contains(['*', '?', '[']) {
+                    return Err(Error::statement(format!("table '{}' is read from a glob, '{path}'", table.name))
+                        .help("to write, declare a table whose 'path' is one file, or a directory ending in '/'"));
+                }
                 let sink = CsvSink::new(&schema, csv, HeaderDefault::Absent)?;
                 let writer = Box::new(FileWriter::create(path, sink.header)?);
                 Ok(OpenSink { encoder: sink.encoder, writer, schema })
@@ -398,6 +402,10 @@ mod tests {
         let print = table("p", &schema, &[("connector", "print")]);
         let refused = print.connector.open_source(&print, &[0], &read, &Doorbells::new(1)).err().unwrap();
         assert_eq!(refused.message, "table 'p' with connector 'print' can only be written");
+        let many = [("connector", "filesystem"), ("path", "data/*.csv"), ("format", "csv")];
+        let many = table("m", &schema, &many);
+        let refused = many.connector.open_sink(&many).err().unwrap();
+        assert_eq!(refused.message, "table 'm' is read from a glob, 'data/*.csv'");
         let made = table("d", &schema, &[("connector", "datagen")]);
         let refused = made.connector.open_sink(&made).err().unwrap();
         assert_eq!(refused.message, "table 'd' with connector 'datagen' can only be read");
