@@ -9,7 +9,7 @@ use arrow_schema::SchemaRef;
 
 use super::datagen::DatagenOptions;
 use super::format::csv::{self, CsvOptions};
-use super::options::{OptionReader, any_of, nearest};
+use super::options::{OptionPart, OptionPlace, OptionReader, any_of, nearest};
 use super::print::PrintOptions;
 use super::sink_csv::{CsvSink, HeaderDefault};
 use super::sink_file::FileWriter;
@@ -74,11 +74,24 @@ impl Connector {
     /// # Errors
     /// If the connector, an option or a value is not accepted; the help names the nearest that is.
     pub fn new(table_name: &str, schema: &SchemaRef, options: &BTreeMap<String, String>) -> Result<Self> {
+        Self::new_at(table_name, schema, options, &|_, _| None)
+    }
+
+    /// As [`new`](Self::new); errors point at the place of the option that they are about.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn new_at(
+        table_name: &str,
+        schema: &SchemaRef,
+        options: &BTreeMap<String, String>,
+        place: &OptionPlace<'_>,
+    ) -> Result<Self> {
         let name = options.get("connector").ok_or_else(|| {
-            Error::statement(format!("table '{table_name}' does not say what it reads or writes"))
+            Error::statement(format!("table `{table_name}` does not say what it reads or writes"))
                 .help(format!("add WITH ('connector' = ...): {}", any_of(&NAMES)))
         })?;
-        let mut reader = OptionReader::new(table_name, name, options);
+        let mut reader = OptionReader::new(table_name, name, options, place);
         reader.refuse(&[("sink.parallelism", PARALLELISM), ("scan.parallelism", PARALLELISM)]);
         let connector = match name.as_str() {
             "filesystem" => Self::read_filesystem(&mut reader)?,
@@ -87,7 +100,13 @@ impl Connector {
             "datagen" => Self::Datagen(DatagenOptions::read(&mut reader, schema)?),
             "print" => Self::Print(PrintOptions::read(&mut reader)?),
             "blackhole" => Self::Blackhole,
-            other => return Err(unknown_connector(table_name, other)),
+            other => {
+                let error = unknown_connector(table_name, other);
+                return Err(match place("connector", OptionPart::Value) {
+                    Some(span) => error.at(span),
+                    None => error,
+                });
+            }
         };
         reader.finish()?;
         Ok(connector)
@@ -171,7 +190,7 @@ fn read_csv(reader: &mut OptionReader<'_>) -> Result<CsvOptions> {
         ("csv.array-element-delimiter", "declare the column as STRING and split it in the query"),
         ("csv.write-bigdecimal-in-scientific-notation", "decimals are written with all their digits"),
     ]);
-    CsvOptions::parse(&reader.group(&CsvOptions::KEYS))
+    CsvOptions::parse(&reader.group(&CsvOptions::KEYS)).map_err(|error| reader.of_format(error))
 }
 
 /// Opening.
@@ -194,7 +213,7 @@ impl Connector {
             Self::Stdin { csv } => stdin::open(&table.name, &table.schema, columns, csv.clone(), read, bells),
             Self::Datagen(options) => options.open(&table.schema, columns, read, bells),
             Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => Err(Error::statement(format!(
-                "table '{}' with connector '{}' can only be written",
+                "table `{}` with connector '{}' can only be written",
                 table.name,
                 self.name()
             ))
@@ -212,7 +231,7 @@ impl Connector {
         match self {
             Self::Filesystem { path, csv } => {
                 if path.contains(['*', '?', '[']) {
-                    return Err(Error::statement(format!("table '{}' is read from a glob, '{path}'", table.name))
+                    return Err(Error::statement(format!("table `{}` is read from a glob, '{path}'", table.name))
                         .help("to write, declare a table whose 'path' is one file, or a directory ending in '/'"));
                 }
                 let sink = CsvSink::new(&schema, csv, HeaderDefault::Absent)?;
@@ -227,7 +246,7 @@ impl Connector {
             Self::Print(options) => options.open(&schema),
             Self::Blackhole => Ok(blackhole::open(&schema)),
             Self::Stdin { .. } | Self::Datagen(_) => Err(Error::statement(format!(
-                "table '{}' with connector '{}' can only be read",
+                "table `{}` with connector '{}' can only be read",
                 table.name,
                 self.name()
             ))
@@ -261,10 +280,10 @@ const NOT_CSV: [&str; 13] =
     ["parquet", "json", "jsonl", "ndjson", "avro", "orc", "arrow", "feather", "xlsx", "gz", "zst", "bz2", "zip"];
 
 fn unknown_connector(table_name: &str, name: &str) -> Error {
-    let error = Error::statement(format!("table '{table_name}' names connector '{name}', which is not known"));
+    let error = Error::statement(format!("table `{table_name}` names connector '{name}', which is not known"));
     let list = format!("connectors: {}", any_of(&NAMES));
     if ELSEWHERE.contains(&name) {
-        let error = Error::statement(format!("table '{table_name}' names connector '{name}', which is not supported"));
+        let error = Error::statement(format!("table `{table_name}` names connector '{name}', which is not supported"));
         return error.help(format!("{list}; a client of that system can be piped into 'stdin'"));
     }
     match nearest(name, &NAMES) {
@@ -396,19 +415,36 @@ mod tests {
     }
 
     #[test]
+    fn errors_point_at_the_option() {
+        for (name, value, part, found) in [
+            ("connector", "nothing", OptionPart::Value, 9..10),
+            ("csv.header", "maybe", OptionPart::Value, 10..11),
+            ("csv.headr", "true", OptionPart::Name, 9..10),
+            ("source.monitor-interval", "1 s", OptionPart::Name, 23..24),
+        ] {
+            let pairs = [("connector", "filesystem"), ("path", "x"), ("format", "csv"), (name, value)];
+            let options = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            // A place that says which option and part was asked for.
+            let place = |asked: &str, of: OptionPart| (of == part).then_some(asked.len()..asked.len() + 1);
+            let error = Connector::new_at("t", &Arc::new(Schema::empty()), &options, &place).unwrap_err();
+            assert_eq!(error.span, Some(found), "{name}: {}", error.message);
+        }
+    }
+
+    #[test]
     fn tables_are_read_or_written_only_where_that_is_possible() {
         let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
         let read = ReadOptions { batch_rows: 1, block_bytes: 1, workers: 1 };
         let print = table("p", &schema, &[("connector", "print")]);
         let refused = print.connector.open_source(&print, &[0], &read, &Doorbells::new(1)).err().unwrap();
-        assert_eq!(refused.message, "table 'p' with connector 'print' can only be written");
+        assert_eq!(refused.message, "table `p` with connector 'print' can only be written");
         let many = [("connector", "filesystem"), ("path", "data/*.csv"), ("format", "csv")];
         let many = table("m", &schema, &many);
         let refused = many.connector.open_sink(&many).err().unwrap();
-        assert_eq!(refused.message, "table 'm' is read from a glob, 'data/*.csv'");
+        assert_eq!(refused.message, "table `m` is read from a glob, 'data/*.csv'");
         let made = table("d", &schema, &[("connector", "datagen")]);
         let refused = made.connector.open_sink(&made).err().unwrap();
-        assert_eq!(refused.message, "table 'd' with connector 'datagen' can only be read");
+        assert_eq!(refused.message, "table `d` with connector 'datagen' can only be read");
     }
 
     #[test]

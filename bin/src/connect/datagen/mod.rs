@@ -314,7 +314,7 @@ mod tests {
     fn options(pairs: &[(&str, &str)]) -> Result<DatagenOptions> {
         let map: BTreeMap<String, String> =
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut reader = OptionReader::new("t", "datagen", &map);
+        let mut reader = OptionReader::new("t", "datagen", &map, &|_, _| None);
         let options = DatagenOptions::read(&mut reader, &schema())?;
         reader.finish()?;
         Ok(options)
