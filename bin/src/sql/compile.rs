@@ -394,7 +394,15 @@ impl Node {
     /// AND and OR with three truth values.
     fn logic(&self, is_and: bool, left: &Node, right: &Node, batch: &RecordBatch) -> Result<Value, EvaluateError> {
         let rows = batch.num_rows();
-        let left = left.evaluate(batch)?;
+        // Either operand may decide a row, and an optimizer may have put them in another order than the user: an operand
+        // that fails goes second, so that it is asked only for the rows that the other leaves open.
+        let (left, right) = match left.evaluate(batch) {
+            Ok(value) => (value, right),
+            Err(error) => match right.evaluate(batch) {
+                Ok(value) => (value, left),
+                Err(_) => return Err(error),
+            },
+        };
         let array = expanded(left, rows).map_err(|message| self.failed(message))?;
         let left = self.truth(&Value::column(array))?;
         // `false AND …` and `true OR …` are decided.

@@ -1,5 +1,7 @@
 //! Tests of types and values: SQL text in, Flink's type and the printed value out.
 
+mod random;
+
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -478,6 +480,7 @@ fn comparisons_and_truth_values_follow_flink() {
         ("i <> 0 AND 10 / i = 0", "BOOLEAN", "TRUE"),
         ("i = 0 AND 10 / 0 = 1", "BOOLEAN", "FALSE"),
         ("i = 42 OR 10 / 0 = 1", "BOOLEAN", "TRUE"),
+        ("10 / 0 = 1 AND i = 0", "BOOLEAN", "FALSE"),
     ]);
     check_errors(&[
         ("i = '42'", "cannot compare INT with STRING"),
@@ -817,6 +820,71 @@ fn every_function_gives_null_for_a_row_of_null() {
         let second = Table { schema: table.schema.clone(), batch: table.batch.slice(1, 1) };
         let (_, values) = evaluate(&session, sql, &second).expect(sql);
         assert_eq!(values, ["NULL"], "{sql}");
+    }
+}
+
+#[test]
+fn an_operand_is_asked_only_for_the_rows_that_need_it() {
+    let session = Session::new();
+    let schema =
+        Arc::new(Schema::new(vec![Field::new("a", DataType::Int32, true), Field::new("b", DataType::Int32, true)]));
+    let numbers = |values: [Option<i32>; 5]| Arc::new(arrow_array::Int32Array::from(values.to_vec())) as ArrayRef;
+    let a = numbers([Some(6), Some(7), None, Some(8), Some(9)]);
+    let b = numbers([Some(3), Some(0), Some(0), None, Some(-1)]);
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![a, b]).expect("two columns");
+    let table = Table { schema: DFSchema::try_from(schema).expect("two names"), batch };
+    for (sql, expected) in [
+        ("b <> 0 AND a / b > 0", ["TRUE", "FALSE", "FALSE", "NULL", "FALSE"]),
+        ("a / b > 0 AND b <> 0", ["TRUE", "FALSE", "FALSE", "NULL", "FALSE"]),
+        ("b = 0 OR a / b > 0", ["TRUE", "TRUE", "TRUE", "NULL", "FALSE"]),
+        ("CASE WHEN b = 0 THEN -1 ELSE a / b END", ["2", "-1", "-1", "NULL", "-9"]),
+        ("IF(b = 0, NULL, a / b)", ["2", "NULL", "NULL", "NULL", "-9"]),
+        ("COALESCE(NULLIF(b, 0), a)", ["3", "7", "NULL", "8", "-1"]),
+        ("COALESCE(CASE WHEN b = 0 THEN 5 END, a / b)", ["2", "5", "5", "NULL", "-9"]),
+        ("CASE WHEN b = 0 THEN 'none' WHEN a / b > 0 THEN 'some' END", ["some", "none", "none", "NULL", "NULL"]),
+        ("a IN (6, 7) AND b IN (0, NULL)", ["NULL", "TRUE", "NULL", "FALSE", "FALSE"]),
+    ] {
+        let (_, values) = evaluate(&session, sql, &table).expect(sql);
+        assert_eq!(values, expected, "{sql}");
+    }
+    assert_eq!(evaluate(&session, "a / b", &table).expect_err("a row divides by 0"), "division by zero in `a / b`");
+}
+
+#[test]
+fn unions_and_values_get_common_types() {
+    use datafusion_optimizer::analyzer::{Analyzer, AnalyzerRule};
+    let session = Session::new();
+    let planned = |sql: &str| {
+        let mut statements =
+            Parser::parse_sql(&GenericDialect {}, sql).map_err(|error| Error::statement(error.to_string()))?;
+        let options = ParserOptions::new().with_parse_float_as_decimal(true).with_enable_ident_normalization(false);
+        let planner = SqlToRel::new_with_options(&session, options);
+        let statement = statements.pop().expect("one statement");
+        let plan = planner.sql_statement_to_plan(statement).map_err(from_datafusion)?;
+        let rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(super::typing::FlinkTyping)];
+        let analyzed = Analyzer::with_rules(rules).execute_and_check(plan, &ConfigOptions::new(), |_, _| {});
+        let plan = analyzed.map_err(from_datafusion)?;
+        let types =
+            plan.schema().fields().iter().map(|field| FlinkType::from_field(field).map(|flink| flink.to_string()));
+        Ok::<_, Error>(types.collect::<Result<Vec<_>>>()?.join(", "))
+    };
+    for (sql, expected) in [
+        ("SELECT 1, 'a' UNION ALL SELECT 2.5, NULL", "DECIMAL(11, 1), STRING"),
+        ("VALUES (1, 'a'), (2.5, NULL)", "DECIMAL(11, 1), STRING"),
+        ("SELECT 1 + 1 AS x, CAST(3 AS BIGINT) AS y", "INT, BIGINT"),
+        ("SELECT x + 1 FROM (SELECT 1 AS x UNION ALL SELECT 3000000000) t", "BIGINT"),
+        ("SELECT x, COUNT(*), SUM(x) FROM (VALUES (1), (2)) t (x) GROUP BY x HAVING SUM(x) > 0", "INT, BIGINT, INT"),
+        ("SELECT AVG(x * 0.5) FROM (VALUES (1), (2)) t (x)", "DECIMAL(38, 6)"),
+        ("SELECT CASE WHEN x = 1 THEN 'a' END AS c FROM (VALUES (1)) t (x) ORDER BY c LIMIT 3", "STRING"),
+    ] {
+        assert_eq!(planned(sql).expect(sql), expected, "{sql}");
+    }
+    for (sql, words) in [
+        ("SELECT 1 UNION ALL SELECT TRUE", "has the types INT and BOOLEAN"),
+        ("SELECT 1 WHERE 1", "WHERE takes a BOOLEAN, not INT"),
+    ] {
+        let error = planned(sql).expect_err(sql);
+        assert!(error.message.contains(words), "{sql}: {error}");
     }
 }
 
