@@ -75,7 +75,7 @@ fn job(text: &str) -> JobPlan {
     match outcome(&text) {
         Ok(Outcome::Job(job) | Outcome::Explain(job)) => job,
         Ok(other) => panic!("no job but {other:?}: {text}"),
-        Err(error) => panic!("{error}\n{:?} {:?}\n{text}", error.help, error.span.map(|span| &text[span])),
+        Err(error) => panic!("{error}\n{:?} {:?}\n{text}", error.help, error.span.clone().map(|span| &text[span])),
     }
 }
 
