@@ -69,13 +69,13 @@ impl<'a> Binder<'a> {
     }
 
     fn view(&self, view: &View) -> Result<LogicalPlan> {
-        plan(&view.query, self.catalog, self.functions)
-            .and_then(|plan| with_names(plan, &view.columns))
-            .map_err(|error| Error {
+        plan(&view.query, self.catalog, self.functions).and_then(|plan| with_names(plan, &view.columns)).map_err(
+            |error| Error {
                 span: None,
                 message: format!("the view `{}` is no longer valid: {}", view.name, error.message),
                 ..error
-            })
+            },
+        )
     }
 }
 
@@ -87,11 +87,13 @@ pub(crate) fn plan(rewritten: &Rewritten, catalog: &Catalog, functions: &KnownFu
     let binder = Binder::new(catalog, functions, Some(rewritten));
     let planner = binder.planner();
     // Types are checked here, where the syntax tree is at hand to find the place of an error.
-    planner.sql_statement_to_plan(Statement::Query(Box::new(rewritten.query.clone()))).and_then(analyze).map_err(|error| {
-        let found = locate::error(statement_error(&error, &rewritten.text), rewritten, &planner);
-        let known = diagnostic::place(&error, &rewritten.text);
-        known.into_iter().fold(found, Error::at).at(rewritten.span.clone())
-    })
+    planner.sql_statement_to_plan(Statement::Query(Box::new(rewritten.query.clone()))).and_then(analyze).map_err(
+        |error| {
+            let found = locate::error(statement_error(&error, &rewritten.text), rewritten, &planner);
+            let known = diagnostic::place(&error, &rewritten.text);
+            known.into_iter().fold(found, Error::at).at(rewritten.span.clone())
+        },
+    )
 }
 
 /// Types made equal where Flink does so without being asked.

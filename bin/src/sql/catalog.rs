@@ -44,6 +44,8 @@ pub(crate) struct CatalogTable {
     pub(crate) schema: SchemaRef,
     pub(crate) watermark: Option<Watermark>,
     pub(crate) primary_key: Vec<String>,
+    /// Those of WITH and those that were set for the table; empty for a file without a declaration.
+    pub(crate) options: BTreeMap<String, String>,
     pub(crate) comment: Option<String>,
     pub(crate) is_temporary: bool,
 }
@@ -183,9 +185,11 @@ impl Catalog {
                 self.entries.remove(&name.value);
                 Ok(())
             }
-            Some(found) => Err(Error::statement(format!("`{}` is a {}, not a {}", name.value, found.noun(), object.noun()))
-                .help(format!("DROP {}", found.noun().to_uppercase()))
-                .at(name.span.clone())),
+            Some(found) => {
+                Err(Error::statement(format!("`{}` is a {}, not a {}", name.value, found.noun(), object.noun()))
+                    .help(format!("DROP {}", found.noun().to_uppercase()))
+                    .at(name.span.clone()))
+            }
             None if if_exists => Ok(()),
             None => Err(self.unknown(&name.value, object.noun(), std::iter::empty(), name.span.clone())),
         }

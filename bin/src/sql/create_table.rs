@@ -133,7 +133,9 @@ impl CreateTable {
                 return self.read_primary_key(reader, columns, &start);
             }
             Keyword::UNIQUE if is_constraint || matches!(reader.nth(1), Token::LParen) => {
-                return Err(Error::statement("UNIQUE is not supported").help("PRIMARY KEY (…) NOT ENFORCED").at(reader.here()));
+                return Err(Error::statement("UNIQUE is not supported")
+                    .help("PRIMARY KEY (…) NOT ENFORCED")
+                    .at(reader.here()));
             }
             _ if is_constraint => return Err(reader.expected("PRIMARY KEY")),
             _ => {}
@@ -233,8 +235,24 @@ fn read_type(reader: &mut Reader) -> Result<FlinkType> {
     let span = reader.since(&start);
     FlinkType::from_ast(&data_type).map_err(|error| {
         let names = [
-            "BOOLEAN", "TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL", "CHAR", "VARCHAR", "STRING",
-            "BINARY", "VARBINARY", "BYTES", "DATE", "TIME", "TIMESTAMP", "TIMESTAMP_LTZ",
+            "BOOLEAN",
+            "TINYINT",
+            "SMALLINT",
+            "INT",
+            "BIGINT",
+            "FLOAT",
+            "DOUBLE",
+            "DECIMAL",
+            "CHAR",
+            "VARCHAR",
+            "STRING",
+            "BINARY",
+            "VARBINARY",
+            "BYTES",
+            "DATE",
+            "TIME",
+            "TIMESTAMP",
+            "TIMESTAMP_LTZ",
         ];
         let near = word.and_then(|word| nearest(&word, names.into_iter()).filter(|near| *near != word));
         match (near, matches!(data_type, ast::DataType::Custom(..)), &error.help) {

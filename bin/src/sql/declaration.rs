@@ -23,6 +23,7 @@ use super::text::SqlText;
 use super::types::FlinkType;
 use super::typing::{type_of, typed};
 use crate::connect::Connector;
+use crate::connect::options::OptionPart;
 use crate::error::{Error, Result};
 use crate::plan;
 
@@ -37,9 +38,12 @@ impl Declaration<'_> {
     ///
     /// # Errors
     /// For what is wrong in the statement, at its place.
-    pub(crate) fn table(&self, create: &CreateTable, more: impl Iterator<Item = (String, String)>) -> Result<CatalogTable> {
+    pub(crate) fn table(
+        &self,
+        create: &CreateTable,
+        more: impl Iterator<Item = (String, String)>,
+    ) -> Result<CatalogTable> {
         refuse_same_names(create)?;
-        let connector = connector(create, more)?;
         let primary_key = primary_key(create)?;
         let mut columns = Vec::with_capacity(create.columns.len());
         let mut physical: Vec<FieldRef> = Vec::new();
@@ -50,6 +54,9 @@ impl Declaration<'_> {
             }
         }
         let schema: SchemaRef = Arc::new(Schema::new(physical));
+        let options = options(create, more)?;
+        let place = |key: &str, part| option_place(create, key, part);
+        let connector = Connector::new_at(&create.name.value, &schema, &options, &place)?;
         for definition in &create.columns {
             let name = definition.name.value.clone();
             let comment = definition.comment.clone();
@@ -60,9 +67,9 @@ impl Declaration<'_> {
                     Column { name, data_type: *data_type, is_nullable, source: ColumnSource::Physical(index), comment }
                 }
                 ColumnKind::Computed { expression, span } => {
-                    let typed = self.expression(expression, &schema).map_err(|error| {
-                        self.explain_computed(error, create).at(span.clone())
-                    })?;
+                    let typed = self
+                        .expression(expression, &schema)
+                        .map_err(|error| self.explain_computed(error, create).at(span.clone()))?;
                     let text = self.text.original(span).to_owned();
                     let source = ColumnSource::Computed { expression: typed.expr, text };
                     Column { name, data_type: typed.data_type, is_nullable: typed.is_nullable, source, comment }
@@ -79,6 +86,7 @@ impl Declaration<'_> {
             schema: fields,
             watermark,
             primary_key,
+            options,
             comment: create.comment.clone(),
             is_temporary: create.is_temporary,
         })
@@ -88,7 +96,8 @@ impl Declaration<'_> {
     fn watermark(&self, definition: &WatermarkDefinition, columns: &[Column]) -> Result<Watermark> {
         let WatermarkDefinition { column, expression, span } = definition;
         let index = columns.iter().position(|known| known.name == column.value).ok_or_else(|| {
-            let error = Error::statement(format!("the watermark is for `{}`, and there is no such column", column.value));
+            let error =
+                Error::statement(format!("the watermark is for `{}`, and there is no such column", column.value));
             let error = match nearest(&column.value, columns.iter().map(|known| known.name.as_str())) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
                 None => error.help("name the column that holds event time"),
@@ -104,7 +113,9 @@ impl Declaration<'_> {
             .help(match data_type {
                 FlinkType::Timestamp(_) => "declare it as TIMESTAMP(3)".to_owned(),
                 FlinkType::TimestampLtz(_) => "declare it as TIMESTAMP_LTZ(3)".to_owned(),
-                FlinkType::BigInt => format!("add a computed column: event_time AS TO_TIMESTAMP_LTZ({}, 3)", column.value),
+                FlinkType::BigInt => {
+                    format!("add a computed column: event_time AS TO_TIMESTAMP_LTZ({}, 3)", column.value)
+                }
                 _ => format!("add a computed column: event_time AS TO_TIMESTAMP({})", column.value),
             })
             .at(column.span.clone()));
@@ -132,7 +143,9 @@ impl Declaration<'_> {
             .planner()
             .sql_to_expr(rewritten, &schema, &mut PlannerContext::new())
             .and_then(|expr| typed(expr, &schema))
-            .and_then(|expr| Ok((type_of(&expr, &schema)?, datafusion_expr::ExprSchemable::nullable(&expr, &schema)?, expr)));
+            .and_then(|expr| {
+                Ok((type_of(&expr, &schema)?, datafusion_expr::ExprSchemable::nullable(&expr, &schema)?, expr))
+            });
         planned.map(|(data_type, is_nullable, expr)| Typed { expr, data_type, is_nullable }).map_err(|error| {
             let known = place(&error, self.text);
             known.into_iter().fold(statement_error(&error, self.text), Error::at)
@@ -142,9 +155,10 @@ impl Declaration<'_> {
     /// A computed column that names another one is an error that deserves its reason.
     fn explain_computed(&self, error: Error, create: &CreateTable) -> Error {
         let is_computed = |name: &str| {
-            create.columns.iter().any(|column| {
-                column.name.value == name && matches!(column.kind, ColumnKind::Computed { .. })
-            })
+            create
+                .columns
+                .iter()
+                .any(|column| column.name.value == name && matches!(column.kind, ColumnKind::Computed { .. }))
         };
         match error.span.clone() {
             Some(span) if is_computed(self.text.original(&span).trim_matches('`')) => Error {
@@ -198,6 +212,7 @@ pub(crate) fn file_table(
         schema: fields,
         watermark,
         primary_key: Vec::new(),
+        options: BTreeMap::new(),
         comment: None,
         is_temporary: true,
     })
@@ -236,7 +251,9 @@ fn lag_ms(expression: &ast::Expr, column: &str) -> Result<Option<i64>> {
     match expression {
         ast::Expr::Nested(inner) => lag_ms(inner, column),
         expr if is_column(expr) => Ok(Some(0)),
-        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Minus, right } if is_column(left) => fixed_interval_ms(right),
+        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Minus, right } if is_column(left) => {
+            fixed_interval_ms(right)
+        }
         _ => Ok(None),
     }
 }
@@ -275,7 +292,8 @@ fn primary_key(create: &CreateTable) -> Result<Vec<String>> {
     Ok(key)
 }
 
-fn connector(create: &CreateTable, more: impl Iterator<Item = (String, String)>) -> Result<Connector> {
+/// The options of WITH and those that SET gives the table.
+fn options(create: &CreateTable, more: impl Iterator<Item = (String, String)>) -> Result<BTreeMap<String, String>> {
     let mut options: BTreeMap<String, String> =
         create.options.iter().map(|option| (option.key.value.clone(), option.value.clone())).collect();
     options.extend(more);
@@ -284,17 +302,20 @@ fn connector(create: &CreateTable, more: impl Iterator<Item = (String, String)>)
             .help("WITH ('connector' = 'filesystem', 'path' = '…', 'format' = 'csv')")
             .at(create.name.span.clone()));
     }
-    Ok(Connector { options })
+    Ok(options)
 }
 
 fn no_metadata(connector: &Connector, key: &str) -> Error {
-    let name = connector.options.get("connector").map_or("", String::as_str);
+    let name = connector.name();
     Error::statement(format!("the connector '{name}' has no metadata '{key}'"))
         .help("leave the column out, or make it a physical column of the input")
 }
 
 /// The place of an option's key or value in the statement, for errors of the connector.
-pub(crate) fn option_place(create: &CreateTable, key: &str, of_value: bool) -> Option<Range<usize>> {
+fn option_place(create: &CreateTable, key: &str, part: OptionPart) -> Option<Range<usize>> {
     let option = create.options.iter().find(|option| option.key.value == key)?;
-    Some(if of_value { option.value_span.clone() } else { option.key.span.clone() })
+    Some(match part {
+        OptionPart::Name => option.key.span.clone(),
+        OptionPart::Value => option.value_span.clone(),
+    })
 }

@@ -82,7 +82,8 @@ fn unknown_column(field: &Column, valid: &[Column]) -> Error {
         Some(relation) => format!("there is no column `{}` in `{}`", field.name, relation.table()),
         None => format!("there is no column `{}`", shown(&field.name)),
     });
-    let mut names: Vec<&str> = valid.iter().map(|column| column.name.as_str()).filter(|name| !name.starts_with('$')).collect();
+    let mut names: Vec<&str> =
+        valid.iter().map(|column| column.name.as_str()).filter(|name| !name.starts_with('$')).collect();
     names.dedup();
     if let Some(same) = names.iter().find(|name| **name == field.name) {
         return error.help(format!("write `{same}` without the table before it"));

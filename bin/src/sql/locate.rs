@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use datafusion_common::DFSchema;
 use datafusion_expr::ExprSchemable;
 use datafusion_sql::planner::{PlannerContext, SqlToRel};
-use sqlparser::ast::{Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, Spanned, Statement, TableFactor, Visit, Visitor};
+use sqlparser::ast::{
+    Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, Spanned, Statement, TableFactor, Visit, Visitor,
+};
 
 use super::binder::Binder;
 use super::diagnostic::statement_error;
@@ -44,9 +46,7 @@ impl Search<'_, '_> {
         match body {
             SetExpr::Select(select) => self.select(select, query),
             SetExpr::Query(query) => self.query(query),
-            SetExpr::SetOperation { left, right, .. } => {
-                self.body(left, query).or_else(|| self.body(right, query))
-            }
+            SetExpr::SetOperation { left, right, .. } => self.body(left, query).or_else(|| self.body(right, query)),
             SetExpr::Values(values) => {
                 let schema = DFSchema::empty();
                 values.rows.iter().flat_map(|row| &row.content).find_map(|value| self.expression(value, &schema))
@@ -111,7 +111,10 @@ impl Search<'_, '_> {
 
     fn check(&self, expression: &Expr, schema: &DFSchema) -> Option<Error> {
         let planned = self.planner.sql_to_expr(expression.clone(), schema, &mut PlannerContext::new());
-        let error = planned.and_then(|planned| typed(planned, schema)).and_then(|typed| typed.to_field(schema).map(drop)).err()?;
+        let error = planned
+            .and_then(|planned| typed(planned, schema))
+            .and_then(|typed| typed.to_field(schema).map(drop))
+            .err()?;
         let place = self.rewritten.text.range(expression.span())?;
         Some(statement_error(&error, &self.rewritten.text).at(place))
     }

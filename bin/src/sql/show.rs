@@ -21,7 +21,8 @@ pub(crate) fn rows(header: &[&str], rows: Vec<Vec<Option<String>>>) -> Result<Re
         let cells = rows.iter().map(|row| row.get(column).cloned().flatten());
         Arc::new(cells.collect::<StringViewArray>()) as ArrayRef
     });
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.collect()).map_err(|error| Error::internal(error.to_string()))
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.collect())
+        .map_err(|error| Error::internal(error.to_string()))
 }
 
 /// SHOW TABLES lists views as well, as Flink does; SHOW VIEWS only them.
@@ -115,7 +116,7 @@ fn create_table(table: &CatalogTable) -> String {
         lines.push(format!("PRIMARY KEY ({}) NOT ENFORCED", key.join(", ")));
     }
     let options: Vec<String> =
-        table.table.connector.options.iter().map(|(key, value)| format!("  {} = {}", string(key), string(value))).collect();
+        table.options.iter().map(|(key, value)| format!("  {} = {}", string(key), string(value))).collect();
     let temporary = if table.is_temporary { "TEMPORARY " } else { "" };
     let comment = table.comment.as_ref().map(|comment| format!("COMMENT {}\n", string(comment))).unwrap_or_default();
     format!(

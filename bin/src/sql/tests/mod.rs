@@ -49,8 +49,11 @@ fn session_with(options: SessionOptions) -> Session {
             Field::new("symbol", DataType::Utf8View, true),
             Field::new("price", DataType::Float64, true),
         ];
-        let options = BTreeMap::from([("connector".to_owned(), "filesystem".to_owned()), ("path".to_owned(), path.to_owned())]);
-        Ok::<(SchemaRef, Connector), Error>((Arc::new(Schema::new(fields)), Connector { options }))
+        let options =
+            BTreeMap::from([("connector".to_owned(), "filesystem".to_owned()), ("path".to_owned(), path.to_owned())]);
+        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        let connector = Connector::new(path, &schema, &options)?;
+        Ok((schema, connector))
     });
     session
 }
@@ -104,7 +107,8 @@ fn columns_of(text: &str) -> Vec<String> {
 }
 
 fn render(node: &Node, depth: usize, out: &mut String) {
-    let names = |schema: &Schema| schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ");
+    let names =
+        |schema: &Schema| schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ");
     let _ = write!(out, "{:depth$}", "", depth = depth * 2);
     let mut inputs: Vec<&Node> = Vec::new();
     match &node.op {
