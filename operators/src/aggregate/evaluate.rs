@@ -11,6 +11,7 @@ use super::AggregateError;
 use super::decimal::{average, fit, from_f64, unwrap_sum};
 use super::input::unordered_f64;
 use super::layout::{Count, Layout, Output, OutputKind, ROWS, SidePlan};
+use super::moments;
 use super::side::{Entry, Side, SideKind, converter};
 use super::update::{Rows, UpdateScratch, join, update};
 use crate::batch::{Ordinal, Ordinals};
@@ -116,8 +117,7 @@ impl<'a> Evaluation<'a> {
 
     fn moment(&self, part: usize, row: &[u64]) -> Option<f64> {
         use AggregateFunction as F;
-        let hot = self.place(part).0;
-        let (count, squares) = (row[hot], f64::from_bits(row[hot + 2]));
+        let (count, squares) = moments::count_and_squares(&row[self.place(part).0..]);
         let divisor = match self.output.spec.function {
             F::VarPop | F::StddevPop => count,
             _ => count.saturating_sub(1),

@@ -7,6 +7,7 @@ use arrow_row::{RowConverter, SortField};
 use arrow_schema::{DataType, Schema, TimeUnit};
 
 use super::AggregateError;
+use super::moments;
 use super::side::SideKind;
 use crate::key::{self, KeyShape};
 use crate::spec::{AggregateFunction as F, AggregateSpec, GroupSpec};
@@ -80,7 +81,7 @@ pub(crate) enum PartKind {
     MinI128,
     /// Greatest `i128`, low half first.
     MaxI128,
-    /// Number of values, mean, sum of squared distances to the mean.
+    /// Number of values, their mean and spread.
     Moments,
 }
 
@@ -98,7 +99,7 @@ impl PartKind {
             Self::MaxI64 => (&[1 << 63], &[]),
             Self::MinI128 => (&GREATEST, &[]),
             Self::MaxI128 => (&LEAST, &[]),
-            Self::Moments => (&[0, 0, 0], &[]),
+            Self::Moments => (&[0; moments::WORDS], &[]),
         }
     }
 }
