@@ -115,7 +115,7 @@ fn the_least_and_greatest_doubles_put_nan_above_infinity() {
     let list = [1.0, f64::INFINITY, f64::NEG_INFINITY, -f64::NAN].map(Value::Double).to_vec();
     let double = DataType::Float64;
     assert_eq!(
-        evaluate(&call(F::Min, &double, double.clone()), &[list.clone()]).expect("a number"),
+        evaluate(&call(F::Min, &double, double.clone()), std::slice::from_ref(&list)).expect("a number"),
         Value::Double(f64::NEG_INFINITY)
     );
     let greatest = evaluate(&call(F::Max, &double, double.clone()), &[list]).expect("a number");
@@ -271,6 +271,10 @@ fn what_cannot_be_computed_is_refused_when_it_is_planned() {
     refused(F::VarPop, &DataType::Date32);
     refused(F::ListAgg { separator: String::new() }, &DataType::Int64);
     refused(F::Min, &DataType::Null);
+    let wrong = call(F::Sum, &DataType::Int64, DataType::Float64);
+    let schema = Arc::new(Schema::new(vec![Field::new("x", DataType::Int64, true)]));
+    let error = LocalFold::new(global(vec![wrong]), &schema, 1).expect_err("no such result");
+    assert_eq!(error.to_string(), "the result of Sum(x) cannot be of type Float64");
     let (mut spec, schema) = ((*windowed().0).clone(), windowed().1);
     spec.keys[0].data_type = DataType::Int64;
     let error = LocalFold::new(Arc::new(spec), &schema, 1).expect_err("another type than planned");
