@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, TimestampMillisecondArray};
+use arrow_array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, TimestampMillisecondArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use thalweg_operators::aggregate::AggregateError;
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
@@ -74,6 +74,7 @@ fn sums_are_exact_whatever_they_pass_through_and_overflow_only_at_the_end() {
         (&big, vec![vec![least, least, least], vec![greatest, greatest, greatest]], Some(-3)),
         (&decimal, vec![vec![nines, nines, nines], vec![-nines, -nines, 7]], None),
         (&decimal, vec![vec![nines, nines, nines], vec![-nines, -nines]], Some(nines)),
+        (&decimal, vec![vec![-nines], vec![-nines], vec![nines, nines]], Some(0)),
         (&decimal, vec![vec![nines, 1]], None),
         (&decimal, vec![vec![-nines; 8], vec![nines; 8], vec![4]], Some(4)),
     ];
@@ -146,8 +147,7 @@ fn a_global_aggregation_of_nothing_is_one_row_from_one_worker() {
     assert!(!shard.is_due());
     shard.close(EventTimeMs::END).expect("no data to fail on");
     let row = shard.next_batch(10).expect("no overflow").expect("one row").columns;
-    let row: Vec<Value> = row.columns().iter().map(|column| values(column)[0].clone()).collect();
-    assert_eq!(row, [Value::Integer(0), Value::Null, Value::Null, Value::Null]);
+    assert_eq!(values_of(&row), [Value::Integer(0), Value::Null, Value::Null, Value::Null]);
     let silent = Shard::new(spec, &schema, CloseMode::WhenPassed, EmptyInput::Silent);
     let mut silent = silent.expect("a plan");
     silent.close(EventTimeMs::END).expect("no data to fail on");
@@ -279,6 +279,28 @@ fn what_cannot_be_computed_is_refused_when_it_is_planned() {
     spec.keys[0].data_type = DataType::Int64;
     let error = LocalFold::new(Arc::new(spec), &schema, 1).expect_err("another type than planned");
     assert!(error.is_internal());
+}
+
+#[test]
+fn a_filter_that_is_null_takes_no_row_whatever_lies_under_the_null() {
+    let values = Arc::new(Int64Array::from(vec![1, 2, 4]));
+    let filter = BooleanArray::new(vec![true; 3].into(), Some(vec![true, false, true].into()));
+    let mut sum = call(F::Sum, &DataType::Int64, DataType::Int64);
+    sum.filter = Some(1);
+    let (spec, batch) = (global(vec![sum]), batch(vec![("x", values), ("filter", Arc::new(filter))]));
+    let mut fold = LocalFold::new(Arc::clone(&spec), &batch.columns.schema(), 1).expect("a plan");
+    fold.fold(&batch).expect("rows");
+    let mut shard = shard(&spec, &batch.columns.schema(), CloseMode::AtEnd);
+    for (_, partials) in fold.flush(Flush::All) {
+        shard.merge(partials).expect("an open window");
+    }
+    shard.close(EventTimeMs::END).expect("no data to fail on");
+    let row = shard.next_batch(1).expect("no overflow").expect("one row").columns;
+    assert_eq!(values_of(&row), [Value::Integer(5)]);
+}
+
+fn values_of(row: &RecordBatch) -> Vec<Value> {
+    row.columns().iter().map(|column| values(column)[0].clone()).collect()
 }
 
 #[test]
