@@ -188,6 +188,15 @@ fn groups_for_a_closed_window_are_refused_and_not_lost_in_silence() {
 }
 
 #[test]
+fn a_row_is_late_by_its_own_stamp_also_where_the_row_that_moved_the_watermark_was_filtered_out() {
+    let (spec, schema) = windowed();
+    let mut fold = LocalFold::new(spec, &schema, 1).expect("a plan");
+    let mut batch = timed(&["a"; 4], &[3, 4, 5, 6]);
+    batch.stamps = Stamps::Each([8, 8, 9, 10].map(EventTimeMs).into());
+    assert_eq!(fold.fold(&batch).expect("rows"), FoldCounts { folded: 2, late: 2 });
+}
+
+#[test]
 fn rows_at_the_ends_of_time_have_windows() {
     let (spec, schema) = windowed();
     let mut fold = LocalFold::new(Arc::clone(&spec), &schema, 1).expect("a plan");
