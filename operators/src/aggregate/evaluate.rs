@@ -273,18 +273,17 @@ impl<'a> Evaluation<'a> {
         columns.into_iter().next().ok_or(AggregateError::Mismatch("an encoded value has one column"))
     }
 
-    /// Feeds the distinct values, in an order that only depends on them, to the plain aggregate.
+    /// Feeds the distinct values to the plain aggregate: in their own order, so that sums of doubles are always the same;
+    /// aggregates that go by ordinals do so themselves.
     fn distinct(&self, side: usize, inner: &Layout) -> Result<ArrayRef, AggregateError> {
-        use AggregateFunction as F;
-        if self.output.spec.function == F::Count {
+        if self.output.spec.function == AggregateFunction::Count {
             return Ok(counts(self.entries(side).map(|entry| entry.distinct().count() as u64)));
         }
-        let is_by_ordinal = matches!(self.output.spec.function, F::FirstValue | F::LastValue | F::ListAgg { .. });
         let (mut ids, mut values, mut ordinals) = (Vec::new(), Vec::new(), Vec::new());
         let parser = converter(&self.layout.sides[side])?.parser();
         for (id, entry) in (0..).zip(self.entries(side)) {
             let mut distinct: Vec<_> = entry.distinct().collect();
-            distinct.sort_unstable_by_key(|&(value, ordinal)| (is_by_ordinal.then_some(ordinal), value));
+            distinct.sort_unstable();
             for (value, ordinal) in distinct {
                 ids.push(id);
                 values.push(parser.parse(value));
