@@ -88,10 +88,10 @@ pub fn decode(column: Column<'_>, fields: Fields<'_>, dates: &mut DateCache, ref
         DataType::Timestamp(unit, zone) => {
             let zone = zone.clone();
             match unit {
-                TimeUnit::Second => Arc::new(out.timestamps::<TimestampSecondType>(zone, 1, dates)),
-                TimeUnit::Millisecond => Arc::new(out.timestamps::<TimestampMillisecondType>(zone, 1000, dates)),
-                TimeUnit::Microsecond => Arc::new(out.timestamps::<TimestampMicrosecondType>(zone, 1_000_000, dates)),
-                TimeUnit::Nanosecond => Arc::new(out.timestamps::<TimestampNanosecondType>(zone, 1_000_000_000, dates)),
+                TimeUnit::Second => Arc::new(out.timestamps::<TimestampSecondType, 1>(zone, dates)),
+                TimeUnit::Millisecond => Arc::new(out.timestamps::<TimestampMillisecondType, 1000>(zone, dates)),
+                TimeUnit::Microsecond => Arc::new(out.timestamps::<TimestampMicrosecondType, 1_000_000>(zone, dates)),
+                TimeUnit::Nanosecond => Arc::new(out.timestamps::<TimestampNanosecondType, 1_000_000_000>(zone, dates)),
             }
         }
         // Refused when the table was opened.
@@ -169,14 +169,14 @@ impl Out<'_, '_> {
         })
     }
 
-    fn timestamps<T: arrow_array::types::ArrowTimestampType>(
+    /// The unit is a constant, so that no row divides.
+    fn timestamps<T: arrow_array::types::ArrowTimestampType, const PER_SECOND: i64>(
         &mut self,
         zone: Option<Arc<str>>,
-        per_second: i64,
         dates: &mut DateCache,
     ) -> PrimitiveArray<T> {
         let in_units = |instant: Option<Instant>| {
-            instant.ok_or(Refusal::Malformed)?.in_units(per_second).ok_or(Refusal::OutOfRange)
+            instant.ok_or(Refusal::Malformed)?.in_units(PER_SECOND).ok_or(Refusal::OutOfRange)
         };
         let values = if zone.is_some() {
             self.primitive::<T>(|b, s, e| in_units(temporal::timestamp_with_zone(&b[s..e], dates)))
