@@ -7,6 +7,7 @@ use std::time::Duration;
 use arrow_array::{Array, RecordBatch};
 use arrow_cast::display::array_value_to_string;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -630,6 +631,70 @@ mod round_trip {
                 }
             }
             prop_assert_eq!(rows.len(), batch.num_rows());
+        }
+    }
+}
+
+/// Two blocks: the first comes out when the test says so, the second cannot be read.
+struct Gate {
+    blocks: Memory,
+    is_asked: Sender<()>,
+    goes_on: Receiver<()>,
+}
+
+impl BlockInput for Gate {
+    fn take(&self) -> Taken {
+        match self.blocks.take() {
+            Taken::Block(block) if block.index == 0 => {
+                self.is_asked.send(()).expect("the test listens");
+                self.goes_on.recv().expect("the test goes on");
+                Taken::Block(block)
+            }
+            Taken::Block(block) => Taken::Failed { index: block.index, error: Error::connector("the disk is gone") },
+            other => other,
+        }
+    }
+
+    fn next_index(&self) -> u64 {
+        self.blocks.next_index()
+    }
+
+    fn stop(&self) {
+        self.blocks.stop();
+    }
+
+    fn bytes_total(&self) -> Option<u64> {
+        None
+    }
+}
+
+#[test]
+fn an_error_is_kept_back_while_another_worker_holds_an_earlier_block() {
+    for (text, first_is_bad) in [("a,1,b\na,2,b\n", false), ("a,x,b\na,2,b\n", true)] {
+        let bells = Doorbells::new(2);
+        let Reading { schema, columns, options, .. } = three_columns();
+        let read = ReadOptions { batch_rows: 10, block_bytes: 6, workers: 2 };
+        let (is_asked, asked) = bounded(1);
+        let (go, goes_on) = bounded(1);
+        let gate = Gate { blocks: Memory::new(&[text.as_bytes().to_vec()], 6), is_asked, goes_on };
+        let source = CsvSource::new(gate, &schema, &columns, options, &read, &bells).unwrap();
+        let (mut early, mut late) = (source.reader(WorkerId(0)), source.reader(WorkerId(1)));
+        let early = std::thread::scope(|scope| {
+            let early = scope.spawn(move || early.poll().map(|event| matches!(event, SourceEvent::Block(_))));
+            asked.recv().unwrap();
+            bells.bell(WorkerId(1)).take();
+            assert!(matches!(late.poll(), Ok(SourceEvent::Pending)), "block 0 may be bad");
+            go.send(()).unwrap();
+            early.join().unwrap()
+        });
+        assert!(bells.bell(WorkerId(1)).is_rung(), "block 0 is done");
+        let late = late.poll();
+        if first_is_bad {
+            assert!(early.unwrap_err().message.contains("\"x\" is not a BIGINT"));
+            assert!(matches!(late, Ok(SourceEvent::Pending)), "one error is enough");
+        } else {
+            assert!(early.unwrap());
+            assert_eq!(late.err().map(|error| error.message).as_deref(), Some("the disk is gone"));
         }
     }
 }
