@@ -254,3 +254,87 @@ fn tag(hash: u64) -> u32 {
 fn entry(hash: u64, group: u32) -> u64 {
     u64::from(tag(hash)) << 32 | u64::from(group + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow_schema::DataType;
+
+    use super::*;
+
+    /// Long strings, one for each key.
+    struct Texts(Vec<&'static str>);
+
+    impl LongKeys for Texts {
+        fn bytes(&self, row: usize, _column: usize) -> &[u8] {
+            self.0[row].as_bytes()
+        }
+    }
+
+    fn assign(table: &mut GroupTable, cells: &[u64], hashes: &[u64], long: Option<Texts>) -> Vec<u32> {
+        let mut ids = Vec::new();
+        table.assign(&Keys { cells, stride: 2, hashes, long }, &mut ids).unwrap();
+        ids
+    }
+
+    fn table(data_type: DataType) -> GroupTable {
+        GroupTable::new(KeyShape::new([data_type].iter()), &[7])
+    }
+
+    #[test]
+    fn strings_whose_cells_and_hashes_are_equal_are_told_apart_by_their_bytes() {
+        let mut table = table(DataType::Utf8View);
+        let texts = ["the length is 19: a", "the length is 19: b", "the length is 19: a", "the length is 19: c"];
+        let ids = assign(&mut table, &[19, 5].repeat(4), &[5; 4], Some(Texts(texts.to_vec())));
+        assert_eq!(ids, [0, 1, 0, 2]);
+        assert_eq!(table.long_bytes(1), b"the length is 19: b");
+        let more = vec!["the length is 19: b", "the length is 19: d"];
+        assert_eq!(assign(&mut table, &[19, 5].repeat(2), &[5; 2], Some(Texts(more))), [1, 3]);
+    }
+
+    #[test]
+    fn short_and_long_strings_share_a_table() {
+        let mut table = table(DataType::Utf8View);
+        let short = |ids: &[u64]| ids.iter().flat_map(|&id| [3, id]).collect::<Vec<_>>();
+        assert_eq!(assign(&mut table, &short(&[1, 2]), &[1, 2], None), [0, 1]);
+        assert!(!table.has_long());
+        let cells = [3, 1, 13, 9, 3, 3];
+        let texts = || Some(Texts(vec!["", "thirteen byte", ""]));
+        assert_eq!(assign(&mut table, &cells, &[1, 9, 3], texts()), [0, 2, 3]);
+        assert_eq!(assign(&mut table, &short(&[4]), &[4], None), [4]);
+        assert_eq!(assign(&mut table, &cells, &[1, 9, 3], texts()), [0, 2, 3]);
+        let long: Vec<&[u8]> = (0..5).map(|group| table.long_bytes(group)).collect();
+        assert_eq!(long, [&b""[..], b"", b"thirteen byte", b"", b""]);
+    }
+
+    #[test]
+    fn groups_keep_their_numbers_and_rows_while_the_table_grows_and_come_back_after_a_clear() {
+        let mut table = table(DataType::Int64);
+        // Half of them share all the bits that choose a slot in a small table.
+        let spread = |i: u64| if i % 2 == 0 { i << 32 } else { i.wrapping_mul(0x9E37_79B9_7F4A_7C15) };
+        let hashes: Vec<u64> = (0..2_000).map(spread).collect();
+        for round in 0..2 {
+            let cells: Vec<u64> = (0..hashes.len() as u64).flat_map(|i| [i + round, 0]).collect();
+            for _ in 0..2 {
+                let ids = assign(&mut table, &cells, &hashes, None);
+                assert!(ids.iter().enumerate().all(|(key, &id)| key == id as usize));
+            }
+            assert_eq!(table.groups(), hashes.len());
+            assert!(table.rows().chunks(table.stride()).all(|row| row[2] == 7));
+            let bytes = table.bytes();
+            table.clear();
+            assert_eq!((table.groups(), table.bytes()), (0, bytes));
+        }
+    }
+
+    #[test]
+    fn a_table_that_was_large_once_is_cleared_as_fast_as_a_small_one() {
+        let mut table = table(DataType::Int64);
+        let cells: Vec<u64> = (0..10_000).flat_map(|i| [i, 0]).collect();
+        let hashes: Vec<u64> = (0..10_000u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15)).collect();
+        assign(&mut table, &cells, &hashes, None);
+        table.clear();
+        assign(&mut table, &cells[..2], &hashes[..1], None);
+        table.clear();
+        assert_eq!(table.slots.len(), SLOTS_MIN);
+    }
+}

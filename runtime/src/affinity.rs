@@ -100,10 +100,13 @@ pub fn pin_current(choice: Result<usize, NotPinned>) -> Pinned {
 mod tests {
     use super::*;
 
+    /// How to pin, workers, cores of the process, and what is to come of it.
+    type Case = (Pin, usize, Option<&'static [usize]>, Vec<Result<usize, NotPinned>>);
+
     #[test]
     fn each_way_to_pin_gives_every_worker_a_core_or_the_reason_why_not() {
         let few = Err(NotPinned::FewCores { cores: 2 });
-        let cases: [(Pin, usize, Option<&[usize]>, Vec<Result<usize, NotPinned>>); 7] = [
+        let cases: [Case; 7] = [
             (Pin::Auto, 2, Some(&[4, 6]), vec![Ok(4), Ok(6)]),
             (Pin::Auto, 1, Some(&[4, 6]), vec![Ok(4)]),
             (Pin::Auto, 3, Some(&[4, 6]), vec![few; 3]),

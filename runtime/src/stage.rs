@@ -310,6 +310,12 @@ impl<D: Payload> Stage<D> {
         }
     }
 
+    /// Loses the newest message of a backlog, as a broken lane would; true if there was one.
+    #[cfg(test)]
+    pub fn lose_newest(&mut self) -> bool {
+        self.outlets.iter_mut().flat_map(|outlet| &mut outlet.lanes).any(LaneSender::lose_newest)
+    }
+
     /// `nanos` passed since the last step: time in which full lanes held the stage back.
     pub fn charge_blocked(&mut self, nanos: u64) {
         if self.is_backlogged {

@@ -2,6 +2,7 @@
 
 mod toy;
 
+use proptest::prelude::*;
 use std::thread;
 use thalweg_runtime::*;
 use toy::{COUNTS, Collected, Job, OUT, Rows, TOTALS, Trouble};
@@ -50,6 +51,33 @@ fn every_row_is_counted_once_for_any_workers_lanes_and_ways_to_idle() {
         }
         assert!(report.state_peak_bytes > 0);
         assert_eq!(report.pinned.len(), workers);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    #[test]
+    fn threads_and_a_slow_consumer_count_every_row_once(
+        workers in 1usize..=8,
+        lane_capacity in 1usize..=4,
+        rows in 0u64..=1_500,
+        rows_per_block in 1u64..=90,
+        keys in 1u64..=30,
+        window in 1i64..=200,
+        emit_rows in 1usize..=40,
+        pauses in 0usize..=10,
+    ) {
+        let rows = Some(rows);
+        let job = Job { workers, lane_capacity, rows, rows_per_block, keys, window, emit_rows, ..Job::default() };
+        let mut collected = Collected::default();
+        let report = run(job.mesh(), &DriveOptions::default(), |rows| {
+            (0..pauses).for_each(|_| thread::yield_now());
+            collected.add(rows);
+            true
+        }).unwrap();
+        prop_assert_eq!(collected.0, job.expected());
+        prop_assert!(report.edges.iter().all(|account| account.sent_rows == account.received_rows));
     }
 }
 

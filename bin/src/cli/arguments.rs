@@ -136,7 +136,7 @@ fn idle_parser() -> impl TypedValueParser<Value = Idle> {
 
 fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
         _ => Err("write KEY=VALUE".to_owned()),
     }
 }
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(parse_pin("auto"), Ok(Pin::Auto));
         assert!(parse_pin("0,two").is_err());
         assert!(parse_pin("").is_err());
-        assert_eq!(parse_pair("a.b = c=d"), Ok(("a.b".to_owned(), "c=d".to_owned())));
+        assert_eq!(parse_pair("a.b = c=d"), Ok(("a.b".to_owned(), " c=d".to_owned())));
         assert!(parse_pair("=x").is_err());
         assert_eq!(parse_memory("1K"), Ok(1_024));
         assert!(parse_memory("0").is_err());

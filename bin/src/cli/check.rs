@@ -12,7 +12,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   thalweg check job.sql
 
-Declarations take effect and queries are planned, but no job runs. Each wrong statement is told of once.";
+Declarations take effect and queries are planned, but no job runs.";
 
 /// `thalweg check`.
 #[derive(Debug, Args)]

@@ -55,8 +55,8 @@ Examples:
   thalweg gen trades --rows 1000000 --out trades.csv
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done or drained,
-1 internal error, 2 SQL, plan or usage, 3 bad data, 5 a source or sink failed, 6 memory budget exhausted,
-130 ended by Ctrl-C before it was drained.";
+1 internal error, 2 SQL, plan or usage, 3 bad data, 5 a source or sink failed, 6 memory budget
+exhausted, 130 ended by Ctrl-C before it was drained.";
 
 /// Runs the command that the process was started with.
 #[must_use]

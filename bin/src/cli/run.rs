@@ -22,12 +22,10 @@ Examples:
   thalweg run job.sql
   thalweg run -e \"SELECT symbol, COUNT(*) FROM 'trades.csv' GROUP BY symbol\"
   thalweg run tables.sql -e \"SELECT * FROM trades LIMIT 10\" --format json
-  tail -f trades.csv | thalweg run --watermark \"trade_time - INTERVAL '5' SECOND\" -e \"
-    SELECT window_end, AVG(price) FROM TUMBLE(TABLE '-', DESCRIPTOR(trade_time), INTERVAL '1' MINUTE)
-    GROUP BY window_start, window_end\"
+  thalweg run job.sql --workers 4 --memory 2G --set execution.runtime-mode=batch
 
-Jobs over bounded input end by themselves; others run until Ctrl-C, which drains them: what was read is
-finished, windows that are still open are shown. A second Ctrl-C ends at once.";
+Jobs over bounded input end by themselves; others run until Ctrl-C, which drains them: what was
+read is finished and shown. A second Ctrl-C ends at once.";
 
 /// `thalweg run`.
 #[derive(Debug, Args)]
@@ -70,7 +68,10 @@ fn run_statement(args: &RunArgs, session: &mut Session, statement: &Statement) -
     match session.execute(statement)? {
         Outcome::Done => Ok(()),
         Outcome::Rows(rows) => result::write_rows(format_of(args, Boundedness::Bounded), &rows),
-        Outcome::Explain(plan) => say(&explain::render(&plan, args.engine.workers.count(session)?)),
+        Outcome::Explain(plan) => {
+            let text = explain::render(&plan, args.engine.workers.count(session)?);
+            say(&format!("{}\n", text.trim_end()))
+        }
         Outcome::Job(plan) => {
             let input = boundedness(&plan);
             if is_from_stdin(&args.sql) && tables(&plan).iter().any(|table| reads_stdin(table)) {
@@ -111,7 +112,7 @@ fn show_progress(control: &JobControl, ended: &mpsc::Receiver<()>) {
     if ended.recv_timeout(PROGRESS_EVERY * 3) != Err(RecvTimeoutError::Timeout) {
         return;
     }
-    let line = ProgressLine::start(true);
+    let line = ProgressLine::start();
     while ended.recv_timeout(PROGRESS_EVERY) == Err(RecvTimeoutError::Timeout) {
         line.show(describe(&control.progress(), start.elapsed()));
     }
@@ -160,4 +161,38 @@ fn tables(plan: &JobPlan) -> Vec<&Table> {
         }
     }
     tables
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_schema::{Schema, SchemaRef};
+
+    use super::*;
+    use crate::plan::{Pipeline, RuntimeMode, SinkTable};
+
+    fn scan(options: &[(&str, &str)]) -> Node {
+        let schema: SchemaRef = Arc::new(Schema::empty());
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let connector = Connector::new("t", &schema, &options).unwrap();
+        let table = Arc::new(Table { name: "t".to_owned(), schema: Arc::clone(&schema), connector });
+        Node { schema, op: NodeOp::Scan { table, columns: Vec::new() } }
+    }
+
+    fn union(inputs: Vec<Node>) -> JobPlan {
+        let schema = Arc::clone(&inputs[0].schema);
+        let root = Node { schema, op: NodeOp::Union { inputs } };
+        JobPlan { mode: RuntimeMode::Streaming, pipelines: vec![Pipeline { root, sink: SinkTable::Result }] }
+    }
+
+    #[test]
+    fn one_endless_input_makes_a_job_unbounded() {
+        let rows = ("connector", "datagen");
+        let bounded = || scan(&[rows, ("number-of-rows", "5")]);
+        assert_eq!(boundedness(&union(vec![bounded(), bounded()])), Boundedness::Bounded);
+        let plan = union(vec![bounded(), scan(&[rows])]);
+        assert_eq!(tables(&plan).len(), 2);
+        assert_eq!(boundedness(&plan), Boundedness::Unbounded);
+    }
 }

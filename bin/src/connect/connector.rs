@@ -1,18 +1,20 @@
 //! What a table reads or writes: `connector` and its options, parsed and checked when the table is declared.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
 use super::datagen::DatagenOptions;
-use super::format::csv::CsvOptions;
-use super::options::{OptionReader, any_of, nearest};
+use super::format::csv::{self, CsvOptions};
+use super::options::{OptionPart, OptionPlace, OptionReader, any_of, nearest};
 use super::print::PrintOptions;
 use super::sink_csv::{CsvSink, HeaderDefault};
 use super::sink_file::FileWriter;
 use super::stdout::{Stream, StreamWriter};
-use super::{Doorbells, OpenSink, ReadOptions, Source, blackhole, filesystem, standins, stdin};
+use super::{Doorbells, OpenSink, ReadOptions, Source, blackhole, filesystem, stdin};
 use crate::error::{Error, Result};
 use crate::plan::Table;
 
@@ -72,11 +74,24 @@ impl Connector {
     /// # Errors
     /// If the connector, an option or a value is not accepted; the help names the nearest that is.
     pub fn new(table_name: &str, schema: &SchemaRef, options: &BTreeMap<String, String>) -> Result<Self> {
+        Self::new_at(table_name, schema, options, &|_, _| None)
+    }
+
+    /// As [`new`](Self::new); errors point at the place of the option that they are about.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn new_at(
+        table_name: &str,
+        schema: &SchemaRef,
+        options: &BTreeMap<String, String>,
+        place: &OptionPlace<'_>,
+    ) -> Result<Self> {
         let name = options.get("connector").ok_or_else(|| {
-            Error::statement(format!("table '{table_name}' does not say what it reads or writes"))
+            Error::statement(format!("table `{table_name}` does not say what it reads or writes"))
                 .help(format!("add WITH ('connector' = ...): {}", any_of(&NAMES)))
         })?;
-        let mut reader = OptionReader::new(table_name, name, options);
+        let mut reader = OptionReader::new(table_name, name, options, place);
         reader.refuse(&[("sink.parallelism", PARALLELISM), ("scan.parallelism", PARALLELISM)]);
         let connector = match name.as_str() {
             "filesystem" => Self::read_filesystem(&mut reader)?,
@@ -85,7 +100,13 @@ impl Connector {
             "datagen" => Self::Datagen(DatagenOptions::read(&mut reader, schema)?),
             "print" => Self::Print(PrintOptions::read(&mut reader)?),
             "blackhole" => Self::Blackhole,
-            other => return Err(unknown_connector(table_name, other)),
+            other => {
+                let error = unknown_connector(table_name, other);
+                return Err(match place("connector", OptionPart::Value) {
+                    Some(span) => error.at(span),
+                    None => error,
+                });
+            }
         };
         reader.finish()?;
         Ok(connector)
@@ -169,7 +190,7 @@ fn read_csv(reader: &mut OptionReader<'_>) -> Result<CsvOptions> {
         ("csv.array-element-delimiter", "declare the column as STRING and split it in the query"),
         ("csv.write-bigdecimal-in-scientific-notation", "decimals are written with all their digits"),
     ]);
-    CsvOptions::parse(&reader.group(&CsvOptions::KEYS))
+    CsvOptions::parse(&reader.group(&CsvOptions::KEYS)).map_err(|error| reader.of_format(error))
 }
 
 /// Opening.
@@ -192,7 +213,7 @@ impl Connector {
             Self::Stdin { csv } => stdin::open(&table.name, &table.schema, columns, csv.clone(), read, bells),
             Self::Datagen(options) => options.open(&table.schema, columns, read, bells),
             Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => Err(Error::statement(format!(
-                "table '{}' with connector '{}' can only be written",
+                "table `{}` with connector '{}' can only be written",
                 table.name,
                 self.name()
             ))
@@ -209,6 +230,10 @@ impl Connector {
         let schema = Arc::clone(&table.schema);
         match self {
             Self::Filesystem { path, csv } => {
+                if path.contains(['*', '?', '[']) {
+                    return Err(Error::statement(format!("table `{}` is read from a glob, '{path}'", table.name))
+                        .help("to write, declare a table whose 'path' is one file, or a directory ending in '/'"));
+                }
                 let sink = CsvSink::new(&schema, csv, HeaderDefault::Absent)?;
                 let writer = Box::new(FileWriter::create(path, sink.header)?);
                 Ok(OpenSink { encoder: sink.encoder, writer, schema })
@@ -221,7 +246,7 @@ impl Connector {
             Self::Print(options) => options.open(&schema),
             Self::Blackhole => Ok(blackhole::open(&schema)),
             Self::Stdin { .. } | Self::Datagen(_) => Err(Error::statement(format!(
-                "table '{}' with connector '{}' can only be read",
+                "table `{}` with connector '{}' can only be read",
                 table.name,
                 self.name()
             ))
@@ -230,24 +255,35 @@ impl Connector {
     }
 }
 
-/// The table that `FROM 'path'` stands for: columns and options as the file's first rows suggest. `-` is standard input.
+/// The table that `FROM 'path'` stands for: columns and options as the first records of the file, directory or glob
+/// suggest.
 ///
 /// # Errors
-/// `Connector`, if there is no such file; `Statement`, if its format is not known.
+/// `Statement`, if it is in a format that is not read; `Connector`, if nothing is there; `Data`, if it is not CSV.
 pub fn infer_file(path: &str) -> Result<(SchemaRef, Connector)> {
-    let (schema, csv) = standins::infer(path)?;
-    let connector = match path {
-        "-" => Connector::Stdin { csv },
-        _ => Connector::Filesystem { path: path.to_owned(), csv },
-    };
-    Ok((schema, connector))
+    let path = path.strip_prefix("file://").unwrap_or(path);
+    let extension = Path::new(path).extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
+    if NOT_CSV.contains(&extension.as_str()) {
+        return Err(Error::statement(format!("'{path}' is not read: its ending says that it is not CSV"))
+            .help("files of CSV can be read, with any delimiter; convert it, or rename it if it is CSV"));
+    }
+    let mut options = CsvOptions::default();
+    if extension == "tsv" {
+        options.dialect.delimiter = b'\t';
+    }
+    let (schema, csv) = csv::infer(path, &options)?;
+    Ok((schema, Connector::Filesystem { path: path.to_owned(), csv }))
 }
 
+/// Endings of files that would only give a puzzling error if they were read as CSV.
+const NOT_CSV: [&str; 13] =
+    ["parquet", "json", "jsonl", "ndjson", "avro", "orc", "arrow", "feather", "xlsx", "gz", "zst", "bz2", "zip"];
+
 fn unknown_connector(table_name: &str, name: &str) -> Error {
-    let error = Error::statement(format!("table '{table_name}' names connector '{name}', which is not known"));
+    let error = Error::statement(format!("table `{table_name}` names connector '{name}', which is not known"));
     let list = format!("connectors: {}", any_of(&NAMES));
     if ELSEWHERE.contains(&name) {
-        let error = Error::statement(format!("table '{table_name}' names connector '{name}', which is not supported"));
+        let error = Error::statement(format!("table `{table_name}` names connector '{name}', which is not supported"));
         return error.help(format!("{list}; a client of that system can be piped into 'stdin'"));
     }
     match nearest(name, &NAMES) {
@@ -258,9 +294,13 @@ fn unknown_connector(table_name: &str, name: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use arrow_schema::{DataType, Field, Schema};
+    use arrow_array::RecordBatch;
+    use arrow_schema::{DataType, Field, Schema, TimeUnit};
+    use arrow_select::concat::concat_batches;
+    use thalweg_runtime::WorkerId;
 
     use super::*;
+    use crate::connect::SourceEvent;
 
     fn connector(pairs: &[(&str, &str)]) -> Result<Connector> {
         let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
@@ -306,5 +346,111 @@ mod tests {
             let help = error.help.unwrap_or_default();
             assert!(help.contains(advice), "{pairs:?}: {} / {help}", error.message);
         }
+    }
+
+    /// All rows of a table, read with one reader.
+    fn rows(table: &Table, block_bytes: usize) -> RecordBatch {
+        let read = ReadOptions { batch_rows: 100, block_bytes, workers: 1 };
+        let columns: Vec<usize> = (0..table.schema.fields().len()).collect();
+        let source = table.connector.open_source(table, &columns, &read, &Doorbells::new(1)).unwrap();
+        let mut reader = source.reader(WorkerId(0));
+        let mut batches = Vec::new();
+        loop {
+            match reader.poll().unwrap() {
+                SourceEvent::Block(block) => batches.extend(block.batches),
+                SourceEvent::Pending => std::thread::yield_now(),
+                SourceEvent::End => return concat_batches(&table.schema, &batches).unwrap(),
+            }
+        }
+    }
+
+    fn table(name: &str, schema: &SchemaRef, options: &[(&str, &str)]) -> Table {
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let connector = Connector::new(name, schema, &options).unwrap();
+        Table { name: name.to_owned(), schema: Arc::clone(schema), connector }
+    }
+
+    #[test]
+    fn what_datagen_makes_is_written_and_read_back() {
+        let types = [
+            DataType::Boolean,
+            DataType::Int8,
+            DataType::Int64,
+            DataType::Float32,
+            DataType::Float64,
+            DataType::Decimal128(20, 5),
+            DataType::Utf8View,
+            DataType::Date32,
+            DataType::Time32(TimeUnit::Millisecond),
+            DataType::Timestamp(TimeUnit::Millisecond, None),
+        ];
+        let fields = types.iter().enumerate().map(|(index, kind)| Field::new(format!("f{index}"), kind.clone(), true));
+        let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let generated = table(
+            "g",
+            &schema,
+            &[
+                ("connector", "datagen"),
+                ("rows-per-second", "1000000000"),
+                ("number-of-rows", "1000"),
+                ("fields.f1.null-rate", "0.5"),
+                ("fields.f6.length", "7"),
+            ],
+        );
+        let expected = rows(&generated, 1);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out/").to_str().unwrap().to_owned();
+        let options = [("connector", "filesystem"), ("path", path.as_str()), ("format", "csv"), ("csv.header", "true")];
+        let file = table("f", &schema, &options);
+        let mut sink = file.connector.open_sink(&file).unwrap();
+        let mut bytes = Vec::new();
+        (sink.encoder)().encode(&expected, &mut bytes).unwrap();
+        sink.writer.write(&bytes).unwrap();
+        sink.writer.finish().unwrap();
+        assert_eq!(rows(&file, 100), expected);
+        let (inferred, connector) = infer_file(&path).unwrap();
+        assert!(connector.is_bounded());
+        assert_eq!(inferred.fields().len(), types.len());
+        assert_eq!(inferred.field(2).data_type(), &DataType::Int64);
+    }
+
+    #[test]
+    fn errors_point_at_the_option() {
+        for (name, value, part, found) in [
+            ("connector", "nothing", OptionPart::Value, 9..10),
+            ("csv.header", "maybe", OptionPart::Value, 10..11),
+            ("csv.headr", "true", OptionPart::Name, 9..10),
+            ("source.monitor-interval", "1 s", OptionPart::Name, 23..24),
+        ] {
+            let pairs = [("connector", "filesystem"), ("path", "x"), ("format", "csv"), (name, value)];
+            let options = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            // A place that says which option and part was asked for.
+            let place = |asked: &str, of: OptionPart| (of == part).then_some(asked.len()..asked.len() + 1);
+            let error = Connector::new_at("t", &Arc::new(Schema::empty()), &options, &place).unwrap_err();
+            assert_eq!(error.span, Some(found), "{name}: {}", error.message);
+        }
+    }
+
+    #[test]
+    fn tables_are_read_or_written_only_where_that_is_possible() {
+        let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
+        let read = ReadOptions { batch_rows: 1, block_bytes: 1, workers: 1 };
+        let print = table("p", &schema, &[("connector", "print")]);
+        let refused = print.connector.open_source(&print, &[0], &read, &Doorbells::new(1)).err().unwrap();
+        assert_eq!(refused.message, "table `p` with connector 'print' can only be written");
+        let many = [("connector", "filesystem"), ("path", "data/*.csv"), ("format", "csv")];
+        let many = table("m", &schema, &many);
+        let refused = many.connector.open_sink(&many).err().unwrap();
+        assert_eq!(refused.message, "table `m` is read from a glob, 'data/*.csv'");
+        let made = table("d", &schema, &[("connector", "datagen")]);
+        let refused = made.connector.open_sink(&made).err().unwrap();
+        assert_eq!(refused.message, "table `d` with connector 'datagen' can only be read");
+    }
+
+    #[test]
+    fn files_that_are_not_csv_are_refused_by_their_ending() {
+        let refused = infer_file("trades.Parquet").unwrap_err();
+        assert_eq!(refused.kind, crate::error::Kind::Statement);
+        assert_eq!(infer_file("no/such.csv").unwrap_err().kind, crate::error::Kind::Connector);
     }
 }

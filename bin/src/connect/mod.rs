@@ -15,7 +15,6 @@ pub mod print;
 pub mod result;
 pub mod sink_csv;
 pub mod sink_file;
-mod standins;
 pub mod stdin;
 pub mod stdout;
 pub mod value_text;

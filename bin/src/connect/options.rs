@@ -5,15 +5,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::ops::Range;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
+
+/// Which part of an option an error is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionPart {
+    /// Its name.
+    Name,
+    /// Its value.
+    Value,
+}
+
+/// Where an option stands in the SQL, in bytes; `None` for one that was set elsewhere.
+pub type OptionPlace<'a> = dyn Fn(&str, OptionPart) -> Option<Range<usize>> + 'a;
 
 /// The options of one table on their way into a connector.
 pub struct OptionReader<'a> {
     table: &'a str,
     connector: &'a str,
     options: &'a BTreeMap<String, String>,
+    place: &'a OptionPlace<'a>,
     /// Every name asked for so far: what is accepted, and what the user may have meant.
     accepted: BTreeSet<String>,
     /// Names that Flink has and that are refused here, with the reason; a name ending in `*` stands for a family.
@@ -21,11 +35,17 @@ pub struct OptionReader<'a> {
 }
 
 impl<'a> OptionReader<'a> {
-    /// Options of table `table`, to be read by connector `connector`. `connector` itself counts as read.
+    /// Options of table `table`, to be read by connector `connector`. `connector` itself counts as read. Errors point at
+    /// `place`.
     #[must_use]
-    pub fn new(table: &'a str, connector: &'a str, options: &'a BTreeMap<String, String>) -> Self {
+    pub fn new(
+        table: &'a str,
+        connector: &'a str,
+        options: &'a BTreeMap<String, String>,
+        place: &'a OptionPlace<'a>,
+    ) -> Self {
         let accepted = BTreeSet::from(["connector".to_owned()]);
-        Self { table, connector, options, accepted, refused: Vec::new() }
+        Self { table, connector, options, place, accepted, refused: Vec::new() }
     }
 
     /// Names that Flink accepts and that have no meaning here: refused with a reason instead of a guess.
@@ -46,7 +66,7 @@ impl<'a> OptionReader<'a> {
     pub fn required(&mut self, name: &str, example: &str) -> Result<&'a str> {
         self.text(name).ok_or_else(|| {
             Error::statement(format!(
-                "table '{}' with connector '{}' needs option '{name}'",
+                "table `{}` with connector '{}' needs option '{name}'",
                 self.table, self.connector
             ))
             .help(format!("add it to WITH (...), for example '{name}' = '{example}'"))
@@ -121,8 +141,25 @@ impl<'a> OptionReader<'a> {
     /// The error for a value that is not accepted; `accepted` says what is.
     #[must_use]
     pub fn wrong_value(&self, name: &str, value: &str, accepted: &str) -> Error {
-        Error::statement(format!("option '{name}' of table '{}' cannot be '{value}'", self.table))
-            .help(format!("accepted: {accepted}"))
+        let error = Error::statement(format!("option '{name}' of table `{}` cannot be '{value}'", self.table))
+            .help(format!("accepted: {accepted}"));
+        self.at(name, OptionPart::Value, error)
+    }
+
+    /// The error of a format that was given the options of [`group`](Self::group): it names an option in quotes.
+    #[must_use]
+    pub fn of_format(&self, error: Error) -> Error {
+        match self.options.keys().find(|name| error.message.contains(&format!("'{name}'"))) {
+            Some(name) => self.at(name, OptionPart::Value, error),
+            None => error,
+        }
+    }
+
+    fn at(&self, name: &str, part: OptionPart, error: Error) -> Error {
+        match (self.place)(name, part) {
+            Some(span) => error.at(span),
+            None => error,
+        }
     }
 
     /// Ends the reading.
@@ -131,21 +168,27 @@ impl<'a> OptionReader<'a> {
     /// If an option was given that nobody asked for.
     pub fn finish(self) -> Result<()> {
         let Some(name) = self.options.keys().find(|name| !self.accepted.contains(*name)) else { return Ok(()) };
-        if let Some((_, reason)) = self.refused.iter().find(|(refused, _)| is_named(refused, name)) {
-            return Err(Error::statement(format!("option '{name}' of table '{}' is not supported", self.table))
-                .help((*reason).to_owned()));
-        }
-        let accepted: Vec<&str> = self.accepted.iter().map(String::as_str).collect();
-        let list = format!("connector '{}' accepts {}", self.connector, all_of(&accepted));
-        let help = match nearest(name, &accepted) {
-            Some(near) => format!("did you mean '{near}'? {list}"),
-            None => list,
+        let refused = self.refused.iter().find(|(refused, _)| is_named(refused, name));
+        let error = match refused {
+            Some((_, reason)) => {
+                let message = format!("option '{name}' of table `{}` is not supported", self.table);
+                Error::statement(message).help((*reason).to_owned())
+            }
+            None => self.unknown(name),
         };
-        Err(Error::statement(format!(
-            "option '{name}' of table '{}' is not known to connector '{}'",
-            self.table, self.connector
-        ))
-        .help(help))
+        Err(self.at(name, OptionPart::Name, error))
+    }
+
+    fn unknown(&self, name: &str) -> Error {
+        let (table, connector) = (self.table, self.connector);
+        let accepted: Vec<&str> = self.accepted.iter().map(String::as_str).collect();
+        let list = format!("connector '{connector}' accepts {}", all_of(&accepted));
+        let error =
+            Error::statement(format!("option '{name}' of table `{table}` is not known to connector '{connector}'"));
+        match nearest(name, &accepted) {
+            Some(near) => error.help(format!("did you mean '{near}'? {list}")),
+            None => error.help(list),
+        }
     }
 }
 
@@ -214,10 +257,10 @@ mod tests {
     #[test]
     fn misspelt_option_is_refused_with_the_nearest_name() {
         let options = options(&[("connector", "print"), ("standard-eror", "true")]);
-        let mut reader = OptionReader::new("t", "print", &options);
+        let mut reader = OptionReader::new("t", "print", &options, &|_, _| None);
         assert_eq!(reader.flag("standard-error").unwrap(), None);
         let error = reader.finish().unwrap_err();
-        assert_eq!(error.message, "option 'standard-eror' of table 't' is not known to connector 'print'");
+        assert_eq!(error.message, "option 'standard-eror' of table `t` is not known to connector 'print'");
         let help = error.help.unwrap();
         assert_eq!(help, "did you mean 'standard-error'? connector 'print' accepts 'connector' and 'standard-error'");
     }
@@ -225,7 +268,7 @@ mod tests {
     #[test]
     fn option_without_meaning_is_refused_with_the_reason() {
         let options = options(&[("sink.rolling-policy.file-size", "1MB")]);
-        let mut reader = OptionReader::new("t", "filesystem", &options);
+        let mut reader = OptionReader::new("t", "filesystem", &options, &|_, _| None);
         reader.refuse(&[("sink.rolling-policy.*", "the sink is one file")]);
         assert_eq!(reader.finish().unwrap_err().help.as_deref(), Some("the sink is one file"));
     }
@@ -233,7 +276,9 @@ mod tests {
     #[test]
     fn wrong_values_say_what_is_accepted() {
         let options = options(&[("n", "0"), ("b", "yes"), ("d", "5 parsecs"), ("c", "z")]);
-        let mut reader = OptionReader::new("t", "datagen", &options);
+        let place = |name: &str, part| (name == "n" && part == OptionPart::Value).then_some(3..6);
+        let mut reader = OptionReader::new("t", "datagen", &options, &place);
+        assert_eq!(reader.number("n", 1, 9).unwrap_err().span, Some(3..6));
         assert_eq!(reader.number("n", 1, 9).unwrap_err().help.unwrap(), "accepted: a number from 1 to 9");
         assert_eq!(reader.flag("b").unwrap_err().help.unwrap(), "accepted: 'true' or 'false'");
         assert!(reader.duration_ms("d").unwrap_err().help.unwrap().contains("'5 s'"));

@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn rows_look_like_flinks() {
         let options = BTreeMap::from([("print-identifier".to_owned(), "p".to_owned())]);
-        let print = PrintOptions::read(&mut OptionReader::new("t", "print", &options)).unwrap();
+        let print = PrintOptions::read(&mut OptionReader::new("t", "print", &options, &|_, _| None)).unwrap();
         let schema =
             Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true), Field::new("b", DataType::Utf8, true)]));
         let columns: Vec<arrow_array::ArrayRef> =

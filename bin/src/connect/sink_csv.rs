@@ -5,8 +5,7 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 
 use super::Encoder;
-use super::format::csv::{CsvOptions, Header};
-use super::standins as csv;
+use super::format::csv::{CsvEncoder, CsvOptions, Header, header_line};
 use crate::error::Result;
 
 /// Whether there is a header line where `csv.header` does not say so.
@@ -32,13 +31,42 @@ impl CsvSink {
     /// # Errors
     /// If a column's type cannot be written as CSV.
     pub fn new(schema: &SchemaRef, options: &CsvOptions, default: HeaderDefault) -> Result<Self> {
-        let first = csv::Encoder::new(schema, options)?;
+        CsvEncoder::new(schema, options)?;
         let has_header = match options.header {
             Header::Auto => default == HeaderDefault::Present,
             Header::Present => true,
             Header::Absent => false,
         };
-        let header = if has_header { first.header() } else { Vec::new() };
-        Ok(Self { encoder: Arc::new(move || Box::new(first.clone())), header })
+        let header = if has_header { header_line(schema, options)? } else { Vec::new() };
+        let (schema, options) = (Arc::clone(schema), options.clone());
+        let encoder = move || -> Box<dyn Encoder> {
+            Box::new(CsvEncoder::new(&schema, &options).expect("the same columns were accepted above"))
+        };
+        Ok(Self { encoder: Arc::new(encoder), header })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_schema::{DataType, Field, Schema};
+
+    use super::*;
+
+    #[test]
+    fn header_is_there_where_it_is_asked_for_or_read_by_people() {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("id", DataType::Int64, true),
+            Field::new("a,b", DataType::Utf8View, true),
+        ]));
+        for (header, default, expected) in [
+            (Header::Auto, HeaderDefault::Present, "id,\"a,b\"\n"),
+            (Header::Auto, HeaderDefault::Absent, ""),
+            (Header::Present, HeaderDefault::Absent, "id,\"a,b\"\n"),
+            (Header::Absent, HeaderDefault::Present, ""),
+        ] {
+            let options = CsvOptions { header, ..CsvOptions::default() };
+            let sink = CsvSink::new(&schema, &options, default).unwrap();
+            assert_eq!(String::from_utf8(sink.header).unwrap(), expected, "{header:?}, {default:?}");
+        }
     }
 }

@@ -236,7 +236,7 @@ impl<'a> ColumnText<'a> {
 pub fn check_schema(schema: &Schema) -> Result<()> {
     for field in schema.fields() {
         check_type(field.data_type())
-            .map_err(|error| Error { message: format!("column '{}': {}", field.name(), error.message), ..error })?;
+            .map_err(|error| Error { message: format!("column `{}`: {}", field.name(), error.message), ..error })?;
     }
     Ok(())
 }

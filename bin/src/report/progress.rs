@@ -24,13 +24,10 @@ pub struct ProgressLine {
 }
 
 impl ProgressLine {
-    /// Takes the bottom line of the terminal, if there is one and `is_wanted`.
+    /// Takes the bottom line of the terminal, if there is one.
     #[must_use]
-    pub fn start(is_wanted: bool) -> Self {
-        let target = match is_wanted {
-            true => ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND),
-            false => ProgressDrawTarget::hidden(),
-        };
+    pub fn start() -> Self {
+        let target = ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND);
         let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
             bar.set_style(style);
@@ -45,7 +42,6 @@ impl ProgressLine {
     pub fn show(&self, text: String) {
         if !self.bar.is_hidden() {
             self.bar.set_message(text);
-            self.bar.tick();
         }
     }
 }

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef};
 use arrow_row::RowConverter;
 use arrow_schema::DataType;
@@ -16,7 +15,7 @@ use super::AggregateError;
 use super::input::Taken;
 use super::layout::SidePlan;
 use crate::batch::{Ordinal, Ordinals};
-use crate::key::{canonical_f32, canonical_f64};
+use crate::key::canonical_column;
 
 /// What a side remembers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +106,7 @@ impl Side {
         };
         match &plan.converter {
             Some(converter) => {
-                let values = converter.convert_columns(&[canonical(argument, plan.kind)])?;
+                let values = converter.convert_columns(&[encodable(argument, plan.kind)])?;
                 taken.for_each(ids.len(), |row| add(row, values.row(row).as_ref()));
             }
             None if *argument.data_type() == DataType::Utf8View => {
@@ -245,17 +244,9 @@ impl Pieces {
     }
 }
 
-/// The column with one value for all that are equal in SQL, where values are compared by their bytes.
-fn canonical(array: &ArrayRef, kind: SideKind) -> ArrayRef {
-    match array.data_type() {
-        DataType::Float32 if kind == SideKind::Distinct => {
-            Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float32Type>(canonical_f32))
-        }
-        DataType::Float64 if kind == SideKind::Distinct => {
-            Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(canonical_f64))
-        }
-        _ => Arc::clone(array),
-    }
+/// First and last values come out as they went in; values of a set are equal where SQL has them equal.
+fn encodable(argument: &ArrayRef, kind: SideKind) -> ArrayRef {
+    if kind == SideKind::Distinct { canonical_column(argument) } else { Arc::clone(argument) }
 }
 
 /// The converter of a side that has one.

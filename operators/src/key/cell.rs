@@ -11,6 +11,8 @@
 //!
 //! No value looks like NULL: an empty string has no bytes, and a decimal of 38 digits is above −2^127.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, BinaryViewType, ByteViewType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type,
@@ -265,4 +267,13 @@ pub(crate) fn canonical_f64(value: f64) -> f64 {
 #[inline]
 pub(crate) fn canonical_f32(value: f32) -> f32 {
     if value.is_nan() { f32::NAN } else { value + 0.0 }
+}
+
+/// The column with one value for all that are equal in SQL, for those who compare values by their bits.
+pub(crate) fn canonical_column(array: &ArrayRef) -> ArrayRef {
+    match array.data_type() {
+        DataType::Float32 => Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float32Type>(canonical_f32)),
+        DataType::Float64 => Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(canonical_f64)),
+        _ => Arc::clone(array),
+    }
 }

@@ -8,5 +8,5 @@ mod column;
 pub mod hash;
 
 pub use cell::{CELL_WORDS, INLINE_BYTES_MAX, KeyShape, LongKeys, PackedKeys, is_long, is_supported, string_length};
-pub(crate) use cell::{ColumnBytes, canonical_f32, canonical_f64};
+pub(crate) use cell::{ColumnBytes, canonical_column, canonical_f64};
 pub(crate) use column::{KeyCells, array_of_cells, key_column};

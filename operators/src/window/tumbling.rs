@@ -121,6 +121,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn windows_tile_all_of_time(size_ms in prop_oneof![1..20i64, any_time().prop_filter("above 0", |&s| s > 0)],
                                     offset_ms in any_time(), time in any_time()) {
@@ -135,7 +137,7 @@ mod tests {
                 prop_assert!(next > window);
                 prop_assert_eq!(next_close_after(Some(&tumbling), window.last), next.last);
             }
-            prop_assert_eq!(window.is_closed_by(EventTimeMs(time)), window.last.0 == time);
+            prop_assert_eq!(window.is_closed_by(EventTimeMs(time)), window.last.0 == time && time != i64::MIN);
         }
     }
 }

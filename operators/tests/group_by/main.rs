@@ -328,7 +328,7 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     prop_assert_eq!(job.results.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     for (key, want) in &expected {
         for ((got, want), spec) in job.results[key].iter().zip(want).zip(&spec.aggregates) {
-            prop_assert!(is_same(got, want), "{} of {key:?}: {got:?}, expected {want:?}", spec.name);
+            prop_assert!(is_same(got, want, &spec.output_type), "{} of {key:?}: {got:?}, expected {want:?}", spec.name);
         }
     }
     job.ordinals.sort();
@@ -337,10 +337,13 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn is_same(got: &Value, want: &Expected) -> bool {
+fn is_same(got: &Value, want: &Expected, data_type: &DataType) -> bool {
+    let half_digit = if *data_type == DataType::Float32 { f64::from(f32::EPSILON) } else { 0.0 };
     match (got, &want.value) {
         (Value::Double(got), Value::Double(value)) => {
-            got == value || (got.is_nan() && value.is_nan()) || (got - value).abs() <= want.tolerance
+            got == value
+                || (got.is_nan() && value.is_nan())
+                || (got - value).abs() <= want.tolerance + half_digit * value.abs()
         }
         (got, value) => got == value,
     }

@@ -126,10 +126,14 @@ impl<D: Payload> LaneSender<D> {
             return;
         }
         self.promised = watermark;
-        match self.backlog.back_mut() {
-            Some(newest) => newest.watermark = Some(watermark),
-            None => self.stage_empty().watermark = Some(watermark),
-        }
+        let newest = match self.backlog.pop_back() {
+            Some(newest) => newest,
+            None => self.empty_message(),
+        };
+        // The count of now: what was staged and is not in front of this promise is missed at the end. Behind a barrier
+        // the message keeps the count of the epoch that it ends.
+        let count = if newest.barrier.is_some() { newest.count } else { self.count };
+        self.backlog.push_back(Message { watermark: Some(watermark), count, ..newest });
     }
 
     /// Ends an epoch behind all that was staged. Nothing follows an end that was promised, not even a barrier: a consumer
@@ -138,18 +142,22 @@ impl<D: Payload> LaneSender<D> {
         if self.promised == EventTimeMs::END {
             return;
         }
-        match self.backlog.back_mut() {
+        let newest = match self.backlog.pop_back() {
+            Some(newest) if newest.barrier.is_none() && newest.watermark.is_none() => newest,
             // A message that already carries progress has its order fixed: the barrier would come before that watermark.
-            Some(newest) if newest.barrier.is_none() && newest.watermark.is_none() => newest.barrier = Some(barrier),
-            _ => self.stage_empty().barrier = Some(barrier),
-        }
+            other => {
+                self.backlog.extend(other);
+                self.empty_message()
+            }
+        };
+        self.backlog.push_back(Message { barrier: Some(barrier), count: self.count, ..newest });
         self.count = Count::default();
     }
 
-    fn stage_empty(&mut self) -> &mut Message<D> {
+    /// A message without data, counted but not yet staged.
+    fn empty_message(&mut self) -> Message<D> {
         self.count.messages += 1;
-        self.backlog.push_back(Message { data: None, barrier: None, watermark: None, count: self.count });
-        self.backlog.back_mut().expect("a message was just pushed")
+        Message { data: None, barrier: None, watermark: None, count: self.count }
     }
 
     /// Sends what the channel takes, in order, and rings the consumer if anything went. Does not wait.
@@ -280,5 +288,117 @@ impl<D: Payload> Drop for LaneReceiver<D> {
     fn drop(&mut self) {
         drop(self.channel.take());
         self.producer.ring();
+    }
+}
+
+#[cfg(all(test, not(thalweg_loom)))]
+mod tests {
+    use super::*;
+    use crate::Epoch;
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct Rows(u64);
+
+    impl Payload for Rows {
+        fn rows(&self) -> u64 {
+            self.0
+        }
+        fn bytes(&self) -> usize {
+            8
+        }
+    }
+
+    const PRODUCER: WorkerId = WorkerId(0);
+    const CONSUMER: WorkerId = WorkerId(1);
+
+    fn pair(capacity: usize) -> (Doorbells, LaneSender<Rows>, LaneReceiver<Rows>) {
+        let bells = Doorbells::new(2);
+        let (sender, receiver) = lane(capacity, Ringer::new(&bells, PRODUCER), Ringer::new(&bells, CONSUMER));
+        (bells, sender, receiver)
+    }
+
+    fn taken(receiver: &mut LaneReceiver<Rows>) -> Message<Rows> {
+        match receiver.take() {
+            Taken::Message(message) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn progress_rides_on_the_newest_message_or_behind_it() {
+        let (_, mut sender, mut receiver) = pair(8);
+        sender.stage_data(Rows(3));
+        sender.stage_barrier(Barrier { epoch: Epoch(1) });
+        sender.stage_watermark(EventTimeMs(5));
+        sender.stage_barrier(Barrier { epoch: Epoch(2) });
+        sender.stage_watermark(EventTimeMs(4));
+        sender.stage_data(Rows(2));
+        sender.stage_watermark(EventTimeMs::END);
+        sender.stage_barrier(Barrier { epoch: Epoch(3) });
+        assert_eq!(sender.flush(), Flushed { moved: 3, is_backlogged: false });
+        let first = taken(&mut receiver);
+        assert_eq!(first.data, Some(Rows(3)));
+        assert_eq!(first.barrier, Some(Barrier { epoch: Epoch(1) }));
+        assert_eq!(first.watermark, Some(EventTimeMs(5)));
+        let second = taken(&mut receiver);
+        assert_eq!((second.data, second.barrier.unwrap().epoch, second.watermark), (None, Epoch(2), None));
+        let third = taken(&mut receiver);
+        assert_eq!((third.data, third.barrier, third.watermark), (Some(Rows(2)), None, Some(EventTimeMs::END)));
+        assert_eq!(third.count, Count { messages: 1, rows: 2 }, "counted since the last barrier");
+        assert!(matches!(receiver.take(), Taken::Empty), "nothing follows the end");
+        assert_eq!((sender.sent_rows(), receiver.received_rows()), (5, 5));
+    }
+
+    #[test]
+    fn each_end_is_rung_when_the_other_one_made_work_for_it() {
+        let (bells, mut sender, mut receiver) = pair(1);
+        sender.stage_data(Rows(1));
+        sender.flush();
+        assert!(bells.bell(CONSUMER).take() && !bells.bell(PRODUCER).take());
+        taken(&mut receiver);
+        assert!(!bells.bell(PRODUCER).take(), "the lane was not found full");
+        (0..2).for_each(|_| sender.stage_data(Rows(1)));
+        assert!(sender.flush().is_backlogged);
+        taken(&mut receiver);
+        assert!(bells.bell(PRODUCER).take(), "the lane was found full");
+        assert!(!sender.flush().is_backlogged);
+    }
+
+    #[test]
+    fn a_producer_that_goes_away_rings_and_its_messages_come_first() {
+        let (bells, mut sender, mut receiver) = pair(2);
+        sender.stage_data(Rows(1));
+        sender.flush();
+        bells.bell(CONSUMER).take();
+        drop(sender);
+        assert!(bells.bell(CONSUMER).take());
+        taken(&mut receiver);
+        assert!(matches!(receiver.take(), Taken::Closed));
+    }
+
+    #[test]
+    fn a_consumer_that_goes_away_rings_and_what_is_sent_is_discarded() {
+        let (bells, mut sender, receiver) = pair(1);
+        (0..3).for_each(|_| sender.stage_data(Rows(10)));
+        assert!(sender.flush().is_backlogged);
+        drop(receiver);
+        assert!(bells.bell(PRODUCER).take());
+        assert_eq!(sender.flush(), Flushed { moved: 2, is_backlogged: false });
+        assert_eq!((sender.sent_rows(), sender.discarded_rows()), (10, 20));
+    }
+
+    #[test]
+    fn a_lost_message_is_found_at_the_barrier() {
+        let (_, mut sender, mut receiver) = pair(4);
+        (0..2).for_each(|_| sender.stage_data(Rows(10)));
+        assert!(sender.lose_newest());
+        sender.stage_barrier(Barrier { epoch: Epoch(1) });
+        sender.flush();
+        let sent = Count { messages: 2, rows: 20 };
+        let received = Count { messages: 1, rows: 10 };
+        match receiver.take() {
+            Taken::Miscounted(miscount) => assert_eq!(miscount, Miscount { sent, received }),
+            other => panic!("{other:?}"),
+        }
     }
 }

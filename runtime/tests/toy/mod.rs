@@ -175,7 +175,7 @@ impl Operator<Rows> for Source {
             self.next_row = row + 1;
         }
         self.blocks += 1;
-        if self.blocks % self.job.blocks_per_flush == 0 {
+        if self.blocks.is_multiple_of(self.job.blocks_per_flush) {
             self.flush(cx);
         }
         Ok(Activity::Busy)

@@ -57,7 +57,7 @@ impl Rows for Measurements {
         for _ in rows {
             let station = &self.stations[random.below(STATIONS as u64) as usize];
             out.extend_from_slice(station.name.as_bytes());
-            let tenths = station.mean_tenths + (random.normal_16() * DEVIATION_TENTHS >> 16);
+            let tenths = station.mean_tenths + ((random.normal_16() * DEVIATION_TENTHS) >> 16);
             let tenths = tenths.clamp(-LIMIT_TENTHS, LIMIT_TENTHS);
             if tenths < 0 {
                 out.push(b'-');

@@ -7,7 +7,6 @@ mod measurements;
 mod trades;
 mod zipf;
 
-use std::io::{ErrorKind, Write};
 use std::ops::Range;
 use std::time::Instant;
 
@@ -17,8 +16,9 @@ use rayon::prelude::*;
 use self::measurements::Measurements;
 use self::trades::Trades;
 use crate::connect::sink_file::FileWriter;
+use crate::connect::stdout::{Stream, StreamWriter};
 use crate::connect::{SinkWriter, WriteOutcome};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::report::number::{grouped, rounded};
 use crate::report::progress::ProgressLine;
 
@@ -110,27 +110,18 @@ pub fn run(command: &GenerateCommand) -> Result<()> {
         GenerateCommand::Trades(args) => (Box::new(Trades::new(args)), &args.common),
         GenerateCommand::Measurements(args) => (Box::new(Measurements::new(args)), &args.common),
     };
-    let line = ProgressLine::start(true);
+    let line = ProgressLine::start();
     let start = Instant::now();
     let mut report = |done: u64| {
         let speed = rounded(done as f64 / start.elapsed().as_secs_f64().max(1e-3));
         line.show(format!("{} of {} rows · {speed}/s", grouped(done), grouped(common.rows)));
     };
-    match common.out.as_str() {
-        "-" => {
-            let mut out = std::io::stdout().lock();
-            generate(rows.as_ref(), common.rows, &mut report, |bytes| match out.write_all(bytes) {
-                Ok(()) => Ok(WriteOutcome::Written),
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(WriteOutcome::Closed),
-                Err(error) => Err(Error::connector(format!("cannot write to standard output: {error}"))),
-            })
-        }
-        path => {
-            let mut file = FileWriter::create(path, Vec::new())?;
-            generate(rows.as_ref(), common.rows, &mut report, |bytes| file.write(bytes))?;
-            file.finish()
-        }
-    }
+    let mut out: Box<dyn SinkWriter> = match common.out.as_str() {
+        "-" => Box::new(StreamWriter::new(Stream::Stdout, Vec::new())),
+        path => Box::new(FileWriter::create(path, Vec::new())?),
+    };
+    generate(rows.as_ref(), common.rows, &mut report, |bytes| out.write(bytes))?;
+    out.finish()
 }
 
 /// Makes all rows and hands their bytes to `write` in order, until it says that nobody reads them.
@@ -168,7 +159,7 @@ fn generate(
             }
             Ok(WriteOutcome::Written)
         };
-        // The pool makes rows while this thread writes, which may hold the lock of standard output.
+        // The pool makes rows while this thread writes.
         let written = rayon::in_place_scope(|scope| {
             scope.spawn(|_| make());
             put()

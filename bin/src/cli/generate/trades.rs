@@ -56,7 +56,7 @@ impl Rows for Trades {
             };
             out.extend_from_slice(self.traders[trader].as_bytes());
             out.extend_from_slice(self.symbols[random.below(self.symbols.len() as u64) as usize].as_bytes());
-            let price = PRICE_MEAN_CENTS + (random.normal_16() * PRICE_DEVIATION_CENTS >> 16);
+            let price = PRICE_MEAN_CENTS + ((random.normal_16() * PRICE_DEVIATION_CENTS) >> 16);
             let price = price.clamp(PRICE_LEAST_CENTS, PRICE_GREATEST_CENTS) as u64;
             append_number(price / 100, out);
             out.extend_from_slice(&[b'.', digit(price / 10), digit(price), b',']);

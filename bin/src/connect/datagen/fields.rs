@@ -88,7 +88,7 @@ impl FieldGenerator {
         };
         let null_rate = reader.number(&option("null-rate"), 0.0, 1.0)?.unwrap_or(0.0);
         if null_rate > 0.0 && !field.is_nullable() {
-            return Err(Error::statement(format!("column '{}' is NOT NULL, but has a null-rate", field.name()))
+            return Err(Error::statement(format!("column `{}` is NOT NULL, but has a null-rate", field.name()))
                 .help(format!("leave out NOT NULL or '{}'", option("null-rate"))));
         }
         Ok(Self { kind, null_rate })
@@ -451,7 +451,7 @@ mod tests {
         ];
         for data_type in types {
             let map = std::collections::BTreeMap::new();
-            let mut reader = OptionReader::new("t", "datagen", &map);
+            let mut reader = OptionReader::new("t", "datagen", &map, &|_, _| None);
             let generator = FieldGenerator::read(&mut reader, &Field::new("f", data_type.clone(), true)).unwrap();
             let column = generator.generate(&data_type, &mut Random::new(1, &[]), 0, &[1_700_000_000_000; 50]).unwrap();
             assert_eq!((column.len(), column.null_count()), (50, 0), "{data_type}");
@@ -466,7 +466,7 @@ mod tests {
     #[test]
     fn nested_types_are_refused() {
         let map = std::collections::BTreeMap::new();
-        let mut reader = OptionReader::new("t", "datagen", &map);
+        let mut reader = OptionReader::new("t", "datagen", &map, &|_, _| None);
         let list = DataType::new_list(DataType::Int64, true);
         assert!(FieldGenerator::read(&mut reader, &Field::new("f", list, true)).is_err());
     }

@@ -27,6 +27,9 @@ const BLOCK_ROWS_MAX: u64 = 4_096;
 /// Blocks in a second where rows are due slowly.
 const BLOCKS_PER_SECOND: u64 = 50;
 
+/// Between two rings for one block.
+const RING_AGAIN_AFTER: Duration = Duration::from_millis(1);
+
 /// The options of a `datagen` table.
 #[derive(Clone, Debug)]
 pub struct DatagenOptions {
@@ -227,21 +230,19 @@ impl Stop {
     }
 }
 
-/// Body of the pacing thread: rings all workers whenever another block is due.
+/// Body of the pacing thread: rings all workers when the next block is due, and again while nobody has taken it.
 fn ring_when_due(shared: &Weak<Shared>, stop: &Stop) {
-    let mut rung_for: Option<u64> = None;
     loop {
         let wait = {
             let Some(shared) = shared.upgrade() else { return };
             let next = shared.next_block.load(Ordering::Relaxed);
-            let block = rung_for.map_or(next, |rung| next.max(rung + 1));
-            if shared.generator.blocks().is_some_and(|blocks| block >= blocks) {
+            if shared.generator.blocks().is_some_and(|blocks| next >= blocks) {
                 return;
             }
-            rung_for = Some(block);
-            shared.generator.due(block).saturating_sub(shared.started_at.elapsed())
+            shared.generator.due(next).saturating_sub(shared.started_at.elapsed())
         };
-        if stop.wait(wait) {
+        // A block that is overdue has busy workers: they will come by themselves, so there is no hurry to ring.
+        if stop.wait(if wait.is_zero() { RING_AGAIN_AFTER } else { wait }) {
             return;
         }
         let Some(shared) = shared.upgrade() else { return };
@@ -313,7 +314,7 @@ mod tests {
     fn options(pairs: &[(&str, &str)]) -> Result<DatagenOptions> {
         let map: BTreeMap<String, String> =
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut reader = OptionReader::new("t", "datagen", &map);
+        let mut reader = OptionReader::new("t", "datagen", &map, &|_, _| None);
         let options = DatagenOptions::read(&mut reader, &schema())?;
         reader.finish()?;
         Ok(options)
@@ -398,6 +399,28 @@ mod tests {
         source.drain();
         assert!(bells.bell(WorkerId(0)).take(), "who sleeps until the next row must learn that there is none");
         assert!(matches!(reader.poll().unwrap(), SourceEvent::End));
+    }
+
+    #[test]
+    fn sleeping_worker_is_rung_for_each_block() {
+        let options = options(&[("rows-per-second", "100")]).unwrap();
+        let read = ReadOptions { batch_rows: 10, block_bytes: 1, workers: 1 };
+        let bells = Doorbells::new(1);
+        let source = options.open(&schema(), &[0], &read, &bells).unwrap();
+        let mut reader = source.reader(WorkerId(0));
+        let mut blocks = 0;
+        while blocks < 4 {
+            bells.bell(WorkerId(0)).take();
+            match reader.poll().unwrap() {
+                SourceEvent::Block(block) => {
+                    assert_eq!((block.index, block.records), (blocks, 2));
+                    blocks += 1;
+                }
+                // A limit that would fail the test by hanging it.
+                SourceEvent::Pending => bells.bell(WorkerId(0)).wait(Duration::from_secs(3_600)),
+                SourceEvent::End => panic!("it has no end"),
+            }
+        }
     }
 
     #[test]

@@ -7,10 +7,11 @@
 
 use std::sync::Arc;
 
-use super::index::{Found, index};
+use super::index::Found;
 use super::options::{Dialect, Header, OnError};
 use super::region::{Region, Row, Rows};
 use super::shape::{Shape, resolve};
+use super::simd::index;
 use super::table::Table;
 use crate::connect::block::{HEAD_BYTES, PAD_BYTES, RawBlock};
 use crate::error::Error;
@@ -68,9 +69,7 @@ impl Piece {
 /// What a turn makes of a block.
 #[derive(Debug)]
 pub struct Cut {
-    /// Number of the block.
-    pub index: u64,
-    /// Bytes of input in it.
+    /// Bytes of input in the block.
     pub bytes: u64,
     /// The whole records that end in it.
     pub records: Records,
@@ -114,12 +113,12 @@ pub struct Carry {
 impl Carry {
     /// Cuts the block whose turn it is into whole records.
     pub fn advance(&mut self, mut piece: Piece, table: &Table) -> Cut {
-        let (index, bytes) = (piece.raw.index, piece.raw.bytes as u64);
+        let bytes = piece.raw.bytes as u64;
         if piece.raw.is_first {
             self.start_file();
         }
         if self.is_broken {
-            return Cut { index, bytes, records: Records::Moot, spare: Some(piece.positions) };
+            return Cut { bytes, records: Records::Moot, spare: Some(piece.positions) };
         }
         if piece.raw.is_last && piece.raw.bytes == 0 && !self.tail.is_empty() {
             piece.supply_newline();
@@ -132,15 +131,15 @@ impl Carry {
             self.tail.extend_from_slice(piece.input());
             self.tail_newlines += piece.found.newlines;
             self.is_inside ^= piece.found.quotes % 2 == 1;
-            return Cut { index, bytes, records: Records::None, spare: Some(piece.positions) };
+            return Cut { bytes, records: Records::None, spare: Some(piece.positions) };
         };
         let unassembled = self.cut_at(end as usize + 1, piece);
         if self.shape.is_some() {
-            return Cut { index, bytes, records: Records::Unassembled(Box::new(unassembled)), spare: None };
+            return Cut { bytes, records: Records::Unassembled(Box::new(unassembled)), spare: None };
         }
         let mut region = unassembled.assemble(table);
         self.meet_first_record(&mut region, table);
-        Cut { index, bytes, records: Records::Region(Box::new(region)), spare: None }
+        Cut { bytes, records: Records::Region(Box::new(region)), spare: None }
     }
 
     fn start_file(&mut self) {
@@ -205,7 +204,7 @@ impl Carry {
 
     /// Cuts a block record by record, for all that [`Carry::needs_care`] names.
     fn cut_with_care(&mut self, piece: Piece, table: &Table) -> Cut {
-        let (index, bytes, is_last) = (piece.raw.index, piece.raw.bytes as u64, piece.raw.is_last);
+        let (bytes, is_last) = (piece.raw.bytes as u64, piece.raw.is_last);
         let end = piece.end;
         let unassembled = Unassembled {
             tail: std::mem::take(&mut self.tail),
@@ -230,7 +229,7 @@ impl Carry {
             }
             self.is_file_start = false;
         }
-        Cut { index, bytes, records: Records::Region(Box::new(region)), spare: None }
+        Cut { bytes, records: Records::Region(Box::new(region)), spare: None }
     }
 
     /// Finds the records of a region one by one, passes over comments, and refuses what is too long or never ends.

@@ -21,21 +21,8 @@ pub struct Found {
     pub last_inside: Option<u32>,
 }
 
-/// Adds the positions of separators in `bytes[from..to]` to `positions`, in order.
-///
-/// `bytes` must be readable for [`crate::connect::block::PAD_BYTES`] beyond `to`, and shorter than 4 GiB.
-pub fn index(
-    bytes: &[u8],
-    from: usize,
-    to: usize,
-    dialect: Dialect,
-    is_inside: bool,
-    positions: &mut Vec<u32>,
-) -> Found {
-    index_scalar(bytes, from, to, dialect, is_inside, positions)
-}
-
-/// [`index`] without vector instructions, for processors without them and as the measure of the others.
+/// Adds the positions of separators in `bytes[from..to]` to `positions`, in order, and says what else it met. The measure
+/// of the vector versions (`simd::index`), and what runs on processors without their instructions.
 pub fn index_scalar(
     bytes: &[u8],
     from: usize,

@@ -12,7 +12,9 @@ mod base64;
 mod carry;
 mod column;
 mod decode;
+mod encode;
 mod index;
+mod infer;
 mod number;
 mod options;
 mod reader;
@@ -23,6 +25,8 @@ mod simd;
 mod table;
 mod temporal;
 
+pub use encode::{CsvEncoder, header_line};
+pub use infer::infer;
 pub use options::{CsvOptions, Dialect, Header, OnError};
 pub use reader::CsvSource;
 

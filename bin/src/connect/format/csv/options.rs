@@ -103,6 +103,18 @@ impl CsvOptions {
             return Err(Error::statement("`#` starts a comment, so it can be neither delimiter nor quote")
                 .help("remove 'csv.allow-comments'"));
         }
+        let is_special = |byte: u8| {
+            byte == parsed.dialect.delimiter
+                || parsed.dialect.quote == Some(byte)
+                || matches!(byte, b'\r' | b'\n')
+                || (parsed.dialect.comments && byte == b'#')
+        };
+        if parsed.null_literal.as_ref().is_some_and(|literal| literal.bytes().any(is_special)) {
+            return Err(Error::statement(
+                "'csv.null-literal' holds a delimiter, quote, line end or the start of a comment",
+            )
+            .help("choose a text that can stand in a field without quotes, for example 'NULL'"));
+        }
         Ok(parsed)
     }
 
@@ -230,6 +242,7 @@ mod tests {
             ("csv.escape-character", "\\"),
             ("csv.array-element-delimiter", ";"),
             ("csv.allow-comment", "true"),
+            ("csv.null-literal", "a,b"),
             ("on-error", "divert"),
             ("max-record-bytes", "0"),
             ("max-record-bytes", "99999999999999999999"),

@@ -470,3 +470,99 @@ fn every_type_is_read_at_its_edges() {
         assert!(error.message.ends_with(bad), "{}", error.message);
     }
 }
+
+mod round_trip {
+    use arrow_array::{
+        ArrayRef, BinaryViewArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array,
+        Int16Array, Int32Array, Int64Array, RecordBatch, StringViewArray, Time32MillisecondArray,
+        Time64NanosecondArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
+        TimestampSecondArray,
+    };
+
+    use super::*;
+    use crate::connect::Encoder;
+    use crate::connect::format::csv::{CsvEncoder, header_line};
+
+    fn columns(bits: &[Option<u64>], texts: &[Option<String>]) -> RecordBatch {
+        const DAY_MS: i64 = 86_400_000;
+        // Years 0000 to 9999.
+        let days = |b: u64| (b % 3_652_425) as i64 - 719_528;
+        let map = |f: &dyn Fn(u64) -> i64| bits.iter().map(|bits| bits.map(f)).collect::<Vec<_>>();
+        let ms = map(&|b| days(b) * DAY_MS + (b >> 20) as i64 % DAY_MS);
+        let int32 = |values: Vec<Option<i64>>| values.into_iter().map(|v| v.map(|v| v as i32)).collect::<Vec<_>>();
+        let double = |b: u64| f64::from_bits(b);
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("bool", Arc::new(bits.iter().map(|b| b.map(|b| b % 2 == 1)).collect::<BooleanArray>())),
+            ("i8", Arc::new(bits.iter().map(|b| b.map(|b| b as i8)).collect::<Int8Array>())),
+            ("i16", Arc::new(bits.iter().map(|b| b.map(|b| b as i16)).collect::<Int16Array>())),
+            ("i32", Arc::new(bits.iter().map(|b| b.map(|b| b as i32)).collect::<Int32Array>())),
+            ("i64", Arc::new(bits.iter().map(|b| b.map(|b| b as i64)).collect::<Int64Array>())),
+            ("f32", Arc::new(bits.iter().map(|b| b.map(|b| f32::from_bits(b as u32))).collect::<Float32Array>())),
+            ("f64", Arc::new(bits.iter().map(|b| b.map(double)).collect::<Float64Array>())),
+            (
+                "dec",
+                Arc::new(
+                    bits.iter()
+                        .map(|b| b.map(|b| i128::from(b as i64) * i128::from(b as u32)))
+                        .collect::<Decimal128Array>()
+                        .with_precision_and_scale(38, 9)
+                        .unwrap(),
+                ),
+            ),
+            ("date", Arc::new(Date32Array::from(int32(map(&|b| days(b)))))),
+            ("time", Arc::new(Time32MillisecondArray::from(int32(map(&|b| b as i64 & 0x3FF_FFFF))))),
+            ("time9", Arc::new(Time64NanosecondArray::from(map(&|b| (b % 86_400_000_000_000) as i64)))),
+            ("ts0", Arc::new(TimestampSecondArray::from(map(&|b| days(b) * 86_400 + b as i64 % 1000)))),
+            ("ts3", Arc::new(TimestampMillisecondArray::from(ms.clone()))),
+            ("ltz3", Arc::new(TimestampMillisecondArray::from(ms).with_timezone("UTC"))),
+            (
+                "ts6",
+                Arc::new(TimestampMicrosecondArray::from(map(&|b| days(b) * DAY_MS * 1000 + b as i64 % 1_000_000))),
+            ),
+            ("ts9", Arc::new(TimestampNanosecondArray::from(map(&|b| b as i64)))),
+            ("text", Arc::new(texts.iter().cloned().collect::<StringViewArray>())),
+            ("bytes", Arc::new(texts.iter().map(|t| t.as_ref().map(|t| t.as_bytes())).collect::<BinaryViewArray>())),
+        ];
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap()
+    }
+
+    fn a_text() -> impl Strategy<Value = Option<String>> {
+        prop_oneof![
+            Just(None),
+            Just(Some(String::new())),
+            Just(Some("NULL".to_owned())),
+            "[a-zé,\"\n\r;0-9 -]{0,30}".prop_map(Some)
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn what_is_written_is_read_again(
+            rows in proptest::collection::vec((proptest::option::weighted(0.9, any::<u64>()), a_text()), 1..20),
+            delimiter in prop_oneof![Just(b','), Just(b';'), Just(b'-'), Just(b'1'), Just(b'e')],
+            null_literal in prop_oneof![Just("NULL"), Just(""), Just("0"), Just("true")],
+            block_bytes in 1_usize..3000,
+        ) {
+            // Refused when the options are read.
+            prop_assume!(!null_literal.contains(char::from(delimiter)));
+            let (bits, texts): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+            let batch = columns(&bits, &texts);
+            let mut reading = Reading { block_bytes, workers: 2, schema: batch.schema(), ..Reading::of(&[]) };
+            reading.columns = (0..batch.num_columns()).collect();
+            reading.options.header = Header::Present;
+            reading.options.dialect.delimiter = delimiter;
+            reading.options.null_literal = Some(null_literal.to_owned());
+            let mut out = header_line(&batch.schema(), &reading.options).unwrap();
+            CsvEncoder::new(&batch.schema(), &reading.options).unwrap().encode(&batch, &mut out).unwrap();
+            let rows = reading.read(&[out]).unwrap().rows;
+            for (row, values) in rows.iter().enumerate() {
+                for (column, value) in batch.columns().iter().zip(values) {
+                    prop_assert_eq!(value, &shown(column, row));
+                }
+            }
+            prop_assert_eq!(rows.len(), batch.num_rows());
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! SET and RESET: what was set, what overrides it, and which values are accepted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::nearest;
+use super::reader::Name;
+use crate::error::{Error, Result};
+
+/// The keys whose values decide something here: a slip in them would be lost in silence, since Flink takes any key.
+const KEYS: [&str; 2] = [MODE, TIME_ZONE];
+
+/// `execution.runtime-mode`.
+pub(crate) const MODE: &str = "execution.runtime-mode";
+/// `table.local-time-zone`.
+pub(crate) const TIME_ZONE: &str = "table.local-time-zone";
+
+/// Prefix of what is Thalweg's own.
+const OWN: &str = "thalweg.";
+
+/// How rows are to be computed, before the sources are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ModeSetting {
+    Streaming,
+    Batch,
+    /// Batch if every source is bounded.
+    Automatic,
+}
+
+/// What is set.
+#[derive(Debug, Default)]
+pub(crate) struct Configuration {
+    /// From the command line: they stay.
+    fixed: BTreeMap<String, String>,
+    /// By SET.
+    set: BTreeMap<String, String>,
+}
+
+impl Configuration {
+    pub(crate) fn new(fixed: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { fixed: fixed.into_iter().collect(), set: BTreeMap::new() }
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.fixed.get(key).or_else(|| self.set.get(key)).map(String::as_str)
+    }
+
+    /// Everything that is set, by key.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let keys: BTreeSet<&String> = self.fixed.keys().chain(self.set.keys()).collect();
+        keys.into_iter().filter_map(|key| Some((key.as_str(), self.get(key)?)))
+    }
+
+    /// SET. Keys of Flink that Thalweg does not know are kept, as Flink keeps them.
+    ///
+    /// # Errors
+    /// If the value is not accepted, or the key looks like a slip.
+    pub(crate) fn set(&mut self, key: &Name, value: &str) -> Result<()> {
+        check(&key.value, value).map_err(|error| error.at(key.span.clone()))?;
+        self.set.insert(key.value.clone(), value.to_owned());
+        Ok(())
+    }
+
+    /// RESET of one key or of all.
+    pub(crate) fn reset(&mut self, key: Option<&Name>) {
+        match key {
+            Some(key) => drop(self.set.remove(&key.value)),
+            None => self.set.clear(),
+        }
+    }
+
+    /// `execution.runtime-mode`.
+    ///
+    /// # Errors
+    /// If it was set on the command line to something else than a mode.
+    pub(crate) fn mode(&self) -> Result<ModeSetting> {
+        mode(self.get(MODE).unwrap_or("automatic"))
+    }
+
+    /// Options of a table that were set as `thalweg.table.NAME.OPTION`.
+    pub(crate) fn table_options<'a>(&'a self, table: &str) -> impl Iterator<Item = (String, String)> + use<'a> {
+        let prefix = format!("{OWN}table.{table}.");
+        self.iter().filter_map(move |(key, value)| Some((key.strip_prefix(&prefix)?.to_owned(), value.to_owned())))
+    }
+
+    /// Checks what came from the command line.
+    ///
+    /// # Errors
+    /// For the first value that is not accepted.
+    pub(crate) fn check_fixed(&self) -> Result<()> {
+        self.fixed.iter().try_for_each(|(key, value)| {
+            check(key, value).map_err(|error| Error { message: format!("--set {key}: {}", error.message), ..error })
+        })
+    }
+}
+
+fn mode(value: &str) -> Result<ModeSetting> {
+    match value.to_ascii_lowercase().as_str() {
+        "streaming" => Ok(ModeSetting::Streaming),
+        "batch" => Ok(ModeSetting::Batch),
+        "automatic" => Ok(ModeSetting::Automatic),
+        other => {
+            let error = Error::statement(format!("'{other}' is not a runtime mode"));
+            Err(match nearest(other, ["streaming", "batch", "automatic"].into_iter()) {
+                Some(near) => error.help(format!("did you mean '{near}'?")),
+                None => error.help("'streaming', 'batch' or 'automatic'"),
+            })
+        }
+    }
+}
+
+fn check(key: &str, value: &str) -> Result<()> {
+    match key {
+        MODE => mode(value).map(drop),
+        TIME_ZONE => match value {
+            "UTC" | "Etc/UTC" | "GMT" | "Z" | "+00:00" | "GMT+00:00" | "UTC+00:00" => Ok(()),
+            _ => Err(Error::statement(format!("the time zone '{value}' is not supported"))
+                .help("TIMESTAMP_LTZ is shown in UTC; CONVERT_TZ converts a string to another zone")),
+        },
+        _ => match nearest(key, KEYS.into_iter()) {
+            Some(near) if near != key && strsim::damerau_levenshtein(near, key) <= 2 => {
+                Err(Error::statement(format!("there is no setting '{key}'")).help(format!("did you mean '{near}'?")))
+            }
+            _ => Ok(()),
+        },
+    }
+}

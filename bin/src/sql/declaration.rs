@@ -1,0 +1,300 @@
+//! From a CREATE TABLE, or from the schema of a file, to a table of the catalog.
+
+use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_schema::{FieldRef, Schema, SchemaRef};
+use datafusion_common::DFSchema;
+use datafusion_expr::Expr;
+use datafusion_sql::planner::PlannerContext;
+use sqlparser::ast;
+
+use super::binder::Binder;
+use super::catalog::{Catalog, CatalogTable, Column, ColumnSource, Watermark, WatermarkKind};
+use super::create_table::{ColumnKind, CreateTable, WatermarkDefinition};
+use super::diagnostic::{place, statement_error};
+use super::known_functions::KnownFunctions;
+use super::nearest;
+use super::reader::{Name, Reader};
+use super::rewrite::rewrite_expression;
+use super::table_function::fixed_interval_ms;
+use super::text::SqlText;
+use super::types::FlinkType;
+use super::typing::{type_of, typed};
+use crate::connect::Connector;
+use crate::error::{Error, Result};
+use crate::plan;
+
+/// What a declaration is checked against.
+pub(crate) struct Declaration<'a> {
+    pub(crate) functions: &'a KnownFunctions,
+    pub(crate) text: &'a SqlText,
+}
+
+impl Declaration<'_> {
+    /// The table that a statement declares. `more` are options of the configuration, which beat the statement's.
+    ///
+    /// # Errors
+    /// For what is wrong in the statement, at its place.
+    pub(crate) fn table(&self, create: &CreateTable, more: impl Iterator<Item = (String, String)>) -> Result<CatalogTable> {
+        refuse_same_names(create)?;
+        let connector = connector(create, more)?;
+        let primary_key = primary_key(create)?;
+        let mut columns = Vec::with_capacity(create.columns.len());
+        let mut physical: Vec<FieldRef> = Vec::new();
+        for definition in &create.columns {
+            if let ColumnKind::Physical { data_type, is_nullable } = &definition.kind {
+                let is_nullable = *is_nullable && !primary_key.contains(&definition.name.value);
+                physical.push(Arc::new(data_type.to_field(definition.name.value.as_str(), is_nullable)));
+            }
+        }
+        let schema: SchemaRef = Arc::new(Schema::new(physical));
+        for definition in &create.columns {
+            let name = definition.name.value.clone();
+            let comment = definition.comment.clone();
+            columns.push(match &definition.kind {
+                ColumnKind::Physical { data_type, .. } => {
+                    let index = schema.index_of(&name).map_err(|error| Error::internal(error.to_string()))?;
+                    let is_nullable = schema.field(index).is_nullable();
+                    Column { name, data_type: *data_type, is_nullable, source: ColumnSource::Physical(index), comment }
+                }
+                ColumnKind::Computed { expression, span } => {
+                    let typed = self.expression(expression, &schema).map_err(|error| {
+                        self.explain_computed(error, create).at(span.clone())
+                    })?;
+                    let text = self.text.original(span).to_owned();
+                    let source = ColumnSource::Computed { expression: typed.expr, text };
+                    Column { name, data_type: typed.data_type, is_nullable: typed.is_nullable, source, comment }
+                }
+                ColumnKind::Metadata { key, span } => return Err(no_metadata(&connector, key).at(span.clone())),
+            });
+        }
+        let watermark = create.watermark.as_ref().map(|watermark| self.watermark(watermark, &columns)).transpose()?;
+        let fields = CatalogTable::fields(&columns, watermark.as_ref().map(|watermark| watermark.column));
+        let table = Arc::new(plan::Table { name: create.name.value.clone(), schema, connector });
+        Ok(CatalogTable {
+            table,
+            columns,
+            schema: fields,
+            watermark,
+            primary_key,
+            comment: create.comment.clone(),
+            is_temporary: create.is_temporary,
+        })
+    }
+
+    /// `WATERMARK FOR column AS expression`.
+    fn watermark(&self, definition: &WatermarkDefinition, columns: &[Column]) -> Result<Watermark> {
+        let WatermarkDefinition { column, expression, span } = definition;
+        let index = columns.iter().position(|known| known.name == column.value).ok_or_else(|| {
+            let error = Error::statement(format!("the watermark is for `{}`, and there is no such column", column.value));
+            let error = match nearest(&column.value, columns.iter().map(|known| known.name.as_str())) {
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error.help("name the column that holds event time"),
+            };
+            error.at(column.span.clone())
+        })?;
+        let data_type = columns[index].data_type;
+        if !matches!(data_type, FlinkType::Timestamp(0..=3) | FlinkType::TimestampLtz(0..=3)) {
+            return Err(Error::statement(format!(
+                "event time is TIMESTAMP(p) or TIMESTAMP_LTZ(p) with p from 0 to 3, and `{}` is {data_type}",
+                column.value
+            ))
+            .help(match data_type {
+                FlinkType::Timestamp(_) => "declare it as TIMESTAMP(3)".to_owned(),
+                FlinkType::TimestampLtz(_) => "declare it as TIMESTAMP_LTZ(3)".to_owned(),
+                FlinkType::BigInt => format!("add a computed column: event_time AS TO_TIMESTAMP_LTZ({}, 3)", column.value),
+                _ => format!("add a computed column: event_time AS TO_TIMESTAMP({})", column.value),
+            })
+            .at(column.span.clone()));
+        }
+        let text = self.text.original(span).to_owned();
+        if let Some(lag_ms) = lag_ms(expression, &column.value).map_err(|error| error.at(span.clone()))? {
+            return Ok(Watermark { column: index, strategy: WatermarkKind::Lag(lag_ms), text });
+        }
+        let schema = CatalogTable::fields(columns, None);
+        let typed = self.expression(expression, &schema).map_err(|error| error.at(span.clone()))?;
+        if typed.data_type.to_arrow() != data_type.to_arrow() {
+            return Err(Error::statement(format!("the watermark is {}, its column is {data_type}", typed.data_type))
+                .help(format!("{} - INTERVAL '5' SECOND", column.value))
+                .at(span.clone()));
+        }
+        Ok(Watermark { column: index, strategy: WatermarkKind::Expression(typed.expr), text })
+    }
+
+    fn expression(&self, expression: &ast::Expr, schema: &SchemaRef) -> Result<Typed> {
+        let rewritten = rewrite_expression(expression, self.functions, self.text)?;
+        let catalog = Catalog::default();
+        let binder = Binder::new(&catalog, self.functions, None);
+        let schema = DFSchema::try_from(Arc::clone(schema)).map_err(|error| Error::internal(error.to_string()))?;
+        let planned = binder
+            .planner()
+            .sql_to_expr(rewritten, &schema, &mut PlannerContext::new())
+            .and_then(|expr| typed(expr, &schema))
+            .and_then(|expr| Ok((type_of(&expr, &schema)?, datafusion_expr::ExprSchemable::nullable(&expr, &schema)?, expr)));
+        planned.map(|(data_type, is_nullable, expr)| Typed { expr, data_type, is_nullable }).map_err(|error| {
+            let known = place(&error, self.text);
+            known.into_iter().fold(statement_error(&error, self.text), Error::at)
+        })
+    }
+
+    /// A computed column that names another one is an error that deserves its reason.
+    fn explain_computed(&self, error: Error, create: &CreateTable) -> Error {
+        let is_computed = |name: &str| {
+            create.columns.iter().any(|column| {
+                column.name.value == name && matches!(column.kind, ColumnKind::Computed { .. })
+            })
+        };
+        match error.span.clone() {
+            Some(span) if is_computed(self.text.original(&span).trim_matches('`')) => Error {
+                message: "a computed column cannot use another computed column".to_owned(),
+                help: Some("repeat its expression, or compute it in a view".to_owned()),
+                ..error
+            },
+            _ => error,
+        }
+    }
+}
+
+/// An expression that stands alone.
+struct Typed {
+    expr: Expr,
+    data_type: FlinkType,
+    is_nullable: bool,
+}
+
+/// The table of `FROM 'file'`, with the event time that `watermark` declares.
+///
+/// # Errors
+/// If the file's columns have no types of Flink, or the watermark does not fit.
+pub(crate) fn file_table(
+    path: &str,
+    schema: &SchemaRef,
+    connector: Connector,
+    watermark: Option<&str>,
+    functions: &KnownFunctions,
+) -> Result<CatalogTable> {
+    let mut columns = Vec::with_capacity(schema.fields().len());
+    for (index, field) in schema.fields().iter().enumerate() {
+        let data_type = FlinkType::from_field(field)?;
+        let source = ColumnSource::Physical(index);
+        let (name, is_nullable) = (field.name().clone(), field.is_nullable());
+        columns.push(Column { name, data_type, is_nullable, source, comment: None });
+    }
+    let watermark = match watermark {
+        Some(text) => Some(file_watermark(text, &columns, functions).map_err(|error| Error {
+            message: format!("--watermark '{text}': {}", error.message),
+            span: None,
+            ..error
+        })?),
+        None => None,
+    };
+    let fields = CatalogTable::fields(&columns, watermark.as_ref().map(|watermark| watermark.column));
+    let table = Arc::new(plan::Table { name: path.to_owned(), schema: Arc::clone(schema), connector });
+    Ok(CatalogTable {
+        table,
+        columns,
+        schema: fields,
+        watermark,
+        primary_key: Vec::new(),
+        comment: None,
+        is_temporary: true,
+    })
+}
+
+/// The watermark of the column that the expression begins with.
+fn file_watermark(text: &str, columns: &[Column], functions: &KnownFunctions) -> Result<Watermark> {
+    let text = SqlText::new(text, &BTreeMap::new()).map_err(|mut errors| errors.remove(0))?;
+    let text = Arc::new(text);
+    let mut reader = Reader::new(&text)?;
+    let start = reader.here();
+    let expression = reader.expression()?;
+    let span = reader.since(&start);
+    if !reader.is_end() {
+        return Err(reader.expected("the end of the expression"));
+    }
+    let column = first_column(&expression).ok_or_else(|| {
+        Error::statement("it does not begin with a column").help("--watermark 'ts - INTERVAL ''5'' SECOND'")
+    })?;
+    let column = Name { value: column, span: span.clone() };
+    Declaration { functions, text: &text }.watermark(&WatermarkDefinition { column, expression, span }, columns)
+}
+
+fn first_column(expression: &ast::Expr) -> Option<String> {
+    match expression {
+        ast::Expr::Identifier(name) => Some(name.value.clone()),
+        ast::Expr::BinaryOp { left, .. } => first_column(left),
+        ast::Expr::Nested(inner) | ast::Expr::Cast { expr: inner, .. } => first_column(inner),
+        _ => None,
+    }
+}
+
+/// The lag in milliseconds of `column - INTERVAL '5' SECOND`, or of the column alone.
+fn lag_ms(expression: &ast::Expr, column: &str) -> Result<Option<i64>> {
+    let is_column = |expr: &ast::Expr| matches!(expr, ast::Expr::Identifier(name) if name.value == column);
+    match expression {
+        ast::Expr::Nested(inner) => lag_ms(inner, column),
+        expr if is_column(expr) => Ok(Some(0)),
+        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Minus, right } if is_column(left) => fixed_interval_ms(right),
+        _ => Ok(None),
+    }
+}
+
+fn refuse_same_names(create: &CreateTable) -> Result<()> {
+    let mut seen = HashSet::new();
+    match create.columns.iter().find(|column| !seen.insert(column.name.value.as_str())) {
+        Some(column) => Err(Error::statement(format!("two columns are called `{}`", column.name.value))
+            .help("give one of them another name")
+            .at(column.name.span.clone())),
+        None => Ok(()),
+    }
+}
+
+fn primary_key(create: &CreateTable) -> Result<Vec<String>> {
+    let mut key = Vec::new();
+    for name in create.primary_key.iter().flatten() {
+        let column = create.columns.iter().find(|column| column.name.value == name.value);
+        match column.map(|column| &column.kind) {
+            Some(ColumnKind::Physical { .. }) => key.push(name.value.clone()),
+            Some(_) => {
+                return Err(Error::statement(format!("`{}` is not a physical column", name.value))
+                    .help("a primary key is made of physical columns")
+                    .at(name.span.clone()));
+            }
+            None => {
+                let error = Error::statement(format!("there is no column `{}`", name.value)).at(name.span.clone());
+                let names = create.columns.iter().map(|column| column.name.value.as_str());
+                return Err(match nearest(&name.value, names) {
+                    Some(near) => error.help(format!("did you mean `{near}`?")),
+                    None => error,
+                });
+            }
+        }
+    }
+    Ok(key)
+}
+
+fn connector(create: &CreateTable, more: impl Iterator<Item = (String, String)>) -> Result<Connector> {
+    let mut options: BTreeMap<String, String> =
+        create.options.iter().map(|option| (option.key.value.clone(), option.value.clone())).collect();
+    options.extend(more);
+    if !options.contains_key("connector") {
+        return Err(Error::statement(format!("the table `{}` has no 'connector'", create.name.value))
+            .help("WITH ('connector' = 'filesystem', 'path' = '…', 'format' = 'csv')")
+            .at(create.name.span.clone()));
+    }
+    Ok(Connector { options })
+}
+
+fn no_metadata(connector: &Connector, key: &str) -> Error {
+    let name = connector.options.get("connector").map_or("", String::as_str);
+    Error::statement(format!("the connector '{name}' has no metadata '{key}'"))
+        .help("leave the column out, or make it a physical column of the input")
+}
+
+/// The place of an option's key or value in the statement, for errors of the connector.
+pub(crate) fn option_place(create: &CreateTable, key: &str, of_value: bool) -> Option<Range<usize>> {
+    let option = create.options.iter().find(|option| option.key.value == key)?;
+    Some(if of_value { option.value_span.clone() } else { option.key.span.clone() })
+}

@@ -1,0 +1,155 @@
+//! Errors of DataFusion's planner in our words and with their places.
+
+use std::ops::Range;
+
+use datafusion_common::{Column, DataFusionError, SchemaError};
+use sqlparser::tokenizer::Span;
+
+use super::catalog::list;
+use super::nearest;
+use super::text::SqlText;
+use crate::error::Error;
+
+/// Our error as DataFusion's, for the hooks that its planner calls. [`statement_error`] takes it out again.
+pub(crate) fn wrap(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// The place that the planner knows.
+pub(crate) fn place(error: &DataFusionError, text: &SqlText) -> Option<Range<usize>> {
+    let span = error.diagnostic()?.span?;
+    text.range(Span { start: location(span.start), end: location(span.end) })
+}
+
+/// What the planner found wrong. Its own errors come with a place where it knows one; for ours, it knows only that of the
+/// first column.
+pub(crate) fn statement_error(error: &DataFusionError, text: &SqlText) -> Error {
+    if let Some(own) = find(error, &|error| match error {
+        DataFusionError::External(inner) => inner.downcast_ref::<Error>(),
+        _ => None,
+    }) {
+        return own.clone();
+    }
+    let schema = find(error, &|error| match error {
+        DataFusionError::SchemaError(schema, _) => Some(&**schema),
+        _ => None,
+    });
+    let converted = match schema {
+        Some(schema) => schema_error(schema),
+        None => other_error(error),
+    };
+    place(error, text).into_iter().fold(converted, Error::at)
+}
+
+/// The first error in the chain for which `pick` has something.
+fn find<'a, T: ?Sized>(
+    error: &'a DataFusionError,
+    pick: &impl Fn(&'a DataFusionError) -> Option<&'a T>,
+) -> Option<&'a T> {
+    let mut next = error;
+    // A chain of contexts is short; the bound is against a cycle that cannot be.
+    for _ in 0..64 {
+        if let Some(found) = pick(next) {
+            return Some(found);
+        }
+        next = match next {
+            DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => inner,
+            DataFusionError::Shared(inner) => inner,
+            DataFusionError::Collection(inner) => inner.first()?,
+            DataFusionError::External(inner) => inner.downcast_ref::<DataFusionError>()?,
+            _ => return None,
+        };
+    }
+    None
+}
+
+fn schema_error(error: &SchemaError) -> Error {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => unknown_column(field, valid_fields),
+        SchemaError::AmbiguousReference { field } => {
+            Error::statement(format!("the column `{}` is ambiguous", shown(&field.name)))
+                .help("name the table before it, or give one of them another name with AS")
+        }
+        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+            Error::statement(format!("two columns are called `{}`", shown(name)))
+                .help("give one of them another name with AS")
+        }
+    }
+}
+
+fn unknown_column(field: &Column, valid: &[Column]) -> Error {
+    let error = Error::statement(match &field.relation {
+        Some(relation) => format!("there is no column `{}` in `{}`", field.name, relation.table()),
+        None => format!("there is no column `{}`", shown(&field.name)),
+    });
+    let mut names: Vec<&str> = valid.iter().map(|column| column.name.as_str()).filter(|name| !name.starts_with('$')).collect();
+    names.dedup();
+    if let Some(same) = names.iter().find(|name| **name == field.name) {
+        return error.help(format!("write `{same}` without the table before it"));
+    }
+    if let Some(near) = nearest(&field.name, names.iter().copied()) {
+        return error.help(format!("did you mean `{near}`?"));
+    }
+    match &names[..] {
+        [] => error,
+        names => error.help(format!("there are {}", list(names))),
+    }
+}
+
+/// The names that window functions have within the planner, as the user writes them.
+fn shown(name: &str) -> &str {
+    match name {
+        "$window_start" => "TUMBLE_START",
+        "$window_end" => "TUMBLE_END",
+        "$window_time" => "TUMBLE_ROWTIME",
+        name => name,
+    }
+}
+
+fn other_error(error: &DataFusionError) -> Error {
+    let text = error.diagnostic().map_or_else(|| error.strip_backtrace(), |diagnostic| diagnostic.message.clone());
+    let message = text.lines().next().unwrap_or_default();
+    let mut message = message;
+    for prefix in [
+        "Error during planning: ",
+        "This feature is not implemented: ",
+        "type_coercion\ncaused by\n",
+        "Execution error: ",
+        "Arrow error: ",
+        "Schema error: ",
+        "External error: ",
+    ] {
+        message = message.strip_prefix(prefix).unwrap_or(message);
+    }
+    if matches!(error.find_root(), DataFusionError::Internal(_)) {
+        return Error::internal(message);
+    }
+    if let Some(rest) = message.strip_prefix("Projections require unique expression names") {
+        let name = rest.split('"').nth(1).unwrap_or_default();
+        return Error::statement(format!("two columns of the result are called `{}`", unqualified(name)))
+            .help("give one of them another name with AS");
+    }
+    if message.contains("must appear in the GROUP BY clause") || message.contains("must be in GROUP BY") {
+        return Error::statement(tidy(message)).help("add it to GROUP BY, or aggregate it: MIN(…), COUNT(…)");
+    }
+    Error::statement(tidy(message))
+}
+
+fn unqualified(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+/// A message begins in lower case and ends without a full stop.
+fn tidy(message: &str) -> String {
+    let message = message.trim().trim_end_matches('.');
+    let mut chars = message.chars();
+    let is_word = message.chars().nth(1).is_some_and(char::is_lowercase);
+    match chars.next() {
+        Some(first) if is_word => first.to_lowercase().chain(chars).collect(),
+        _ => message.to_owned(),
+    }
+}
+
+fn location(location: datafusion_common::Location) -> sqlparser::tokenizer::Location {
+    sqlparser::tokenizer::Location { line: location.line, column: location.column }
+}

@@ -1,0 +1,236 @@
+//! Expressions made ready for the planner: literals get their types, Flink's forms the names of functions, and what is not
+//! supported is refused at its place.
+
+use std::ops::{ControlFlow, Range};
+
+use sqlparser::ast::{self, Expr, Function, FunctionArg, FunctionArguments, Ident, Spanned, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut};
+use sqlparser::tokenizer::Span;
+
+use super::known_functions::KnownFunctions;
+use super::nearest;
+use super::syntax;
+use super::text::SqlText;
+use super::types::FlinkType;
+use crate::error::{Error, Result};
+
+/// Rewrites the expressions of one clause.
+pub(crate) struct ExpressionRewriter<'a> {
+    functions: &'a KnownFunctions,
+    text: &'a SqlText,
+    /// Where the expression stands: `WHERE`, say.
+    clause: &'static str,
+    allows_aggregates: bool,
+}
+
+impl<'a> ExpressionRewriter<'a> {
+    pub(crate) fn new(functions: &'a KnownFunctions, text: &'a SqlText, clause: &'static str) -> Self {
+        let allows_aggregates = !matches!(clause, "WHERE" | "GROUP BY" | "VALUES");
+        Self { functions, text, clause, allows_aggregates }
+    }
+
+    /// The same, but aggregate functions are refused.
+    pub(crate) fn without_aggregates(self) -> Self {
+        Self { allows_aggregates: false, ..self }
+    }
+
+    /// Makes an expression ready in place.
+    ///
+    /// # Errors
+    /// For the first thing in it that is not supported.
+    pub(crate) fn rewrite(mut self, expression: &mut Expr) -> Result<()> {
+        match expression.visit(&mut self) {
+            ControlFlow::Break(error) => Err(error),
+            ControlFlow::Continue(()) => Ok(()),
+        }
+    }
+
+    fn refuse(&self, span: Span, message: impl Into<String>, help: impl Into<String>) -> Error {
+        self.at(Error::statement(message).help(help), span)
+    }
+
+    fn at(&self, error: Error, span: Span) -> Error {
+        let place: Option<Range<usize>> = self.text.range(span);
+        place.into_iter().fold(error, Error::at)
+    }
+
+    /// What cannot be planned, before anything within is looked at.
+    fn check(&self, expr: &Expr) -> Result<()> {
+        let span = expr.span();
+        match expr {
+            Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } | Expr::AnyOp { .. } | Expr::AllOp { .. } => {
+                Err(self.refuse(span, "subqueries in expressions are not supported", "a derived table in FROM"))
+            }
+            Expr::InUnnest { .. } | Expr::Array(_) | Expr::Map(_) | Expr::Struct { .. } | Expr::Tuple(_) => {
+                Err(self.refuse(span, "ARRAY, MAP and ROW values are not supported yet", "use one column for each value"))
+            }
+            Expr::Prefixed { prefix, .. } => {
+                Err(self.refuse(prefix.span, "TABLE is an argument of window functions only", "FROM TABLE(TUMBLE(TABLE t, …))"))
+            }
+            Expr::Cast { data_type, format, kind, .. } => {
+                if format.is_some() || !matches!(kind, ast::CastKind::Cast | ast::CastKind::TryCast) {
+                    return Err(self.refuse(span, "this form of a cast is not Flink's", "CAST(x AS type) or TRY_CAST(x AS type)"));
+                }
+                FlinkType::from_ast(data_type).map(drop).map_err(|error| self.at(error, span))
+            }
+            Expr::BinaryOp { op, .. } => self.check_operator(op, span),
+            Expr::UnaryOp { op, .. } if !matches!(op, UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not) => {
+                Err(self.refuse(span, format!("the operator {op} is not Flink's"), "see the list of functions: SHOW FUNCTIONS"))
+            }
+            Expr::ILike { .. } => Err(self.refuse(span, "ILIKE is not Flink's", "LOWER(x) LIKE 'pattern'")),
+            Expr::RLike { .. } => Err(self.refuse(span, "RLIKE is not Flink's", "REGEXP(x, 'pattern')")),
+            Expr::AtTimeZone { .. } => {
+                Err(self.refuse(span, "AT TIME ZONE is not supported", "CONVERT_TZ or TO_TIMESTAMP_LTZ"))
+            }
+            Expr::Collate { .. } => Err(self.refuse(span, "COLLATE is not supported", "strings compare by their bytes")),
+            Expr::Value(ValueWithSpan { value, .. }) => self.check_value(value, span),
+            Expr::Identifier(name) => self.check_name(name),
+            Expr::Function(function) => self.check_function(function),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_operator(&self, op: &ast::BinaryOperator, span: Span) -> Result<()> {
+        use ast::BinaryOperator as B;
+        let help = match op {
+            B::Plus | B::Minus | B::Multiply | B::Divide | B::Modulo | B::StringConcat => return Ok(()),
+            B::Gt | B::Lt | B::GtEq | B::LtEq | B::Eq | B::NotEq | B::And | B::Or => return Ok(()),
+            B::Spaceship => "IS NOT DISTINCT FROM",
+            B::BitwiseAnd | B::BitwiseOr | B::BitwiseXor | B::PGBitwiseXor => "write the arithmetic out",
+            B::PGRegexMatch | B::PGRegexIMatch | B::PGRegexNotMatch => "REGEXP(x, 'pattern')",
+            B::Xor => "a <> b",
+            _ => "see the list of functions: SHOW FUNCTIONS",
+        };
+        Err(self.refuse(span, format!("the operator {op} is not Flink's"), help))
+    }
+
+    fn check_value(&self, value: &Value, span: Span) -> Result<()> {
+        match value {
+            Value::Number(..) | Value::SingleQuotedString(_) | Value::Boolean(_) | Value::Null => Ok(()),
+            Value::HexStringLiteral(_) => Ok(()),
+            Value::Placeholder(name) => {
+                Err(self.refuse(span, format!("`{name}` has no value"), "write ${NAME} and give it one with --var NAME=VALUE"))
+            }
+            Value::DoubleQuotedString(text) => {
+                Err(self.refuse(span, "double quotes mean nothing", format!("'{text}' is a string, `{text}` is a name")))
+            }
+            _ => Err(self.refuse(span, "this literal is not Flink's", "strings stand in single quotes")),
+        }
+    }
+
+    fn check_name(&self, name: &Ident) -> Result<()> {
+        match name.quote_style {
+            Some('"') => Err(self.refuse(
+                name.span,
+                "double quotes mean nothing",
+                format!("`{}` in back-ticks is a name, '{}' is a string", name.value, name.value),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_function(&self, function: &Function) -> Result<()> {
+        let Function { name, args, filter, null_treatment, over, within_group, parameters, .. } = function;
+        let upper = name.to_string().to_uppercase();
+        let span = name.span();
+        if over.is_some() {
+            let help = if upper == "ROW_NUMBER" {
+                "MIN or MAX with GROUP BY finds the first and the last"
+            } else {
+                "a window table function with GROUP BY: TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE))"
+            };
+            return Err(self.refuse(span, "OVER windows are not supported", help));
+        }
+        if let Some(error) = self.special_function(&upper, span) {
+            return Err(error);
+        }
+        let is_aggregate = self.functions.aggregate(&upper).is_some();
+        if !is_aggregate && self.functions.scalar(&upper).is_none() {
+            return Err(self.unknown_function(&name.to_string(), &upper, span));
+        }
+        if is_aggregate && !self.allows_aggregates {
+            let help = if self.clause == "WHERE" { "filter groups with HAVING" } else { "aggregate in SELECT or HAVING" };
+            return Err(self.refuse(span, format!("an aggregate function cannot stand in {}", self.clause_name()), help));
+        }
+        let list = match args {
+            FunctionArguments::List(list) => Some(list),
+            FunctionArguments::None => None,
+            FunctionArguments::Subquery(_) => {
+                return Err(self.refuse(span, "subqueries in expressions are not supported", "a derived table in FROM"));
+            }
+        };
+        let is_distinct = list.is_some_and(|list| matches!(list.duplicate_treatment, Some(ast::DuplicateTreatment::Distinct)));
+        if !is_aggregate && (filter.is_some() || is_distinct) {
+            return Err(self.refuse(span, format!("FILTER and DISTINCT are for aggregate functions, and {upper} is none"), "CASE WHEN … END"));
+        }
+        let has_clauses = list.is_some_and(|list| !list.clauses.is_empty());
+        if null_treatment.is_some() || !within_group.is_empty() || has_clauses || *parameters != FunctionArguments::None {
+            return Err(self.refuse(span, format!("this form of {upper} is not supported"), format!("{upper}(arguments)")));
+        }
+        let is_named = |arg: &&FunctionArg| !matches!(arg, FunctionArg::Unnamed(_));
+        if let Some(named) = list.and_then(|list| list.args.iter().find(is_named)) {
+            return Err(self.refuse(named.span(), format!("{upper} takes its arguments by position"), "leave out the name and =>"));
+        }
+        Ok(())
+    }
+
+    fn clause_name(&self) -> &'static str {
+        if self.clause == "here" { "a computed column or a watermark" } else { self.clause }
+    }
+
+    /// Functions that are known and yet not there.
+    fn special_function(&self, upper: &str, span: Span) -> Option<Error> {
+        let (message, help) = match upper {
+            "PROCTIME" => (
+                "processing time is not supported: the result would depend on when the job runs".to_owned(),
+                "declare event time: WATERMARK FOR ts AS ts - INTERVAL '5' SECOND",
+            ),
+            "HOP_START" | "HOP_END" | "SESSION_START" | "SESSION_END" | "HOP_ROWTIME" | "SESSION_ROWTIME" | "HOP"
+            | "SESSION" | "CUMULATE" => (
+                format!("{} windows are not supported yet", upper.split('_').next().unwrap_or(upper)),
+                "TUMBLE windows are: GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)",
+            ),
+            "TUMBLE" => (
+                "TUMBLE stands in FROM or in GROUP BY".to_owned(),
+                "TUMBLE_START(ts, INTERVAL '1' MINUTE) is the start of the window in GROUP BY",
+            ),
+            "DESCRIPTOR" => (
+                "DESCRIPTOR is an argument of window functions only".to_owned(),
+                "FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE))",
+            ),
+            "GROUPING" | "GROUP_ID" | "GROUPING_ID" => (
+                "GROUPING SETS, CUBE and ROLLUP are not supported".to_owned(),
+                "one GROUP BY for each set of keys, put together with UNION ALL",
+            ),
+            _ => return None,
+        };
+        Some(self.refuse(span, message, help))
+    }
+
+    fn unknown_function(&self, name: &str, upper: &str, span: Span) -> Error {
+        let names = self.functions.scalar_names().chain(self.functions.aggregate_names());
+        let help = match nearest(upper, names) {
+            Some(near) => format!("did you mean {near}?"),
+            None => "SHOW FUNCTIONS lists them".to_owned(),
+        };
+        self.refuse(span, format!("there is no function `{name}`"), help)
+    }
+}
+
+impl VisitorMut for ExpressionRewriter<'_> {
+    type Break = Error;
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if let Err(error) = self.check(expr) {
+            return ControlFlow::Break(error);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        let span = expr.span();
+        match syntax::rewrite(expr) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(self.at(error, span)),
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! From DataFusion's logical plan to the plan of a job: columns numbered, expressions compiled, windows recognised.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::{Field, Schema};
+use datafusion_common::DFSchema;
+use datafusion_expr::{Expr, ExprSchemable, FetchType, Limit, LogicalPlan, Projection, SkipType, Sort, Union, Values};
+
+use super::lower_aggregate::lower_aggregate;
+use super::lower_scan::lower_scan;
+use super::relation::{ProjectionBuilder, Relation, Slot, WindowColumn, internal};
+use super::text::SqlText;
+use super::window::{Window, WindowPart};
+use crate::error::{Error, Result};
+use crate::plan::{Node, NodeOp, RuntimeMode, SortKey};
+
+/// What lowering needs to know of the job.
+pub(crate) struct Lowering {
+    pub(crate) mode: RuntimeMode,
+    /// Place of the query, for errors that have no better one.
+    pub(crate) span: Range<usize>,
+    pub(crate) text: Arc<SqlText>,
+}
+
+impl Lowering {
+    /// Lowers a whole query: the node's columns are the query's, in order and under their names.
+    ///
+    /// # Errors
+    /// For what cannot run, at its place.
+    pub(crate) fn root(&self, plan: &LogicalPlan) -> Result<Node> {
+        let relation = self.lower(plan).map_err(|error| error.at(self.span.clone()))?;
+        let mut builder = ProjectionBuilder::new(&relation, plan.schema());
+        for (slot, field) in relation.slots.iter().zip(plan.schema().fields()) {
+            builder.push_slot(*slot, Some(field))?;
+        }
+        let projection = builder.finish()?;
+        Ok(projection.over(relation.node))
+    }
+
+    /// Lowers one operator and what is below it.
+    ///
+    /// # Errors
+    /// For what cannot run.
+    pub(crate) fn lower(&self, plan: &LogicalPlan) -> Result<Relation> {
+        match plan {
+            LogicalPlan::TableScan(scan) => lower_scan(self, scan),
+            LogicalPlan::Projection(projection) => self.projection(projection),
+            LogicalPlan::Filter(filter) => {
+                let logical = filter.input.schema();
+                let input = self.lower(&filter.input)?.with_computed([&filter.predicate], logical)?;
+                let predicate = input.compile(&filter.predicate, logical)?;
+                let Relation { node, slots } = input;
+                let schema = Arc::clone(&node.schema);
+                Ok(Relation { node: Node { schema, op: NodeOp::Filter { input: Box::new(node), predicate } }, slots })
+            }
+            LogicalPlan::SubqueryAlias(alias) => self.lower(&alias.input),
+            LogicalPlan::Aggregate(aggregate) => lower_aggregate(self, aggregate),
+            LogicalPlan::Extension(extension) => match extension.node.as_any().downcast_ref::<Window>() {
+                Some(window) => self.window(window),
+                None => Err(Error::internal(format!("an unknown operator: {}", extension.node.name()))),
+            },
+            LogicalPlan::Union(union) => self.union(union),
+            LogicalPlan::Sort(sort) => self.sort(sort),
+            LogicalPlan::Limit(limit) => self.limit(limit),
+            LogicalPlan::Values(values) => values_of(values),
+            LogicalPlan::EmptyRelation(empty) => {
+                let options = RecordBatchOptions::new().with_row_count(Some(usize::from(empty.produce_one_row)));
+                let schema = Arc::clone(empty.schema.inner());
+                let columns: Vec<ArrayRef> =
+                    schema.fields().iter().map(|field| arrow_array::new_empty_array(field.data_type())).collect();
+                let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)
+                    .map_err(|error| Error::internal(error.to_string()))?;
+                Ok(Relation::of(Node { schema, op: NodeOp::Values(batch) }))
+            }
+            LogicalPlan::Join(_) => Err(Error::statement("joins are not supported").help("read one table, or several with UNION ALL")),
+            other => Err(Error::internal(format!("a query planned as {}", other.display()))),
+        }
+    }
+
+    fn projection(&self, projection: &Projection) -> Result<Relation> {
+        let input = self.lower(&projection.input)?;
+        let logical = projection.input.schema();
+        let is_column = |expr: &&Expr| input.slot_of(expr, logical).is_some();
+        let computed: Vec<&Expr> = projection.expr.iter().filter(|expr| !is_column(expr)).collect();
+        let input = input.with_computed(computed, logical)?;
+        let mut builder = ProjectionBuilder::new(&input, logical);
+        let mut slots = Vec::with_capacity(projection.expr.len());
+        for (expr, field) in projection.expr.iter().zip(projection.schema.fields()) {
+            slots.push(match input.slot_of(expr, logical) {
+                Some(slot @ Slot { column: None, .. }) => slot,
+                Some(slot) => Slot { column: Some(builder.push(expr, field)?), window: slot.window },
+                None => Slot::column(builder.push(expr, field)?),
+            });
+        }
+        // The time of a window goes with its columns.
+        for slot in &mut slots {
+            if let Some(window) = &mut slot.window {
+                window.time = builder.pass(window.time);
+            }
+        }
+        let projection = builder.finish()?;
+        Ok(Relation { node: projection.over(input.node), slots })
+    }
+
+    /// Three slots more; nothing is computed.
+    fn window(&self, window: &Window) -> Result<Relation> {
+        let input = self.lower(&window.input)?;
+        let logical = window.input.schema();
+        let mut relation = input.with_computed([&window.time], logical)?;
+        let time = relation.slot_of(&window.time, logical).and_then(|slot| slot.column);
+        let time = time.ok_or_else(|| Error::internal("the time of a window is lost"))?;
+        for part in [WindowPart::Start, WindowPart::End, WindowPart::Time] {
+            let window = WindowColumn { part, time, size_ms: window.size_ms, offset_ms: window.offset_ms };
+            relation.slots.push(Slot { column: None, window: Some(window) });
+        }
+        Ok(relation)
+    }
+
+    /// UNION ALL. Where all inputs have the same window's columns at the same places, the union has, too.
+    fn union(&self, union: &Union) -> Result<Relation> {
+        let inputs = union.inputs.iter().map(|input| self.lower(input)).collect::<Result<Vec<_>>>()?;
+        let fields = union.schema.fields();
+        let window = common_window(&inputs);
+        let mut nodes = Vec::with_capacity(inputs.len());
+        let mut times = Vec::with_capacity(inputs.len());
+        for (relation, plan) in inputs.into_iter().zip(&union.inputs) {
+            let mut builder = ProjectionBuilder::new(&relation, plan.schema());
+            for (slot, field) in relation.slots.iter().zip(fields) {
+                builder.push_slot(*slot, Some(field))?;
+            }
+            if window.is_some()
+                && let Some(time) = relation.slots.iter().find_map(|slot| slot.window).map(|window| window.time)
+            {
+                let field = relation.node.schema.field(time).clone().with_name("$time");
+                times.push(builder.push_slot(Slot::column(time), Some(&field))?);
+            }
+            let projection = builder.finish()?;
+            nodes.push(projection.over(relation.node));
+        }
+        let Some(first) = nodes.first() else { return Err(Error::internal("a union of nothing")) };
+        let schema = Arc::clone(&first.schema);
+        if let Some(other) = nodes.iter().find(|node| !has_equal_types(&node.schema, &schema)) {
+            return Err(Error::internal(format!("a union of {:?} and {:?}", other.schema, schema)));
+        }
+        let mut slots: Vec<Slot> = (0..fields.len()).map(Slot::column).collect();
+        if let (Some(window), Some(&time)) = (window, times.first()) {
+            for (slot, window) in slots.iter_mut().zip(window) {
+                slot.window = window.map(|window| WindowColumn { time, ..window });
+            }
+        }
+        Ok(Relation { node: Node { schema, op: NodeOp::Union { inputs: nodes } }, slots })
+    }
+
+    fn sort(&self, sort: &Sort) -> Result<Relation> {
+        self.refuse_unbounded("ORDER BY", "the rows of a window can be ordered by whoever reads them")?;
+        let logical = sort.input.schema();
+        let input = self.lower(&sort.input)?.with_computed(sort.expr.iter().map(|key| &key.expr), logical)?;
+        let mut builder = ProjectionBuilder::new(&input, logical);
+        for column in 0..input.node.schema.fields().len() {
+            builder.pass(column);
+        }
+        let mut keys = Vec::with_capacity(sort.expr.len());
+        for key in &sort.expr {
+            let field = field_of(&key.expr, logical)?;
+            let column = builder.share(&key.expr, &field)?;
+            keys.push(SortKey { column, is_descending: !key.asc, is_nulls_first: key.nulls_first });
+        }
+        let projection = builder.finish()?;
+        let node = projection.over(input.node);
+        let schema = Arc::clone(&node.schema);
+        let limit = sort.fetch.map(|fetch| fetch as u64);
+        let op = NodeOp::Sort { input: Box::new(node), keys, offset: 0, limit };
+        Ok(Relation { node: Node { schema, op }, slots: input.slots })
+    }
+
+    fn limit(&self, limit: &Limit) -> Result<Relation> {
+        self.refuse_unbounded("LIMIT", "`| head` takes the first rows of a stream")?;
+        let not_literal = |error| internal(&error);
+        let SkipType::Literal(skip) = limit.get_skip_type().map_err(not_literal)? else {
+            return Err(Error::statement("OFFSET takes a whole number"));
+        };
+        let FetchType::Literal(fetch) = limit.get_fetch_type().map_err(not_literal)? else {
+            return Err(Error::statement("LIMIT takes a whole number"));
+        };
+        let Relation { node, slots } = self.lower(&limit.input)?;
+        let (offset, fetch) = (skip as u64, fetch.map(|fetch| fetch as u64));
+        match with_limit(node, offset, fetch) {
+            Ok(node) => Ok(Relation { node, slots }),
+            Err(node) => {
+                let schema = Arc::clone(&node.schema);
+                let op = NodeOp::Sort { input: Box::new(node), keys: Vec::new(), offset, limit: fetch };
+                Ok(Relation { node: Node { schema, op }, slots })
+            }
+        }
+    }
+
+    /// Refuses in streaming mode what needs the end of the input.
+    ///
+    /// # Errors
+    /// In streaming mode.
+    pub(crate) fn refuse_unbounded(&self, what: &str, instead: &str) -> Result<()> {
+        match self.mode {
+            RuntimeMode::Batch => Ok(()),
+            RuntimeMode::Streaming => Err(Error::statement(format!(
+                "{what} is not supported in streaming mode: its result would never be final"
+            ))
+            .help(format!("SET 'execution.runtime-mode' = 'batch' if all input is bounded; {instead}"))),
+        }
+    }
+}
+
+/// The sort below, if there is nothing but projections between, with a limit; the node as it was, if not.
+fn with_limit(node: Node, offset: u64, fetch: Option<u64>) -> Result<Node, Node> {
+    match node.op {
+        NodeOp::Sort { input, keys, offset: 0, limit: None } => {
+            Ok(Node { schema: node.schema, op: NodeOp::Sort { input, keys, offset, limit: fetch } })
+        }
+        NodeOp::Project { input, expressions } => {
+            let rebuild = |input| Node { schema: node.schema, op: NodeOp::Project { input: Box::new(input), expressions } };
+            match with_limit(*input, offset, fetch) {
+                Ok(input) => Ok(rebuild(input)),
+                Err(input) => Err(rebuild(input)),
+            }
+        }
+        op => Err(Node { schema: node.schema, op }),
+    }
+}
+
+/// Column by column what all inputs have of a window, if they agree and each has one window only.
+fn common_window(inputs: &[Relation]) -> Option<Vec<Option<WindowColumn>>> {
+    // Times are other columns in each input: they are compared within one only.
+    let shape = |relation: &Relation| {
+        let windows: Vec<Option<WindowColumn>> = relation.slots.iter().map(|slot| slot.window).collect();
+        let first = windows.iter().flatten().next()?;
+        windows.iter().flatten().all(|window| window.is_same_window(first)).then_some(())?;
+        Some(windows.iter().map(|window| window.map(|window| WindowColumn { time: 0, ..window })).collect::<Vec<_>>())
+    };
+    let first = shape(inputs.first()?)?;
+    inputs.iter().all(|input| shape(input).is_some_and(|other| other == first)).then_some(first)
+}
+
+fn has_equal_types(a: &Schema, b: &Schema) -> bool {
+    a.fields().len() == b.fields().len() && a.fields().iter().zip(b.fields()).all(|(a, b)| a.data_type() == b.data_type())
+}
+
+/// A field for an expression, under the name that EXPLAIN shows.
+pub(crate) fn field_of(expr: &Expr, logical: &DFSchema) -> Result<Field> {
+    let (_, field) = expr.to_field(logical).map_err(|error| internal(&error))?;
+    Ok(field.as_ref().clone())
+}
+
+fn values_of(values: &Values) -> Result<Relation> {
+    let empty = Relation::of(no_columns());
+    let one_row = RecordBatchOptions::new().with_row_count(Some(1));
+    let batch = RecordBatch::try_new_with_options(Arc::clone(&empty.node.schema), Vec::new(), &one_row)
+        .map_err(|error| Error::internal(error.to_string()))?;
+    let schema = Arc::clone(values.schema.inner());
+    let mut columns: Vec<Vec<ArrayRef>> = vec![Vec::with_capacity(values.values.len()); schema.fields().len()];
+    for row in &values.values {
+        for (column, expr) in columns.iter_mut().zip(row) {
+            let scalar = empty.compile(expr, &DFSchema::empty())?;
+            column.push(scalar.evaluate(&batch).map_err(|error| Error::statement(error.to_string()))?);
+        }
+    }
+    let columns = columns.iter().zip(schema.fields()).map(|(rows, field)| {
+        let rows: Vec<&dyn arrow_array::Array> = rows.iter().map(|row| row.as_ref()).collect();
+        let column = arrow_select::concat::concat(&rows)?;
+        if column.data_type() == field.data_type() { Ok(column) } else { arrow_cast::cast(&column, field.data_type()) }
+    });
+    let columns = columns.collect::<Result<Vec<ArrayRef>, _>>().map_err(|error| Error::internal(error.to_string()))?;
+    let batch = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(Relation::of(Node { schema, op: NodeOp::Values(batch) }))
+}
+
+/// A node without columns, to compile against what needs none.
+fn no_columns() -> Node {
+    let schema = Arc::new(Schema::empty());
+    Node { schema: Arc::clone(&schema), op: NodeOp::Values(RecordBatch::new_empty(schema)) }
+}

@@ -1,0 +1,204 @@
+//! GROUP BY: keys, arguments and filters become columns of a projection below; both bounds of one window among the keys
+//! make it a windowed one.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, FieldRef, Schema, TimeUnit};
+use datafusion_expr::expr::AggregateFunction as AggregateCall;
+use datafusion_expr::{Aggregate, Expr};
+use thalweg_operators::spec::{AggregateSpec, GroupSpec, KeyColumn, Tumbling};
+
+use super::aggregates::{self, LoweredAggregate};
+use super::catalog::as_time_attribute;
+use super::lower::{Lowering, field_of};
+use super::relation::{ProjectionBuilder, Relation, Slot, WindowColumn};
+use super::window::WindowPart;
+use crate::error::{Error, Result};
+use crate::plan::{Node, NodeOp};
+
+/// Lowers a GROUP BY, or aggregates without one.
+///
+/// # Errors
+/// In streaming mode without a window.
+pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Result<Relation> {
+    let input = lowering.lower(&aggregate.input)?;
+    let logical = aggregate.input.schema();
+    let keys: Vec<Option<WindowColumn>> = aggregate
+        .group_expr
+        .iter()
+        .map(|key| input.slot_of(key, logical).and_then(|slot| slot.window))
+        .collect();
+    let window = window_of(&keys);
+    if window.is_none() {
+        refuse_unwindowed(lowering, aggregate, &keys)?;
+    }
+    let is_bound = |key: &Option<WindowColumn>| window.zip(*key).is_some_and(|(window, key)| window.is_same_window(&key));
+
+    let other_keys = aggregate.group_expr.iter().zip(&keys).filter(|(_, key)| !is_bound(key)).map(|(expr, _)| expr);
+    let input = input.with_computed(other_keys.chain(&aggregate.aggr_expr), logical)?;
+    let mut builder = ProjectionBuilder::new(&input, logical);
+    let mut fields: Vec<FieldRef> = Vec::new();
+    let mut key_columns = Vec::new();
+    // For each key of the logical plan: its place among the keys, or which bound of the window it is.
+    let mut places = Vec::with_capacity(keys.len());
+    for ((expr, key), field) in aggregate.group_expr.iter().zip(&keys).zip(aggregate.schema.fields()) {
+        if let Some(key) = key.filter(|_| is_bound(key)) {
+            places.push(Err(key.part));
+            continue;
+        }
+        let column = builder.share(expr, field)?;
+        places.push(Ok(key_columns.len()));
+        key_columns.push(KeyColumn { column, data_type: field.data_type().clone() });
+        fields.push(Arc::clone(field));
+    }
+    let mut aggregates = Vec::with_capacity(aggregate.aggr_expr.len());
+    let output = aggregate.schema.fields().iter().skip(aggregate.group_expr.len());
+    for (expr, field) in aggregate.aggr_expr.iter().zip(output) {
+        aggregates.push(aggregate_spec(&mut builder, expr, field, logical)?);
+        fields.push(Arc::clone(field));
+    }
+    let tumbling = window.map(|window| Tumbling {
+        time_column: builder.pass(window.time),
+        size_ms: window.size_ms,
+        offset_ms: window.offset_ms,
+    });
+    let time_type = window.map(|window| input.node.schema.field(window.time).data_type().clone());
+    let projection = builder.finish()?;
+    let node = projection.over(input.node);
+    let spec = GroupSpec {
+        keys: key_columns,
+        aggregates,
+        window: tumbling,
+        is_global: aggregate.group_expr.is_empty(),
+    };
+    let first_bound = fields.len();
+    if window.is_some() {
+        fields.extend(bound_fields());
+    }
+    let schema = Arc::new(Schema::new(distinct_names(fields)));
+    let node = Node { schema, op: NodeOp::Aggregate { input: Box::new(node), spec } };
+    let slots = slots(&places, first_bound, aggregate.aggr_expr.len(), window);
+    let relation = Relation { node, slots };
+    match time_type {
+        Some(zoned @ DataType::Timestamp(_, Some(_))) => in_zone(relation, first_bound + 2, &zoned),
+        _ => Ok(relation),
+    }
+}
+
+/// The first window that has its start and its end among the keys.
+fn window_of(keys: &[Option<WindowColumn>]) -> Option<WindowColumn> {
+    let has = |window: &WindowColumn, part| {
+        keys.iter().flatten().any(|key| key.part == part && key.is_same_window(window))
+    };
+    keys.iter().flatten().find(|window| has(window, WindowPart::Start) && has(window, WindowPart::End)).copied()
+}
+
+fn refuse_unwindowed(lowering: &Lowering, aggregate: &Aggregate, keys: &[Option<WindowColumn>]) -> Result<()> {
+    let (what, instead) = if keys.iter().any(Option::is_some) {
+        ("GROUP BY one bound of a window", "GROUP BY window_start, window_end makes it windowed")
+    } else if aggregate.aggr_expr.is_empty() {
+        ("DISTINCT, or GROUP BY without a window,", "within windows it is: GROUP BY window_start, window_end, …")
+    } else {
+        (
+            "an aggregation without a window",
+            "aggregate within windows: FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end",
+        )
+    };
+    lowering.refuse_unbounded(what, instead)
+}
+
+fn aggregate_spec(
+    builder: &mut ProjectionBuilder<'_>,
+    expr: &Expr,
+    field: &Field,
+    logical: &datafusion_common::DFSchema,
+) -> Result<AggregateSpec> {
+    let call = aggregate_call(expr)?;
+    let LoweredAggregate { function, argument, distinct } = aggregates::lower(call)?;
+    let argument = argument.as_ref();
+    let argument_field = argument.map(|argument| field_of(argument, logical)).transpose()?;
+    let column = match (argument, &argument_field) {
+        (Some(argument), Some(field)) => Some(builder.share(argument, field)?),
+        _ => None,
+    };
+    let filter = match &call.params.filter {
+        Some(filter) => Some(builder.share(filter, &field_of(filter, logical)?)?),
+        None => None,
+    };
+    Ok(AggregateSpec {
+        function,
+        argument: column,
+        input_type: argument_field.map_or(DataType::Null, |field| field.data_type().clone()),
+        filter,
+        distinct,
+        output_type: field.data_type().clone(),
+        name: shown(expr),
+    })
+}
+
+fn aggregate_call(expr: &Expr) -> Result<&AggregateCall> {
+    match expr {
+        Expr::Alias(alias) => aggregate_call(&alias.expr),
+        Expr::AggregateFunction(call) => Ok(call),
+        other => Err(Error::internal(format!("{other} is not an aggregate"))),
+    }
+}
+
+/// The call as EXPLAIN shows it.
+fn shown(expr: &Expr) -> String {
+    match expr {
+        Expr::Alias(alias) => shown(&alias.expr),
+        other => other.human_display().to_string(),
+    }
+}
+
+fn bound_fields() -> [FieldRef; 3] {
+    let bound = |name: &str| Field::new(name, DataType::Timestamp(TimeUnit::Millisecond, None), false);
+    [bound("window_start"), bound("window_end"), as_time_attribute(bound("window_time"))].map(Arc::new)
+}
+
+/// Slots of the logical plan's columns: the keys in their order, then the aggregates. `first_bound` is the column of the
+/// window's start; its end and time follow.
+fn slots(
+    places: &[Result<usize, WindowPart>],
+    first_bound: usize,
+    aggregates: usize,
+    window: Option<WindowColumn>,
+) -> Vec<Slot> {
+    let first_aggregate = first_bound - aggregates;
+    let keys = places.iter().map(|place| match (place, window) {
+        (Err(part), Some(window)) => Slot {
+            column: Some(first_bound + *part as usize),
+            window: Some(WindowColumn { part: *part, time: first_bound + 2, ..window }),
+        },
+        (Ok(place), _) => Slot::column(*place),
+        (Err(part), None) => Slot::column(first_bound + *part as usize),
+    });
+    keys.chain((first_aggregate..first_bound).map(Slot::column)).collect()
+}
+
+/// The aggregation gives the window's time without a zone: the same instant as an instant.
+fn in_zone(input: Relation, time: usize, zoned: &DataType) -> Result<Relation> {
+    let logical = datafusion_common::DFSchema::empty();
+    let mut builder = ProjectionBuilder::new(&input, &logical);
+    for column in 0..input.node.schema.fields().len() {
+        if column == time {
+            builder.push_in_zone(column, zoned);
+        } else {
+            builder.pass(column);
+        }
+    }
+    let projection = builder.finish()?;
+    Ok(Relation { node: projection.over(input.node), slots: input.slots })
+}
+
+fn distinct_names(fields: Vec<FieldRef>) -> Vec<FieldRef> {
+    let mut taken = std::collections::HashSet::new();
+    let mut named = Vec::with_capacity(fields.len());
+    for field in fields {
+        let name = super::select_names::free_name(field.name(), &taken);
+        taken.insert(name.clone());
+        named.push(if *field.name() == name { field } else { Arc::new(field.as_ref().clone().with_name(name)) });
+    }
+    named
+}

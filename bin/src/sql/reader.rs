@@ -1,0 +1,372 @@
+//! Reads statements off the tokens: what is Flink's own by hand, queries and expressions with `sqlparser`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use sqlparser::ast::{Expr, Ident, Query};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace};
+
+use super::dialect::FlinkDialect;
+use super::nearest;
+use super::text::SqlText;
+use crate::error::{Error, Result};
+
+/// Depth to which expressions, queries and joins may be nested.
+const DEPTH_MAX: usize = 200;
+
+/// A name of the user's, and where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Name {
+    /// As it is written, without back-ticks.
+    pub(crate) value: String,
+    /// Place in the text.
+    pub(crate) span: Range<usize>,
+}
+
+/// A position in the tokens of a text.
+pub(crate) struct Reader {
+    parser: Parser<'static>,
+    text: Arc<SqlText>,
+}
+
+impl Reader {
+    /// # Errors
+    /// If the text does not fall into tokens: a string without an end, say; or if it holds a hint.
+    pub(crate) fn new(text: &Arc<SqlText>) -> Result<Self> {
+        let tokens = Tokenizer::new(&FlinkDialect, text.replaced()).tokenize_with_location().map_err(|error| {
+            let place = text.range_at(error.location.line, error.location.column);
+            let message = Error::statement(lower_first(&error.message));
+            place.into_iter().fold(message, Error::at)
+        })?;
+        refuse_hints(text, &tokens)?;
+        let parser = Parser::new(&FlinkDialect).with_recursion_limit(DEPTH_MAX).with_tokens_with_locations(tokens);
+        Ok(Self { parser, text: Arc::clone(text) })
+    }
+
+    pub(crate) fn text(&self) -> &Arc<SqlText> {
+        &self.text
+    }
+
+    /// The next token.
+    pub(crate) fn peek(&self) -> &TokenWithSpan {
+        self.parser.peek_token_ref()
+    }
+
+    /// The keyword `n` tokens ahead; `NoKeyword` for anything else, quoted words included.
+    pub(crate) fn keyword_at(&self, n: usize) -> Keyword {
+        match &self.parser.peek_nth_token_ref(n).token {
+            Token::Word(word) if word.quote_style.is_none() => word.keyword,
+            _ => Keyword::NoKeyword,
+        }
+    }
+
+    /// The unquoted word `n` tokens ahead, in capitals.
+    pub(crate) fn word_at(&self, n: usize) -> Option<String> {
+        match &self.parser.peek_nth_token_ref(n).token {
+            Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_uppercase()),
+            _ => None,
+        }
+    }
+
+    /// The token `n` tokens ahead.
+    pub(crate) fn nth(&self, n: usize) -> &Token {
+        &self.parser.peek_nth_token_ref(n).token
+    }
+
+    pub(crate) fn is_end(&self) -> bool {
+        self.peek().token == Token::EOF
+    }
+
+    /// Place of the next token.
+    pub(crate) fn here(&self) -> Range<usize> {
+        self.place(self.peek().span)
+    }
+
+    /// Place of a span of the parser; the end of the text where it knows none.
+    pub(crate) fn place(&self, span: Span) -> Range<usize> {
+        self.text.range(span).unwrap_or_else(|| {
+            let end = self.text.end();
+            end..end
+        })
+    }
+
+    /// From `start` to the end of the last token taken.
+    pub(crate) fn since(&self, start: &Range<usize>) -> Range<usize> {
+        let end = self.text.range(self.parser.get_current_token().span).map_or(start.end, |range| range.end);
+        start.start..end.max(start.start)
+    }
+
+    /// Takes the next token.
+    pub(crate) fn next(&mut self) -> TokenWithSpan {
+        self.parser.next_token()
+    }
+
+    /// Takes the keywords if they come next.
+    pub(crate) fn take(&mut self, keywords: &[Keyword]) -> bool {
+        self.parser.parse_keywords(keywords)
+    }
+
+    /// Takes the unquoted word if it comes next, whatever its case.
+    pub(crate) fn take_word(&mut self, word: &str) -> bool {
+        let is_next = self.word_at(0).is_some_and(|next| next == word);
+        if is_next {
+            self.next();
+        }
+        is_next
+    }
+
+    /// Takes the token if it comes next.
+    pub(crate) fn take_token(&mut self, token: &Token) -> bool {
+        self.parser.consume_token(token)
+    }
+
+    /// Takes the keywords that must come next.
+    ///
+    /// # Errors
+    /// If something else does.
+    pub(crate) fn expect(&mut self, keywords: &[Keyword]) -> Result<()> {
+        self.parse(|parser| parser.expect_keywords(keywords))
+    }
+
+    /// Takes the token that must come next.
+    ///
+    /// # Errors
+    /// If something else does.
+    pub(crate) fn expect_token(&mut self, token: &Token) -> Result<()> {
+        self.parse(|parser| parser.expect_token(token).map(drop))
+    }
+
+    /// An error that says what was expected instead of the next token.
+    pub(crate) fn expected(&self, what: &str) -> Error {
+        let found = self.peek();
+        Error::statement(format!("expected {what}, found {}", shown(&found.token))).at(self.here())
+    }
+
+    /// Lets `sqlparser` read on.
+    ///
+    /// # Errors
+    /// If it refuses what it finds.
+    pub(crate) fn parse<T>(&mut self, read: impl FnOnce(&mut Parser<'static>) -> Result<T, ParserError>) -> Result<T> {
+        read(&mut self.parser).map_err(|error| syntax_error(&error, &self.text))
+    }
+
+    /// An identifier.
+    ///
+    /// # Errors
+    /// If none comes next.
+    pub(crate) fn identifier(&mut self) -> Result<Ident> {
+        match self.peek().token {
+            Token::Word(_) => self.parse(Parser::parse_identifier),
+            _ => Err(self.expected("a name")),
+        }
+    }
+
+    /// An identifier with its place.
+    ///
+    /// # Errors
+    /// If none comes next.
+    pub(crate) fn name(&mut self) -> Result<Name> {
+        let ident = self.identifier()?;
+        Ok(Name { span: self.place(ident.span), value: ident.value })
+    }
+
+    /// The name of a table or view. Flink's default catalog and database may be written before it.
+    ///
+    /// # Errors
+    /// If none comes next, or it belongs to another catalog or database.
+    pub(crate) fn object_name(&mut self) -> Result<Name> {
+        let start = self.here();
+        let mut parts = vec![self.name()?];
+        while self.take_token(&Token::Period) {
+            parts.push(self.name()?);
+        }
+        let value = object_name(&parts.iter().map(|part| part.value.as_str()).collect::<Vec<_>>());
+        let span = self.since(&start);
+        value.map(|value| Name { value, span: span.clone() }).map_err(|error| error.at(span))
+    }
+
+    /// `(a, b, c)`.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub(crate) fn names_in_parentheses(&mut self) -> Result<Vec<Name>> {
+        self.expect_token(&Token::LParen)?;
+        let mut names = vec![self.name()?];
+        while self.take_token(&Token::Comma) {
+            names.push(self.name()?);
+        }
+        self.expect_token(&Token::RParen)?;
+        Ok(names)
+    }
+
+    /// A string in quotes.
+    ///
+    /// # Errors
+    /// If none comes next.
+    pub(crate) fn string(&mut self, what: &str) -> Result<(String, Range<usize>)> {
+        let place = self.here();
+        match self.peek().token.clone() {
+            Token::SingleQuotedString(value) => {
+                self.next();
+                Ok((value, place))
+            }
+            _ => Err(self.expected(what)),
+        }
+    }
+
+    /// `COMMENT 'text'`, if it comes next.
+    ///
+    /// # Errors
+    /// If COMMENT comes without a string.
+    pub(crate) fn comment(&mut self) -> Result<Option<String>> {
+        if self.take(&[Keyword::COMMENT]) { Ok(Some(self.string("the comment in quotes")?.0)) } else { Ok(None) }
+    }
+
+    /// An expression.
+    ///
+    /// # Errors
+    /// If what comes next is none.
+    pub(crate) fn expression(&mut self) -> Result<Expr> {
+        self.parse(Parser::parse_expr)
+    }
+
+    /// A query, and its place.
+    ///
+    /// # Errors
+    /// If what comes next is none.
+    pub(crate) fn query(&mut self) -> Result<(Box<Query>, Range<usize>)> {
+        let start = self.here();
+        match self.keyword_at(0) {
+            Keyword::SELECT | Keyword::WITH | Keyword::VALUES => {}
+            _ if self.peek().token == Token::LParen => {}
+            _ => return Err(self.expected("a query (SELECT, WITH or VALUES)")),
+        }
+        let query = self.parse(Parser::parse_query)?;
+        Ok((query, self.since(&start)))
+    }
+
+    /// Goes on behind the next semicolon, to read the rest of a text after an error. The semicolons within a statement
+    /// set do not count.
+    pub(crate) fn skip_statement(&mut self) {
+        let mut is_first = true;
+        let mut in_set = false;
+        loop {
+            if is_first && matches!(self.keyword_at(0), Keyword::EXECUTE | Keyword::BEGIN) {
+                in_set = (0..3).any(|n| self.keyword_at(n) == Keyword::STATEMENT);
+            }
+            is_first = false;
+            in_set &= self.keyword_at(0) != Keyword::END;
+            match self.next().token {
+                Token::EOF => return,
+                Token::SemiColon if !in_set => return,
+                _ => {}
+            }
+        }
+    }
+
+    /// Index of the next token, for [`Reader::rewind`].
+    pub(crate) fn index(&self) -> usize {
+        self.parser.index()
+    }
+
+    /// Goes back to an index.
+    pub(crate) fn rewind(&mut self, index: usize) {
+        while self.parser.index() > index {
+            self.parser.prev_token();
+        }
+    }
+}
+
+/// The table's own name of `catalog.database.table`.
+///
+/// # Errors
+/// For any other catalog or database than Flink's defaults.
+pub(crate) fn object_name(parts: &[&str]) -> Result<String> {
+    match parts {
+        [name] | ["default_database", name] | ["default_catalog", "default_database", name] => Ok((*name).to_owned()),
+        [.., name] => Err(Error::statement("catalogs and databases are not supported")
+            .help(format!("write `{name}` alone"))),
+        [] => Err(Error::internal("a name without a part")),
+    }
+}
+
+/// A syntax error with its place, which the parser gives in its text only.
+pub(crate) fn syntax_error(error: &ParserError, text: &SqlText) -> Error {
+    let message = match error {
+        ParserError::RecursionLimitExceeded => {
+            return Error::statement(format!("expressions or queries are nested more than {DEPTH_MAX} deep"));
+        }
+        ParserError::ParserError(message) | ParserError::TokenizerError(message) => message,
+    };
+    let (message, place) = split_place(message);
+    let place = place.and_then(|(line, column)| text.range_at(line, column));
+    let found = message.split_once(", found: ").map(|(_, found)| found);
+    // The parser names one character; the word that begins there is what the user looks for.
+    let place = place.map(|place| match found {
+        Some(found) if found != "EOF" && text.original(&(place.start..place.start + found.len())) == found => {
+            place.start..place.start + found.len()
+        }
+        _ => place,
+    });
+    let readable = message.replace("Expected: ", "expected ").replace(", found: EOF", ", found the end of the text");
+    let error = Error::statement(lower_first(&readable.replace(", found: ", ", found ")));
+    let error = match found.and_then(|found| misspelt(found, message)) {
+        Some(keyword) => error.help(format!("did you mean {keyword}?")),
+        None => error,
+    };
+    match place {
+        Some(place) => error.at(place),
+        None => error.at(text.end()..text.end()),
+    }
+}
+
+/// `message at Line: 3, Column: 14`.
+fn split_place(message: &str) -> (&str, Option<(u64, u64)>) {
+    let Some((head, place)) = message.rsplit_once(" at Line: ") else { return (message, None) };
+    let place = place.split_once(", Column: ").and_then(|(line, column)| Some((line.parse().ok()?, column.parse().ok()?)));
+    (head, place)
+}
+
+/// The keyword that `found` may have been meant to be.
+fn misspelt(found: &str, message: &str) -> Option<&'static str> {
+    const KEYWORDS: [&str; 24] = [
+        "SELECT", "FROM", "WHERE", "GROUP BY", "HAVING", "ORDER BY", "LIMIT", "UNION", "VALUES", "INSERT", "CREATE", "TABLE",
+        "TEMPORARY", "WATERMARK", "PRIMARY KEY", "INTERVAL", "BETWEEN", "DISTINCT", "DESCRIBE", "EXPLAIN", "WITH", "AND",
+        "OFFSET", "FETCH",
+    ];
+    if found.len() < 3 || !found.chars().all(char::is_alphabetic) {
+        return None;
+    }
+    let near = nearest(&found.to_uppercase(), KEYWORDS.iter().map(|keyword| keyword.split(' ').next().unwrap_or(keyword)))?;
+    let keyword = KEYWORDS.iter().find(|keyword| keyword.split(' ').next() == Some(near))?;
+    (*keyword != found.to_uppercase() && !message.contains("identifier")).then_some(*keyword)
+}
+
+/// Flink reads options from `/*+ OPTIONS(..) */`: as a comment, they would be lost in silence.
+fn refuse_hints(text: &SqlText, tokens: &[TokenWithSpan]) -> Result<()> {
+    for token in tokens {
+        if let Token::Whitespace(Whitespace::MultiLineComment(comment)) = &token.token
+            && comment.starts_with('+')
+        {
+            let error = Error::statement("hints are not supported")
+                .help("write the options into the table's WITH, or SET 'thalweg.table.NAME.OPTION' = '…'");
+            return Err(text.range(token.span).into_iter().fold(error, Error::at));
+        }
+    }
+    Ok(())
+}
+
+/// A token as an error names it.
+fn shown(token: &Token) -> String {
+    match token {
+        Token::EOF => "the end of the text".to_owned(),
+        other => format!("`{other}`"),
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
