@@ -141,6 +141,20 @@ fn the_map_of_the_architecture_names_every_room() {
 }
 
 #[test]
+fn the_sql_reference_names_every_function() {
+    let text = read(Path::new("docs/sql.md"));
+    let words: BTreeSet<&str> = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let scalar = thalweg::sql::functions::scalar_functions().into_iter().map(|function| function.name().to_uppercase());
+    let aggregate =
+        thalweg::sql::aggregates::aggregate_functions().into_iter().map(|function| function.name().to_uppercase());
+    let names: BTreeSet<String> =
+        scalar.chain(aggregate).filter(|name| name.starts_with(char::is_alphabetic)).collect();
+    assert!(names.len() > 80, "only {} functions", names.len());
+    let missing: Vec<&String> = names.iter().filter(|name| !words.contains(name.as_str())).collect();
+    assert!(missing.is_empty(), "docs/sql.md does not name {missing:?}");
+}
+
+#[test]
 fn links_between_pages_lead_somewhere() {
     for page in files_of("md") {
         let text = read(&page);
