@@ -262,6 +262,19 @@ fn literal_text(value: &Value, flink: FlinkType) -> String {
     }
 }
 
+impl Test {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Null => "NULL",
+            Self::NotNull => "NOT NULL",
+            Self::True => "TRUE",
+            Self::NotTrue => "NOT TRUE",
+            Self::False => "FALSE",
+            Self::NotFalse => "NOT FALSE",
+        }
+    }
+}
+
 impl Comparison {
     fn symbol(self) -> &'static str {
         match self {
@@ -381,7 +394,15 @@ impl Node {
     /// AND and OR with three truth values.
     fn logic(&self, is_and: bool, left: &Node, right: &Node, batch: &RecordBatch) -> Result<Value, EvaluateError> {
         let rows = batch.num_rows();
-        let left = left.evaluate(batch)?;
+        // Either operand may decide a row, and an optimizer may have put them in another order than the user: an operand
+        // that fails goes second, so that it is asked only for the rows that the other leaves open.
+        let (left, right) = match left.evaluate(batch) {
+            Ok(value) => (value, right),
+            Err(error) => match right.evaluate(batch) {
+                Ok(value) => (value, left),
+                Err(_) => return Err(error),
+            },
+        };
         let array = expanded(left, rows).map_err(|message| self.failed(message))?;
         let left = self.truth(&Value::column(array))?;
         // `false AND …` and `true OR …` are decided.
@@ -535,36 +556,26 @@ impl Node {
             Self::Column { name, .. } => name.clone(),
             Self::Literal { text, .. } => text.clone(),
             Self::Call { name, form, binding, arguments } => {
-                let texts: Vec<_> = arguments.iter().map(|argument| argument.operand_text(*form)).collect();
+                let texts: Vec<_> = match (form, &arguments[..]) {
+                    (Form::Infix, [left, right]) => vec![left.left_text(self), right.right_text(self)],
+                    (Form::Negation, [operand]) => vec![operand.right_text(self)],
+                    _ => arguments.iter().map(Self::text).collect(),
+                };
                 form.write(name, binding.result, &texts)
             }
-            Self::Coalesce { arguments, name, .. } => {
-                let texts: Vec<_> = arguments.iter().map(Self::text).collect();
-                format!("{name}({})", texts.join(", "))
-            }
+            Self::Coalesce { arguments, name, .. } => format!("{name}({})", listed(arguments)),
             Self::Compare { op, left, right } => {
-                format!("{} {} {}", left.operand_text(Form::Infix), op.symbol(), right.operand_text(Form::Infix))
+                format!("{} {} {}", left.right_text(self), op.symbol(), right.right_text(self))
             }
             Self::Logic { is_and, left, right } => {
                 let symbol = if *is_and { "AND" } else { "OR" };
-                format!("{} {symbol} {}", left.operand_text(Form::Infix), right.operand_text(Form::Infix))
+                format!("{} {symbol} {}", left.left_text(self), right.left_text(self))
             }
-            Self::Not(operand) => format!("NOT {}", operand.operand_text(Form::Infix)),
-            Self::Is { test, operand } => {
-                let test = match test {
-                    Test::Null => "NULL",
-                    Test::NotNull => "NOT NULL",
-                    Test::True => "TRUE",
-                    Test::NotTrue => "NOT TRUE",
-                    Test::False => "FALSE",
-                    Test::NotFalse => "NOT FALSE",
-                };
-                format!("{} IS {test}", operand.operand_text(Form::Infix))
-            }
+            Self::Not(operand) => format!("NOT {}", operand.right_text(self)),
+            Self::Is { test, operand } => format!("{} IS {}", operand.right_text(self), test.words()),
             Self::In { operand, list, is_negated } => {
-                let items: Vec<_> = list.iter().map(Self::text).collect();
                 let not = if *is_negated { "NOT " } else { "" };
-                format!("{} {not}IN ({})", operand.operand_text(Form::Infix), items.join(", "))
+                format!("{} {not}IN ({})", operand.right_text(self), listed(list))
             }
             Self::Case { branches, otherwise, .. } => {
                 let mut text = String::from("CASE");
@@ -577,17 +588,38 @@ impl Node {
         }
     }
 
-    /// The text as an operand: in parentheses where it is an operation itself.
-    fn operand_text(&self, form: Form) -> String {
-        let is_operation = match self {
-            Self::Call { form: Form::Implicit, arguments, .. } => return arguments[0].operand_text(form),
-            Self::Call { form, .. } => matches!(form, Form::Infix | Form::Prefix),
-            Self::Compare { .. } | Self::Logic { .. } | Self::Not(_) | Self::Is { .. } | Self::In { .. } => true,
-            _ => false,
-        };
-        let text = self.text();
-        if is_operation && matches!(form, Form::Infix | Form::Prefix) { format!("({text})") } else { text }
+    /// How tightly the operation binds its operands.
+    fn precedence(&self) -> u8 {
+        match self {
+            Self::Logic { is_and: false, .. } => 1,
+            Self::Logic { is_and: true, .. } => 2,
+            Self::Not(_) => 3,
+            Self::Compare { .. } | Self::Is { .. } | Self::In { .. } => 4,
+            Self::Call { form: Form::Implicit, arguments, .. } => arguments.first().map_or(8, Self::precedence),
+            Self::Call { form: Form::Infix, name, .. } => match *name {
+                "*" | "/" | "%" => 6,
+                "+" | "-" | "||" => 5,
+                _ => 4,
+            },
+            Self::Call { form: Form::Negation, .. } => 7,
+            Self::Literal { text, .. } if text.starts_with('-') => 7,
+            _ => 8,
+        }
     }
+
+    /// The text as the left operand of an operation, in parentheses where that binds more tightly.
+    fn left_text(&self, operation: &Node) -> String {
+        if self.precedence() < operation.precedence() { format!("({})", self.text()) } else { self.text() }
+    }
+
+    /// The text as an operand of an operation that does not associate on that side.
+    fn right_text(&self, operation: &Node) -> String {
+        if self.precedence() <= operation.precedence() { format!("({})", self.text()) } else { self.text() }
+    }
+}
+
+fn listed(nodes: &[Node]) -> String {
+    nodes.iter().map(Node::text).collect::<Vec<_>>().join(", ")
 }
 
 /// A comparison with SQL's NULL; numbers as IEEE 754 has them, so NaN equals nothing, and −0.0 equals 0.0.

@@ -42,6 +42,8 @@ mod window;
 mod window_bound;
 
 #[cfg(test)]
+mod expressions;
+#[cfg(test)]
 mod tests;
 
 pub use session::{Outcome, Session, SessionOptions};

@@ -5,7 +5,8 @@
 
 use sqlparser::ast::{
     CastKind, CeilFloorKind, DataType, DateTimeField, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, TimezoneInfo, TypedString, UnaryOperator, Value,
+    FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, TimezoneInfo, TypedString, UnaryOperator,
+    Value,
 };
 
 use super::functions::moments::{parse_date, parse_time, parse_timestamp};
@@ -98,7 +99,8 @@ fn typed_literal(literal: &TypedString) -> Result<Expr> {
     };
     let digits = || written.trim().rsplit_once('.').map_or(0, |(_, fraction)| fraction.len().min(9) as u64);
     let malformed = |form: &str| {
-        Error::statement(format!("{data_type} '{written}' is not a value of its type")).help(format!("the form is {form}"))
+        Error::statement(format!("{data_type} '{written}' is not a value of its type"))
+            .help(format!("the form is {form}"))
     };
     let data_type = match data_type {
         DataType::Date if parse_date(&written).is_none() => return Err(malformed("DATE '2026-01-31'")),

@@ -82,7 +82,7 @@ impl FlinkType {
     pub const BYTES: Self = Self::VarBinary(LENGTH_MAX);
 
     /// The type that Flink understands by these words, with Flink's defaults: DECIMAL is DECIMAL(10, 0), TIMESTAMP is
-    /// TIMESTAMP(6), CHAR is CHAR(1).
+    /// TIMESTAMP(6), CHAR is CHAR(1), and VARCHAR is as long as STRING.
     ///
     /// # Errors
     /// If Flink has no such type, or this version does not support it.
@@ -103,11 +103,11 @@ impl FlinkType {
             T::Decimal(info) | T::Numeric(info) | T::Dec(info) => decimal_from_ast(info),
             T::Char(length) | T::Character(length) => Ok(Self::Char(characters(name, length.as_ref(), 1)?)),
             T::Varchar(length) | T::CharVarying(length) | T::CharacterVarying(length) => {
-                Ok(Self::VarChar(characters(name, length.as_ref(), 1)?))
+                Ok(Self::VarChar(characters(name, length.as_ref(), u64::from(LENGTH_MAX))?))
             }
             T::String(length) => string(length),
             T::Binary(length) => Ok(Self::Binary(length_in_range(name, length.unwrap_or(1))?)),
-            T::Varbinary(None) => Ok(Self::VarBinary(1)),
+            T::Varbinary(None) => Ok(Self::BYTES),
             T::Varbinary(Some(BinaryLength::IntegerLength { length })) => {
                 Ok(Self::VarBinary(length_in_range(name, *length)?))
             }
@@ -219,6 +219,12 @@ impl FlinkType {
         // Metadata rides along where a cast or a function changes the type: it counts only where it still agrees.
         let declared = field.metadata().get(TYPE_KEY).and_then(|text| Self::parse(text));
         Ok(declared.filter(|declared| declared.to_arrow() == widest.to_arrow()).unwrap_or(widest))
+    }
+
+    /// Whether [`FlinkType::to_field`] made the field.
+    #[must_use]
+    pub fn is_declared(field: &Field) -> bool {
+        field.metadata().contains_key(TYPE_KEY)
     }
 
     /// TINYINT, SMALLINT, INT, BIGINT.

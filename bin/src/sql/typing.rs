@@ -98,6 +98,10 @@ fn typed_node(plan: LogicalPlan) -> datafusion_common::Result<Transformed<Logica
     if matches!(plan, LogicalPlan::Limit(_)) {
         return Ok(Transformed::no(plan));
     }
+    let plan = match plan {
+        LogicalPlan::Values(values) => LogicalPlan::Values(without_invented_casts(values)),
+        plan => plan,
+    };
     let mut schema = merge_schema(&plan.inputs());
     if let LogicalPlan::TableScan(scan) = &plan {
         schema.merge(&DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?);
@@ -161,6 +165,19 @@ fn casted_input(input: Arc<LogicalPlan>, to: &[FlinkType]) -> datafusion_common:
     });
     let expressions = expressions.collect::<datafusion_common::Result<Vec<_>>>()?;
     Ok(Arc::new(LogicalPlan::Projection(Projection::try_new(expressions, input)?)))
+}
+
+/// The front-end casts the rows of VALUES to its own common types; those casts go, and the user's stay, which name a type
+/// of Flink.
+fn without_invented_casts(mut values: Values) -> Values {
+    for cell in values.values.iter_mut().flatten() {
+        if let Expr::Cast(call) = cell
+            && !FlinkType::is_declared(&call.field)
+        {
+            *cell = std::mem::replace(&mut *call.expr, Expr::Literal(ScalarValue::Null, None));
+        }
+    }
+    values
 }
 
 /// Gives each column of VALUES one type.

@@ -28,6 +28,7 @@ pub(crate) fn result_type(operation: Operation, left: (u8, u8), right: (u8, u8))
             let scale = SCALE_KEPT_MIN.max(s1 + p2 + 1);
             (p1 - s1 + s2 + scale, scale)
         }
+        Operation::Remainder if s1 == 0 && s2 == 0 => (p2, 0),
         Operation::Remainder => {
             let scale = s1.max(s2);
             ((p1 - s1).min(p2 - s2) + scale, scale)

@@ -108,7 +108,7 @@ pub(crate) fn operators() -> Vec<Arc<ScalarUDF>> {
         infix("/", |name, arguments| bind(Operation::Divide, name, arguments)),
         infix("%", |name, arguments| bind(Operation::Remainder, name, arguments)),
         Declared::udf("MOD", Form::Call, |name, arguments| bind(Operation::Remainder, name, arguments)),
-        Declared::udf("NEGATE", Form::Call, bind_negate),
+        Declared::udf("NEGATE", Form::Negation, bind_negate),
     ]
 }
 
@@ -138,6 +138,10 @@ fn bind(operation: Operation, name: &'static str, arguments: &[Argument]) -> Res
     if let (FlinkType::Decimal(..), _) | (_, FlinkType::Decimal(..)) = (l, r) {
         let (Some(left), Some(right)) = (l.digits(), r.digits()) else { return Err(refused(operation, l, r)) };
         let arguments = vec![FlinkType::Decimal(left.0, left.1), FlinkType::Decimal(right.0, right.1)];
+        // Flink's one exception: a remainder of whole numbers has the type of the divisor.
+        if operation == Operation::Remainder && left.1 == 0 && right.1 == 0 && r.is_integer() {
+            return Ok(narrowed_remainder(left, right, arguments, r));
+        }
         let result = decimals::result_type(operation, left, right);
         return Ok(Binding::strict(arguments, result, move |arguments, rows| {
             decimals::compute(operation, left, right, arguments, rows)
@@ -147,6 +151,14 @@ fn bind(operation: Operation, name: &'static str, arguments: &[Argument]) -> Res
     let wide = if l.digits() >= r.digits() { l } else { r };
     let result = if operation == Operation::Remainder { r } else { wide };
     Ok(integers(operation, wide, result))
+}
+
+/// A remainder of whole DECIMALs as an integer: it is less than the divisor, so it fits the divisor's type.
+fn narrowed_remainder(left: (u8, u8), right: (u8, u8), arguments: Vec<FlinkType>, result: FlinkType) -> Binding {
+    Binding::strict(arguments, result, move |arguments, rows| {
+        let remainder = decimals::compute(Operation::Remainder, left, right, arguments, rows)?;
+        arrow_cast::cast(&remainder, &result.to_arrow()).map_err(|error| error.to_string())
+    })
 }
 
 fn refused(operation: Operation, left: FlinkType, right: FlinkType) -> Error {

@@ -131,8 +131,8 @@ pub(crate) enum Form {
     Call,
     /// `a name b`.
     Infix,
-    /// `name a`.
-    Prefix,
+    /// `-a`.
+    Negation,
     /// `CAST(a AS type)` or `TRY_CAST(a AS type)`.
     Cast,
     /// A cast that nobody wrote: only `a` is shown.
@@ -144,7 +144,7 @@ impl Form {
     pub fn write(self, name: &str, result: FlinkType, arguments: &[String]) -> String {
         match (self, arguments) {
             (Self::Infix, [left, right]) => format!("{left} {name} {right}"),
-            (Self::Prefix, [operand]) => format!("{name}{operand}"),
+            (Self::Negation, [operand]) => format!("-{operand}"),
             (Self::Cast, [operand]) => format!("{name}({operand} AS {result})"),
             (Self::Implicit, [operand]) => operand.clone(),
             _ => format!("{name}({})", arguments.join(", ")),
@@ -358,5 +358,9 @@ fn result_field(name: &str, binding: &Binding, arguments: &[FieldRef]) -> FieldR
         Nullness::Possible => true,
         Nullness::Impossible => false,
     };
-    Arc::new(Field::new(name, binding.result.to_arrow(), nullable))
+    // Only what Arrow's type does not say already need be remembered.
+    match FlinkType::from_arrow(&binding.result.to_arrow()) {
+        Ok(widest) if widest == binding.result => Arc::new(Field::new(name, binding.result.to_arrow(), nullable)),
+        _ => Arc::new(binding.result.to_field(name, nullable)),
+    }
 }

@@ -7,7 +7,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{
     Array, ArrayRef, ArrowPrimitiveType, BinaryViewArray, BooleanArray, PrimitiveArray, StringViewArray, new_null_array,
 };
-use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
+use arrow_buffer::{NullBuffer, ScalarBuffer};
 
 use super::binding::Value;
 use crate::sql::types::FlinkType;
@@ -165,11 +165,6 @@ pub(crate) fn boolean_rows(
         builder.append_option(f(row)?);
     }
     Ok(Arc::new(builder.finish()))
-}
-
-/// A column of truth values without a look at NULLs, which are those of the arguments.
-pub(crate) fn booleans(arguments: &[Value], rows: usize, f: impl FnMut(usize) -> bool) -> ArrayRef {
-    Arc::new(BooleanArray::new(BooleanBuffer::collect_bool(rows, f), nulls_of(arguments, rows)))
 }
 
 /// The strings of an argument.

@@ -1,11 +1,18 @@
 //! The scalar functions, under Flink's names.
 
+pub(crate) mod arguments;
 pub mod binding;
 pub(crate) mod calendar;
 pub(crate) mod columns;
 mod conditional;
+mod encoding;
+mod matching;
+mod math;
 pub(crate) mod moments;
 pub(crate) mod numerals;
+mod patterns;
+mod strings;
+mod temporal;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -17,7 +24,16 @@ use super::arithmetic;
 /// All scalar functions and operators, each under one name in small letters.
 #[must_use]
 pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
-    [arithmetic::operators(), conditional::functions()].concat()
+    [
+        arithmetic::operators(),
+        conditional::functions(),
+        encoding::functions(),
+        matching::functions(),
+        math::functions(),
+        strings::functions(),
+        temporal::functions(),
+    ]
+    .concat()
 }
 
 /// A function by its name in small letters.

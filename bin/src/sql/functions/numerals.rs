@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::sql::arithmetic::decimals::{divide_half_up, fits, power_of_ten};
+use crate::sql::arithmetic::decimals::{fits, power_of_ten};
 use crate::sql::types::DECIMAL_PRECISION_MAX;
 
 /// An integer with an optional sign. Digits behind a point are ignored, as Flink does.
@@ -86,11 +86,6 @@ pub(crate) fn double_from_decimal(unscaled: i128, scale: u8) -> f64 {
 /// The whole part: digits after the point are cut off.
 pub(crate) fn integer_from_decimal(unscaled: i128, scale: u8) -> Option<i64> {
     i64::try_from(unscaled / power_of_ten(scale)).ok()
-}
-
-/// The nearest whole number, halves away from zero.
-pub(crate) fn rounded_decimal(unscaled: i128, scale: u8) -> i128 {
-    divide_half_up(unscaled, power_of_ten(scale))
 }
 
 /// A double as Java writes it: `1.0`, `0.001`, `1.0E-4`, `1.2345678E7`, `NaN`, `-Infinity`.
