@@ -3,6 +3,12 @@
 //! Time reaches an operator only as an argument: the stamps of a [`batch::Batch`], the frontier of a close.
 //! Not here: SQL and expressions' meaning (`bin` compiles them to [`expr::Scalar`]), who computes what (`thalweg-runtime`).
 
+pub mod aggregate;
 pub mod batch;
 pub mod expr;
+pub mod group;
+pub mod key;
+pub mod sort;
 pub mod spec;
+pub mod table;
+pub mod window;

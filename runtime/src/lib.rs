@@ -7,9 +7,37 @@
 //!
 //! Not here: SQL, columns, files (`bin`), what an operator computes (`thalweg-operators`).
 
+#[cfg(not(thalweg_loom))]
+pub mod affinity;
+pub mod clock;
+pub mod control;
+#[cfg(not(thalweg_loom))]
+pub mod driver;
+pub mod exchange;
+pub mod failure;
+pub mod mesh;
 pub mod operator;
+pub mod progress;
+#[cfg(not(thalweg_loom))]
+pub mod simulate;
+mod stage;
+pub mod sync;
+pub mod topology;
+pub mod worker;
 
+pub use clock::Nanos;
+pub use control::{Control, EdgeAccount};
+#[cfg(not(thalweg_loom))]
+pub use driver::{DriveOptions, DriveReport, Idle, Pin, drive};
+pub use exchange::doorbell::{Doorbell, Doorbells};
+pub use exchange::external::{External, Received};
+pub use failure::JobFailure;
+pub use mesh::{Mesh, build};
 pub use operator::{Activity, Context, Fault, Operator, Outbox, Payload};
+#[cfg(not(thalweg_loom))]
+pub use simulate::{SimulationFailure, SimulationReport, Simulator};
+pub use topology::{EdgeSpec, Target, Topology};
+pub use worker::{Progress, Worker};
 
 /// One of the job's worker threads, from 0. It owns a shard: a contiguous range of the key groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

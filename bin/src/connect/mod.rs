@@ -4,7 +4,21 @@
 //! input; each block is handed to exactly one worker's [`SourceReader`]. Nothing here blocks a worker: what can block sits
 //! on a helper thread behind a bounded channel and rings the workers' doorbells.
 
-use std::collections::BTreeMap;
+pub mod blackhole;
+pub mod block;
+pub mod connector;
+pub mod datagen;
+pub mod filesystem;
+pub mod format;
+pub mod options;
+pub mod print;
+pub mod result;
+pub mod sink_csv;
+pub mod sink_file;
+pub mod stdin;
+pub mod stdout;
+pub mod value_text;
+
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -13,12 +27,8 @@ use thalweg_runtime::WorkerId;
 
 use crate::error::Result;
 
-/// `connector` and its options, parsed and checked when the table is declared.
-#[derive(Clone, Debug)]
-pub struct Connector {
-    /// The options as the user wrote them, `connector` among them.
-    pub options: BTreeMap<String, String>,
-}
+pub use connector::{Connector, infer_file};
+pub use thalweg_runtime::Doorbells;
 
 /// How a job reads: the same for all its sources.
 #[derive(Clone, Debug)]

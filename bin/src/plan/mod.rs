@@ -1,6 +1,9 @@
 //! The plan of a job: a tree of [`Node`]s for each sink, with expressions compiled and columns numbered.
 //!
-//! `sql` makes it; `stages` cuts it where rows must move to the owner of another key; `job` runs it.
+//! `sql` makes it; [`stages`] cuts it where rows must move to the owner of another key; `job` runs it.
+
+pub mod explain;
+pub mod stages;
 
 use std::sync::Arc;
 

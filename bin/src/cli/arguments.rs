@@ -1,0 +1,181 @@
+//! Arguments that several commands share, and how their values are read.
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use thalweg_runtime::{Idle, Pin};
+
+use crate::connect::result::ResultFormat;
+use crate::error::Error;
+use crate::job::JobOptions;
+use crate::report::number::parse_bytes;
+use crate::sql::{Session, SessionOptions};
+
+/// Workers at most: the key groups that a worker can own.
+const WORKERS_MAX: u64 = 1_024;
+
+/// Rows of a batch at most: what a batch touches fits in the second-level cache.
+const BATCH_ROWS_MAX: u64 = 4_096;
+
+/// Bytes of a block at most.
+const BLOCK_BYTES_MAX: u64 = 1 << 30;
+
+/// The SQL, and what surrounds it.
+#[derive(Clone, Debug, Args)]
+pub(super) struct SqlArgs {
+    /// File of SQL statements; `-` for standard input
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<String>,
+    /// SQL to take instead of a file, or after it; may be repeated
+    #[arg(short, long, value_name = "SQL")]
+    pub(super) execute: Vec<String>,
+    /// A setting, as by the statement SET; wins over those of the SQL
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    set: Vec<(String, String)>,
+    /// Value of ${KEY} in the SQL; wins over the environment
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
+    var: Vec<(String, String)>,
+    /// Event time of FROM 'file', as in WATERMARK FOR: "ts - INTERVAL '5' SECOND"
+    #[arg(long, value_name = "EXPR")]
+    watermark: Option<String>,
+}
+
+impl SqlArgs {
+    /// What a session starts with.
+    pub(super) fn session_options(&self) -> SessionOptions {
+        SessionOptions {
+            settings: self.set.clone(),
+            variables: self.var.iter().cloned().collect(),
+            watermark: self.watermark.clone(),
+        }
+    }
+}
+
+/// How many workers there are.
+#[derive(Clone, Debug, Args)]
+pub(super) struct WorkersArg {
+    /// Worker threads; without it SET 'parallelism.default', else one for each core
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=WORKERS_MAX))]
+    workers: Option<u64>,
+}
+
+impl WorkersArg {
+    /// The number of workers: of the flag, else of the session, else of the cores.
+    ///
+    /// # Errors
+    /// If the session's setting is not a number of workers.
+    pub(super) fn count(&self, session: &Session) -> Result<usize, Error> {
+        if let Some(workers) = self.workers {
+            return Ok(workers as usize);
+        }
+        if let Some(text) = session.setting("parallelism.default") {
+            return match text.parse::<u64>() {
+                Ok(workers) if (1..=WORKERS_MAX).contains(&workers) => Ok(workers as usize),
+                _ => Err(Error::statement(format!("'parallelism.default' cannot be '{text}'"))
+                    .help(format!("accepted: a number from 1 to {WORKERS_MAX}"))),
+            };
+        }
+        Ok(std::thread::available_parallelism().map_or(1, usize::from))
+    }
+}
+
+/// How a job is run.
+#[derive(Clone, Debug, Args)]
+pub(super) struct EngineArgs {
+    #[command(flatten)]
+    pub(super) workers: WorkersArg,
+    /// Bind workers to cores: auto, off, or the cores' numbers
+    #[arg(long, value_name = "auto|off|0,2,4", default_value = "auto", value_parser = parse_pin, help_heading = TUNING)]
+    pin: Pin,
+    /// What a worker without work does
+    #[arg(long, value_name = "MODE", default_value = "adaptive", value_parser = idle_parser(), help_heading = TUNING)]
+    idle: Idle,
+    /// Rows of a batch
+    #[arg(long, value_name = "N", default_value_t = BATCH_ROWS_MAX, help_heading = TUNING,
+          value_parser = clap::value_parser!(u64).range(1..=BATCH_ROWS_MAX))]
+    batch_rows: u64,
+    /// Bytes of a file that a worker reads at once
+    #[arg(long, value_name = "SIZE", default_value = "128K", value_parser = parse_block_bytes, help_heading = TUNING)]
+    block_bytes: usize,
+    /// Most bytes of state, such as 4G; a job that needs more ends with exit code 6
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
+    memory: Option<u64>,
+}
+
+const TUNING: &str = "Tuning";
+
+impl EngineArgs {
+    /// The options of a job.
+    ///
+    /// # Errors
+    /// As for [`WorkersArg::count`].
+    pub(super) fn job_options(&self, session: &Session, format: ResultFormat) -> Result<JobOptions, Error> {
+        Ok(JobOptions {
+            workers: self.workers.count(session)?,
+            pin: self.pin.clone(),
+            idle: self.idle,
+            batch_rows: self.batch_rows as usize,
+            block_bytes: self.block_bytes,
+            memory_bytes: self.memory,
+            format,
+        })
+    }
+}
+
+/// Reads `--format`.
+pub(super) fn format_parser() -> impl TypedValueParser<Value = ResultFormat> {
+    PossibleValuesParser::new(ResultFormat::NAMES).try_map(|name| name.parse::<ResultFormat>())
+}
+
+fn idle_parser() -> impl TypedValueParser<Value = Idle> {
+    PossibleValuesParser::new(["spin", "adaptive", "park"]).map(|name| match name.as_str() {
+        "spin" => Idle::Spin,
+        "park" => Idle::Park,
+        _ => Idle::Adaptive,
+    })
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE".to_owned()),
+    }
+}
+
+fn parse_pin(text: &str) -> Result<Pin, String> {
+    match text {
+        "auto" => Ok(Pin::Auto),
+        "off" => Ok(Pin::Off),
+        list => {
+            let cores = list.split(',').map(|core| core.trim().parse::<usize>()).collect::<Result<Vec<_>, _>>();
+            cores.map(Pin::Cores).map_err(|_| "write 'auto', 'off' or numbers of cores such as '0,2,4'".to_owned())
+        }
+    }
+}
+
+fn parse_memory(text: &str) -> Result<u64, String> {
+    parse_bytes(text).filter(|bytes| *bytes > 0).ok_or_else(|| "write a size such as 512M or 4G".to_owned())
+}
+
+fn parse_block_bytes(text: &str) -> Result<usize, String> {
+    let bytes = parse_bytes(text).filter(|bytes| (1..=BLOCK_BYTES_MAX).contains(bytes));
+    bytes.map(|bytes| bytes as usize).ok_or_else(|| "write a size from 1 to 1G, such as 128K".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read_or_refused() {
+        assert_eq!(parse_pin("0, 2,4"), Ok(Pin::Cores(vec![0, 2, 4])));
+        assert_eq!(parse_pin("auto"), Ok(Pin::Auto));
+        assert!(parse_pin("0,two").is_err());
+        assert!(parse_pin("").is_err());
+        assert_eq!(parse_pair("a.b = c=d"), Ok(("a.b".to_owned(), " c=d".to_owned())));
+        assert!(parse_pair("=x").is_err());
+        assert_eq!(parse_memory("1K"), Ok(1_024));
+        assert!(parse_memory("0").is_err());
+        assert_eq!(parse_block_bytes("1"), Ok(1));
+        assert!(parse_block_bytes("2G").is_err());
+    }
+}

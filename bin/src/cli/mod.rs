@@ -1,0 +1,124 @@
+//! The command line: what `thalweg` does for a person at a terminal.
+//!
+//! Results go to standard output; progress, the closing account and errors to standard error. The exit code is 0 when the
+//! work is done or drained, that of [`crate::error::Kind`] for an error, and 130 when a second Ctrl-C ends it.
+
+mod arguments;
+mod check;
+mod explain;
+pub mod generate;
+mod interrupt;
+mod panic;
+mod run;
+mod script;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::generate::GenerateCommand;
+use crate::connect::SinkWriter;
+use crate::connect::stdout::{Stream, StreamWriter};
+use crate::error::{Error, Kind, Result};
+use crate::report::diagnostic::{Colours, SourceText, render};
+
+/// Streaming SQL in Apache Flink's dialect, in one binary for one machine
+#[derive(Debug, Parser)]
+#[command(name = "thalweg", version, max_term_width = 110, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the statements of a file
+    #[command(after_help = run::EXAMPLES)]
+    Run(run::RunArgs),
+    /// Show how the queries of a file would run: stages, exchanges, watermarks
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(explain::ExplainArgs),
+    /// Say what would be refused, and why, without reading any rows
+    #[command(after_help = check::EXAMPLES)]
+    Check(check::CheckArgs),
+    /// Make test data from a seed
+    #[command(subcommand)]
+    Gen(GenerateCommand),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  thalweg run job.sql
+  thalweg run -e \"SELECT symbol, COUNT(*) FROM 'trades.csv' GROUP BY symbol\"
+  thalweg explain job.sql
+  thalweg gen trades --rows 1000000 --out trades.csv
+
+Results go to standard output, everything else to standard error. Exit codes: 0 done or drained,
+1 internal error, 2 SQL, plan or usage, 3 bad data, 5 a source or sink failed, 6 memory budget
+exhausted, 130 ended by Ctrl-C before it was drained.";
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    panic::install();
+    let code = std::panic::catch_unwind(dispatch).unwrap_or(Kind::Internal.exit_code());
+    ExitCode::from(code)
+}
+
+/// The exit code.
+fn dispatch() -> u8 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help is printed here too; a closed pipe is nobody's concern.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(Kind::Statement.exit_code());
+        }
+    };
+    let done = interrupt::install().map_err(|error| Reported::new(&error, None)).and_then(|()| match &cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Explain(args) => explain::explain(args),
+        Command::Check(args) => check::check(args),
+        Command::Gen(command) => generate::run(command).map_err(|error| Reported::new(&error, None)),
+    });
+    done.map_or_else(|reported| reported.code, |()| 0)
+}
+
+/// An error that the user has been told; what is left of it is the exit code.
+#[derive(Debug)]
+struct Reported {
+    code: u8,
+}
+
+impl Reported {
+    /// Tells the user.
+    fn new(error: &Error, source: Option<&SourceText>) -> Self {
+        note(render(error, source, Colours::of_stderr()).trim_end());
+        Self { code: error.kind.exit_code() }
+    }
+}
+
+/// Writes a line to standard error. If nobody reads it, there is nobody to tell so.
+fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Writes text to standard output; a closed pipe is not an error.
+fn say(text: &str) -> Result<()> {
+    let mut out = StreamWriter::new(Stream::Stdout, Vec::new());
+    out.write(text.as_bytes())?;
+    out.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,456 @@
+//! What a table reads or writes: `connector` and its options, parsed and checked when the table is declared.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+
+use super::datagen::DatagenOptions;
+use super::format::csv::{self, CsvOptions};
+use super::options::{OptionPart, OptionPlace, OptionReader, any_of, nearest};
+use super::print::PrintOptions;
+use super::sink_csv::{CsvSink, HeaderDefault};
+use super::sink_file::FileWriter;
+use super::stdout::{Stream, StreamWriter};
+use super::{Doorbells, OpenSink, ReadOptions, Source, blackhole, filesystem, stdin};
+use crate::error::{Error, Result};
+use crate::plan::Table;
+
+/// Where a table's rows are.
+#[derive(Clone, Debug)]
+pub enum Connector {
+    /// Files; written as one file.
+    Filesystem {
+        /// File, directory or glob; without a leading `file://`.
+        path: String,
+        /// How rows are written down.
+        csv: CsvOptions,
+    },
+    /// Rows from standard input.
+    Stdin {
+        /// How rows are written down.
+        csv: CsvOptions,
+    },
+    /// Rows to standard output.
+    Stdout {
+        /// How rows are written down.
+        csv: CsvOptions,
+    },
+    /// Rows made up from a seed.
+    Datagen(DatagenOptions),
+    /// Rows shown the way Flink's `print` shows them.
+    Print(PrintOptions),
+    /// Rows thrown away.
+    Blackhole,
+}
+
+/// The connectors, as the option `connector` names them.
+const NAMES: [&str; 6] = ["filesystem", "stdin", "stdout", "datagen", "print", "blackhole"];
+
+/// Connectors of Flink that are not here.
+const ELSEWHERE: [&str; 12] = [
+    "kafka",
+    "upsert-kafka",
+    "kinesis",
+    "firehose",
+    "dynamodb",
+    "jdbc",
+    "mongodb",
+    "elasticsearch-7",
+    "opensearch",
+    "hbase-2.2",
+    "faker",
+    "pulsar",
+];
+
+const PARALLELISM: &str = "every worker reads and encodes, and one file or pipe is written: --workers says how many";
+
+impl Connector {
+    /// Parses and checks the options of a table with these physical columns. `options` holds those of `WITH` and those
+    /// set as `thalweg.table.NAME.OPTION`.
+    ///
+    /// # Errors
+    /// If the connector, an option or a value is not accepted; the help names the nearest that is.
+    pub fn new(table_name: &str, schema: &SchemaRef, options: &BTreeMap<String, String>) -> Result<Self> {
+        Self::new_at(table_name, schema, options, &|_, _| None)
+    }
+
+    /// As [`new`](Self::new); errors point at the place of the option that they are about.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn new_at(
+        table_name: &str,
+        schema: &SchemaRef,
+        options: &BTreeMap<String, String>,
+        place: &OptionPlace<'_>,
+    ) -> Result<Self> {
+        let name = options.get("connector").ok_or_else(|| {
+            Error::statement(format!("table `{table_name}` does not say what it reads or writes"))
+                .help(format!("add WITH ('connector' = ...): {}", any_of(&NAMES)))
+        })?;
+        let mut reader = OptionReader::new(table_name, name, options, place);
+        reader.refuse(&[("sink.parallelism", PARALLELISM), ("scan.parallelism", PARALLELISM)]);
+        let connector = match name.as_str() {
+            "filesystem" => Self::read_filesystem(&mut reader)?,
+            "stdin" => Self::Stdin { csv: read_csv(&mut reader)? },
+            "stdout" => Self::Stdout { csv: read_csv(&mut reader)? },
+            "datagen" => Self::Datagen(DatagenOptions::read(&mut reader, schema)?),
+            "print" => Self::Print(PrintOptions::read(&mut reader)?),
+            "blackhole" => Self::Blackhole,
+            other => {
+                let error = unknown_connector(table_name, other);
+                return Err(match place("connector", OptionPart::Value) {
+                    Some(span) => error.at(span),
+                    None => error,
+                });
+            }
+        };
+        reader.finish()?;
+        Ok(connector)
+    }
+
+    /// The value of the option `connector`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Filesystem { .. } => "filesystem",
+            Self::Stdin { .. } => "stdin",
+            Self::Stdout { .. } => "stdout",
+            Self::Datagen(_) => "datagen",
+            Self::Print(_) => "print",
+            Self::Blackhole => "blackhole",
+        }
+    }
+
+    /// Whether reading it comes to an end: what runtime mode `automatic` goes by. A pipe or a terminal counts as
+    /// unbounded, though it may end.
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        match self {
+            Self::Filesystem { path, .. } => !is_live(path),
+            Self::Stdin { .. } => !is_live("/dev/stdin"),
+            Self::Datagen(options) => options.is_bounded(),
+            Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => false,
+        }
+    }
+
+    /// Whether a query may read it.
+    #[must_use]
+    pub fn supports_reading(&self) -> bool {
+        matches!(self, Self::Filesystem { .. } | Self::Stdin { .. } | Self::Datagen(_))
+    }
+
+    /// Whether INSERT may write it.
+    #[must_use]
+    pub fn supports_writing(&self) -> bool {
+        !matches!(self, Self::Stdin { .. } | Self::Datagen(_))
+    }
+
+    fn read_filesystem(reader: &mut OptionReader<'_>) -> Result<Self> {
+        reader.refuse(&[
+            ("source.monitor-interval", "a table of files is read once, as it is when the job starts"),
+            ("source.path.regex-pattern", "use a glob in 'path': 'data/2024-*.csv'"),
+            ("source.report-statistics", "no statistics are used here"),
+            ("sink.rolling-policy.*", "the sink is one file, finished when the job ends"),
+            ("auto-compaction", "the sink is one file: there is nothing to compact"),
+            ("compaction.*", "the sink is one file: there is nothing to compact"),
+            ("partition.*", "partitioned tables are not supported: name the files with a glob in 'path'"),
+            ("sink.partition-commit.*", "partitioned tables are not supported: the sink is one file"),
+            ("sink.shuffle-by-partition.enable", "partitioned tables are not supported: the sink is one file"),
+        ]);
+        let path = reader.required("path", "data/trades.csv")?;
+        let path = match path.split_once("://") {
+            Some(("file", local)) => local,
+            Some((scheme, _)) if !scheme.contains('/') => {
+                return Err(reader.wrong_value("path", path, "a path of this machine, with or without 'file://'"));
+            }
+            _ => path,
+        };
+        if path.is_empty() {
+            return Err(reader.wrong_value("path", path, "a file, a directory or a glob"));
+        }
+        reader.required("format", "csv")?;
+        Ok(Self::Filesystem { path: path.to_owned(), csv: read_csv(reader)? })
+    }
+}
+
+/// Whether `path` is a pipe, a socket or a device and not files.
+fn is_live(path: &str) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+/// The options of the format, which is CSV where nothing is said.
+fn read_csv(reader: &mut OptionReader<'_>) -> Result<CsvOptions> {
+    reader.choice("format", &[("csv", ())])?;
+    reader.refuse(&[
+        ("csv.escape-character", "write a quote within a quoted field twice, as RFC 4180 has it"),
+        ("csv.array-element-delimiter", "declare the column as STRING and split it in the query"),
+        ("csv.write-bigdecimal-in-scientific-notation", "decimals are written with all their digits"),
+    ]);
+    CsvOptions::parse(&reader.group(&CsvOptions::KEYS)).map_err(|error| reader.of_format(error))
+}
+
+/// Opening.
+impl Connector {
+    /// Starts reading `columns` of `table`, whose connector this is, in that order.
+    ///
+    /// # Errors
+    /// `Statement`, if the connector can only be written; `Connector`, if the source cannot be opened.
+    pub fn open_source(
+        &self,
+        table: &Table,
+        columns: &[usize],
+        read: &ReadOptions,
+        bells: &Doorbells,
+    ) -> Result<Arc<dyn Source>> {
+        match self {
+            Self::Filesystem { path, csv } => {
+                filesystem::open(&table.name, path, &table.schema, columns, csv.clone(), read, bells)
+            }
+            Self::Stdin { csv } => stdin::open(&table.name, &table.schema, columns, csv.clone(), read, bells),
+            Self::Datagen(options) => options.open(&table.schema, columns, read, bells),
+            Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => Err(Error::statement(format!(
+                "table `{}` with connector '{}' can only be written",
+                table.name,
+                self.name()
+            ))
+            .help("tables can be read with the connectors 'filesystem', 'stdin' and 'datagen'")),
+        }
+    }
+
+    /// Opens `table`, whose connector this is, for writing.
+    ///
+    /// # Errors
+    /// `Statement`, if the connector can only be read or a column's type cannot be written; `Connector`, if the file
+    /// cannot be made.
+    pub fn open_sink(&self, table: &Table) -> Result<OpenSink> {
+        let schema = Arc::clone(&table.schema);
+        match self {
+            Self::Filesystem { path, csv } => {
+                if path.contains(['*', '?', '[']) {
+                    return Err(Error::statement(format!("table `{}` is read from a glob, '{path}'", table.name))
+                        .help("to write, declare a table whose 'path' is one file, or a directory ending in '/'"));
+                }
+                let sink = CsvSink::new(&schema, csv, HeaderDefault::Absent)?;
+                let writer = Box::new(FileWriter::create(path, sink.header)?);
+                Ok(OpenSink { encoder: sink.encoder, writer, schema })
+            }
+            Self::Stdout { csv } => {
+                let sink = CsvSink::new(&schema, csv, HeaderDefault::Present)?;
+                let writer = Box::new(StreamWriter::new(Stream::Stdout, sink.header));
+                Ok(OpenSink { encoder: sink.encoder, writer, schema })
+            }
+            Self::Print(options) => options.open(&schema),
+            Self::Blackhole => Ok(blackhole::open(&schema)),
+            Self::Stdin { .. } | Self::Datagen(_) => Err(Error::statement(format!(
+                "table `{}` with connector '{}' can only be read",
+                table.name,
+                self.name()
+            ))
+            .help("tables can be written with the connectors 'filesystem', 'stdout', 'print' and 'blackhole'")),
+        }
+    }
+}
+
+/// The table that `FROM 'path'` stands for: columns and options as the first records of the file, directory or glob
+/// suggest.
+///
+/// # Errors
+/// `Statement`, if it is in a format that is not read; `Connector`, if nothing is there; `Data`, if it is not CSV.
+pub fn infer_file(path: &str) -> Result<(SchemaRef, Connector)> {
+    let path = path.strip_prefix("file://").unwrap_or(path);
+    let extension = Path::new(path).extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
+    if NOT_CSV.contains(&extension.as_str()) {
+        return Err(Error::statement(format!("'{path}' is not read: its ending says that it is not CSV"))
+            .help("files of CSV can be read, with any delimiter; convert it, or rename it if it is CSV"));
+    }
+    let mut options = CsvOptions::default();
+    if extension == "tsv" {
+        options.dialect.delimiter = b'\t';
+    }
+    let (schema, csv) = csv::infer(path, &options)?;
+    Ok((schema, Connector::Filesystem { path: path.to_owned(), csv }))
+}
+
+/// Endings of files that would only give a puzzling error if they were read as CSV.
+const NOT_CSV: [&str; 13] =
+    ["parquet", "json", "jsonl", "ndjson", "avro", "orc", "arrow", "feather", "xlsx", "gz", "zst", "bz2", "zip"];
+
+fn unknown_connector(table_name: &str, name: &str) -> Error {
+    let error = Error::statement(format!("table `{table_name}` names connector '{name}', which is not known"));
+    let list = format!("connectors: {}", any_of(&NAMES));
+    if ELSEWHERE.contains(&name) {
+        let error = Error::statement(format!("table `{table_name}` names connector '{name}', which is not supported"));
+        return error.help(format!("{list}; a client of that system can be piped into 'stdin'"));
+    }
+    match nearest(name, &NAMES) {
+        Some(near) => error.help(format!("did you mean '{near}'? {list}")),
+        None => error.help(list),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::RecordBatch;
+    use arrow_schema::{DataType, Field, Schema, TimeUnit};
+    use arrow_select::concat::concat_batches;
+    use thalweg_runtime::WorkerId;
+
+    use super::*;
+    use crate::connect::SourceEvent;
+
+    fn connector(pairs: &[(&str, &str)]) -> Result<Connector> {
+        let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
+        let options = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Connector::new("t", &schema, &options)
+    }
+
+    #[test]
+    fn accepted_options_make_the_connector() {
+        let files = connector(&[("connector", "filesystem"), ("path", "file:///tmp/x.csv"), ("format", "csv")]);
+        let files = files.unwrap();
+        assert!(matches!(&files, Connector::Filesystem { path, .. } if path == "/tmp/x.csv"));
+        assert!(files.is_bounded() && files.supports_reading() && files.supports_writing());
+        let print = connector(&[("connector", "print"), ("print-identifier", "p")]).unwrap();
+        assert!(!print.supports_reading() && print.supports_writing());
+        let datagen = connector(&[("connector", "datagen")]).unwrap();
+        assert!(!datagen.is_bounded() && !datagen.supports_writing());
+        assert!(connector(&[("connector", "datagen"), ("number-of-rows", "1")]).unwrap().is_bounded());
+    }
+
+    #[test]
+    fn what_is_not_accepted_is_refused_with_advice() {
+        for (pairs, advice) in [
+            (vec![], "add WITH ('connector' = ...)"),
+            (vec![("connector", "filesytem")], "did you mean 'filesystem'?"),
+            (vec![("connector", "kafka")], "piped into 'stdin'"),
+            (vec![("connector", "filesystem"), ("format", "csv")], "'path' = 'data/trades.csv'"),
+            (vec![("connector", "filesystem"), ("path", "x.csv")], "'format' = 'csv'"),
+            (vec![("connector", "filesystem"), ("path", "s3://b/x"), ("format", "csv")], "a path of this machine"),
+            (vec![("connector", "filesystem"), ("path", "x"), ("format", "json")], "'csv'"),
+            (
+                vec![("connector", "filesystem"), ("path", "x"), ("format", "csv"), ("source.monitor-interval", "1s")],
+                "as it is when the job starts",
+            ),
+            (
+                vec![("connector", "filesystem"), ("path", "x"), ("format", "csv"), ("csv.headr", "true")],
+                "did you mean 'csv.header'?",
+            ),
+            (vec![("connector", "blackhole"), ("sink.parallelism", "2")], "--workers"),
+            (vec![("connector", "blackhole"), ("colour", "red")], "connector 'blackhole' accepts 'connector'"),
+        ] {
+            let error = connector(&pairs).unwrap_err();
+            let help = error.help.unwrap_or_default();
+            assert!(help.contains(advice), "{pairs:?}: {} / {help}", error.message);
+        }
+    }
+
+    /// All rows of a table, read with one reader.
+    fn rows(table: &Table, block_bytes: usize) -> RecordBatch {
+        let read = ReadOptions { batch_rows: 100, block_bytes, workers: 1 };
+        let columns: Vec<usize> = (0..table.schema.fields().len()).collect();
+        let source = table.connector.open_source(table, &columns, &read, &Doorbells::new(1)).unwrap();
+        let mut reader = source.reader(WorkerId(0));
+        let mut batches = Vec::new();
+        loop {
+            match reader.poll().unwrap() {
+                SourceEvent::Block(block) => batches.extend(block.batches),
+                SourceEvent::Pending => std::thread::yield_now(),
+                SourceEvent::End => return concat_batches(&table.schema, &batches).unwrap(),
+            }
+        }
+    }
+
+    fn table(name: &str, schema: &SchemaRef, options: &[(&str, &str)]) -> Table {
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let connector = Connector::new(name, schema, &options).unwrap();
+        Table { name: name.to_owned(), schema: Arc::clone(schema), connector }
+    }
+
+    #[test]
+    fn what_datagen_makes_is_written_and_read_back() {
+        let types = [
+            DataType::Boolean,
+            DataType::Int8,
+            DataType::Int64,
+            DataType::Float32,
+            DataType::Float64,
+            DataType::Decimal128(20, 5),
+            DataType::Utf8View,
+            DataType::Date32,
+            DataType::Time32(TimeUnit::Millisecond),
+            DataType::Timestamp(TimeUnit::Millisecond, None),
+        ];
+        let fields = types.iter().enumerate().map(|(index, kind)| Field::new(format!("f{index}"), kind.clone(), true));
+        let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let generated = table(
+            "g",
+            &schema,
+            &[
+                ("connector", "datagen"),
+                ("rows-per-second", "1000000000"),
+                ("number-of-rows", "1000"),
+                ("fields.f1.null-rate", "0.5"),
+                ("fields.f6.length", "7"),
+            ],
+        );
+        let expected = rows(&generated, 1);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out/").to_str().unwrap().to_owned();
+        let options = [("connector", "filesystem"), ("path", path.as_str()), ("format", "csv"), ("csv.header", "true")];
+        let file = table("f", &schema, &options);
+        let mut sink = file.connector.open_sink(&file).unwrap();
+        let mut bytes = Vec::new();
+        (sink.encoder)().encode(&expected, &mut bytes).unwrap();
+        sink.writer.write(&bytes).unwrap();
+        sink.writer.finish().unwrap();
+        assert_eq!(rows(&file, 100), expected);
+        let (inferred, connector) = infer_file(&path).unwrap();
+        assert!(connector.is_bounded());
+        assert_eq!(inferred.fields().len(), types.len());
+        assert_eq!(inferred.field(2).data_type(), &DataType::Int64);
+    }
+
+    #[test]
+    fn errors_point_at_the_option() {
+        for (name, value, part, found) in [
+            ("connector", "nothing", OptionPart::Value, 9..10),
+            ("csv.header", "maybe", OptionPart::Value, 10..11),
+            ("csv.headr", "true", OptionPart::Name, 9..10),
+            ("source.monitor-interval", "1 s", OptionPart::Name, 23..24),
+        ] {
+            let pairs = [("connector", "filesystem"), ("path", "x"), ("format", "csv"), (name, value)];
+            let options = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            // A place that says which option and part was asked for.
+            let place = |asked: &str, of: OptionPart| (of == part).then_some(asked.len()..asked.len() + 1);
+            let error = Connector::new_at("t", &Arc::new(Schema::empty()), &options, &place).unwrap_err();
+            assert_eq!(error.span, Some(found), "{name}: {}", error.message);
+        }
+    }
+
+    #[test]
+    fn tables_are_read_or_written_only_where_that_is_possible() {
+        let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
+        let read = ReadOptions { batch_rows: 1, block_bytes: 1, workers: 1 };
+        let print = table("p", &schema, &[("connector", "print")]);
+        let refused = print.connector.open_source(&print, &[0], &read, &Doorbells::new(1)).err().unwrap();
+        assert_eq!(refused.message, "table `p` with connector 'print' can only be written");
+        let many = [("connector", "filesystem"), ("path", "data/*.csv"), ("format", "csv")];
+        let many = table("m", &schema, &many);
+        let refused = many.connector.open_sink(&many).err().unwrap();
+        assert_eq!(refused.message, "table `m` is read from a glob, 'data/*.csv'");
+        let made = table("d", &schema, &[("connector", "datagen")]);
+        let refused = made.connector.open_sink(&made).err().unwrap();
+        assert_eq!(refused.message, "table `d` with connector 'datagen' can only be read");
+    }
+
+    #[test]
+    fn files_that_are_not_csv_are_refused_by_their_ending() {
+        let refused = infer_file("trades.Parquet").unwrap_err();
+        assert_eq!(refused.kind, crate::error::Kind::Statement);
+        assert_eq!(infer_file("no/such.csv").unwrap_err().kind, crate::error::Kind::Connector);
+    }
+}

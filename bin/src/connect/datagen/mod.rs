@@ -1,0 +1,444 @@
+//! The `datagen` connector: rows made up from a seed, with Flink's options.
+//!
+//! A block is a pure function of the seed, its number and the start time, so the rows are the same for any number of
+//! workers. Row *n* is due *n* ÷ `rows-per-second` after the start; a column of time takes its value from that schedule
+//! and not from the clock at which a worker gets round to it. A helper thread rings the workers when a block is due.
+
+mod fields;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::{Schema, SchemaRef};
+use chrono::{NaiveDateTime, Utc};
+use thalweg_runtime::WorkerId;
+
+use self::fields::FieldGenerator;
+use super::options::OptionReader;
+use super::{Doorbells, ReadOptions, Source, SourceBlock, SourceEvent, SourceReader};
+use crate::error::{Error, Result};
+use crate::random::Random;
+
+/// Rows of a block at most; fewer where rows are due slowly.
+const BLOCK_ROWS_MAX: u64 = 4_096;
+
+/// Blocks in a second where rows are due slowly.
+const BLOCKS_PER_SECOND: u64 = 50;
+
+/// Between two rings for one block.
+const RING_AGAIN_AFTER: Duration = Duration::from_millis(1);
+
+/// The options of a `datagen` table.
+#[derive(Clone, Debug)]
+pub struct DatagenOptions {
+    rows_per_second: u64,
+    /// Rows in all; `None`: without end.
+    rows_max: Option<u64>,
+    seed: u64,
+    /// Time of row 0 in ms since 1970; `None`: when the job starts.
+    start_ms: Option<i64>,
+    /// One for each column of the table.
+    fields: Vec<FieldGenerator>,
+}
+
+impl DatagenOptions {
+    /// Reads the options of a table with these columns.
+    ///
+    /// # Errors
+    /// If a value is not accepted, or a column's type or bounds cannot be generated.
+    pub fn read(reader: &mut OptionReader<'_>, schema: &Schema) -> Result<Self> {
+        reader.refuse(&[("scan.parallelism", "all workers generate together: use --workers to say how many")]);
+        let rows_per_second = reader.number("rows-per-second", 1, 1_000_000_000_000_u64)?.unwrap_or(10_000);
+        let rows_asked = reader.number("number-of-rows", 1, i64::MAX as u64)?;
+        let seed = reader.number("seed", 0, u64::MAX)?.unwrap_or(0);
+        let start_ms =
+            match reader.text("start-time") {
+                None => None,
+                Some(text) => Some(parse_start_ms(text).ok_or_else(|| {
+                    reader.wrong_value("start-time", text, "a time such as '2024-01-31 12:00:00' (UTC)")
+                })?),
+            };
+        let fields =
+            schema.fields().iter().map(|field| FieldGenerator::read(reader, field)).collect::<Result<Vec<_>>>()?;
+        let sequences = fields.iter().filter_map(FieldGenerator::rows_max);
+        let rows_max = sequences.chain(rows_asked).min();
+        Ok(Self { rows_per_second, rows_max, seed, start_ms, fields })
+    }
+
+    /// Whether the rows come to an end.
+    #[must_use]
+    pub fn is_bounded(&self) -> bool {
+        self.rows_max.is_some()
+    }
+
+    /// Starts generating `columns` of the table.
+    ///
+    /// # Errors
+    /// If the helper thread cannot be started.
+    pub fn open(
+        &self,
+        schema: &SchemaRef,
+        columns: &[usize],
+        read: &ReadOptions,
+        bells: &Doorbells,
+    ) -> Result<Arc<dyn Source>> {
+        let schema = Arc::new(schema.project(columns).map_err(|error| Error::internal(error.to_string()))?);
+        let start_ms = self.start_ms.unwrap_or_else(|| Utc::now().timestamp_millis());
+        let generator = Generator {
+            options: self.clone(),
+            columns: columns.to_vec(),
+            schema,
+            start_ms,
+            block_rows: (self.rows_per_second / BLOCKS_PER_SECOND).clamp(1, BLOCK_ROWS_MAX),
+            batch_rows: read.batch_rows.max(1),
+        };
+        let shared = Arc::new(Shared {
+            generator,
+            started_at: Instant::now(),
+            next_block: AtomicU64::new(0),
+            is_drained: AtomicBool::new(false),
+            bells: bells.clone(),
+            stop: Arc::default(),
+        });
+        let (weak, stop) = (Arc::downgrade(&shared), Arc::clone(&shared.stop));
+        std::thread::Builder::new()
+            .name("datagen-pace".to_owned())
+            .spawn(move || ring_when_due(&weak, &stop))
+            .map_err(|error| Error::connector(format!("cannot start a thread to pace datagen: {error}")))?;
+        Ok(Arc::new(DatagenSource { shared }))
+    }
+}
+
+/// The blocks, each a pure function of its number.
+struct Generator {
+    options: DatagenOptions,
+    columns: Vec<usize>,
+    schema: SchemaRef,
+    start_ms: i64,
+    block_rows: u64,
+    batch_rows: usize,
+}
+
+impl Generator {
+    /// Number of blocks; `None`: without end.
+    fn blocks(&self) -> Option<u64> {
+        self.options.rows_max.map(|rows| rows.div_ceil(self.block_rows))
+    }
+
+    /// When the first row of block `index` is due, counted from the start.
+    fn due(&self, index: u64) -> Duration {
+        let nanos =
+            u128::from(index) * u128::from(self.block_rows) * 1_000_000_000 / u128::from(self.options.rows_per_second);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    fn block(&self, index: u64) -> Result<SourceBlock> {
+        let first = index * self.block_rows;
+        let end = (first + self.block_rows).min(self.options.rows_max.unwrap_or(u64::MAX));
+        let rows = (end - first) as usize;
+        let times_ms: Vec<i64> = (first..end).map(|row| self.time_ms(row)).collect();
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
+        for (&column, field) in self.columns.iter().zip(self.schema.fields()) {
+            let mut random = Random::new(self.options.seed, &[column as u64, index]);
+            arrays.push(self.options.fields[column].generate(field.data_type(), &mut random, first, &times_ms)?);
+        }
+        let bytes = arrays.iter().map(|array| array.get_buffer_memory_size() as u64).sum();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
+            .map_err(|error| Error::internal(format!("datagen made a wrong batch: {error}")))?;
+        let batches = (0..rows)
+            .step_by(self.batch_rows)
+            .map(|offset| batch.slice(offset, self.batch_rows.min(rows - offset)))
+            .collect();
+        Ok(SourceBlock { index, batches, records: rows as u64, rejected: 0, bytes })
+    }
+
+    /// When row `row` is due, as event time.
+    fn time_ms(&self, row: u64) -> i64 {
+        let after = u128::from(row) * 1_000 / u128::from(self.options.rows_per_second);
+        self.start_ms.saturating_add(i64::try_from(after).unwrap_or(i64::MAX))
+    }
+}
+
+/// What the source, its readers and the pacing thread share. When the last of the former goes, the latter stops.
+struct Shared {
+    generator: Generator,
+    started_at: Instant,
+    next_block: AtomicU64,
+    is_drained: AtomicBool,
+    bells: Doorbells,
+    stop: Arc<Stop>,
+}
+
+impl Shared {
+    /// Takes the next block, if it is due.
+    fn claim(&self) -> Claim {
+        loop {
+            // Relaxed: a block's content depends on nothing but its number, so nothing rides on the counter or the flag.
+            let next = self.next_block.load(Ordering::Relaxed);
+            if self.is_drained.load(Ordering::Relaxed) || self.generator.blocks().is_some_and(|blocks| next >= blocks) {
+                return Claim::End;
+            }
+            if self.started_at.elapsed() < self.generator.due(next) {
+                return Claim::NotDue;
+            }
+            let claimed = self.next_block.compare_exchange(next, next + 1, Ordering::Relaxed, Ordering::Relaxed);
+            if claimed.is_ok() {
+                if self.generator.blocks() == Some(next + 1) {
+                    // The other workers may sleep until a block is due: there will be none.
+                    self.bells.ring_all();
+                }
+                return Claim::Block(next);
+            }
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.stop.set();
+    }
+}
+
+enum Claim {
+    Block(u64),
+    NotDue,
+    End,
+}
+
+/// Ends the pacing thread, also in the middle of its sleep.
+#[derive(Default)]
+struct Stop {
+    is_set: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Stop {
+    fn set(&self) {
+        *self.is_set.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_all();
+    }
+
+    /// Sleeps for `time`; true if it was ended before.
+    fn wait(&self, time: Duration) -> bool {
+        let is_set = self.is_set.lock().unwrap_or_else(PoisonError::into_inner);
+        let (is_set, _) =
+            self.changed.wait_timeout_while(is_set, time, |is_set| !*is_set).unwrap_or_else(PoisonError::into_inner);
+        *is_set
+    }
+}
+
+/// Body of the pacing thread: rings all workers when the next block is due, and again while nobody has taken it.
+fn ring_when_due(shared: &Weak<Shared>, stop: &Stop) {
+    loop {
+        let wait = {
+            let Some(shared) = shared.upgrade() else { return };
+            let next = shared.next_block.load(Ordering::Relaxed);
+            if shared.generator.blocks().is_some_and(|blocks| next >= blocks) {
+                return;
+            }
+            shared.generator.due(next).saturating_sub(shared.started_at.elapsed())
+        };
+        // A block that is overdue has busy workers: they will come by themselves, so there is no hurry to ring.
+        if stop.wait(if wait.is_zero() { RING_AGAIN_AFTER } else { wait }) {
+            return;
+        }
+        let Some(shared) = shared.upgrade() else { return };
+        shared.bells.ring_all();
+    }
+}
+
+struct DatagenSource {
+    shared: Arc<Shared>,
+}
+
+impl Source for DatagenSource {
+    fn reader(&self, _worker: WorkerId) -> Box<dyn SourceReader> {
+        Box::new(DatagenReader { shared: Arc::clone(&self.shared) })
+    }
+
+    fn bytes_total(&self) -> Option<u64> {
+        None
+    }
+
+    fn drain(&self) {
+        self.shared.is_drained.store(true, Ordering::Relaxed);
+        self.shared.stop.set();
+        self.shared.bells.ring_all();
+    }
+}
+
+struct DatagenReader {
+    shared: Arc<Shared>,
+}
+
+impl SourceReader for DatagenReader {
+    fn poll(&mut self) -> Result<SourceEvent> {
+        match self.shared.claim() {
+            Claim::Block(index) => self.shared.generator.block(index).map(SourceEvent::Block),
+            Claim::NotDue => Ok(SourceEvent::Pending),
+            Claim::End => Ok(SourceEvent::End),
+        }
+    }
+}
+
+/// `2024-01-31 12:00:00[.123]` or with a `T`, in UTC, as ms since 1970.
+fn parse_start_ms(text: &str) -> Option<i64> {
+    let text = text.trim().replace('T', " ");
+    let time = NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S%.f").ok()?;
+    Some(time.and_utc().timestamp_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{Int64Type, TimestampMillisecondType};
+    use arrow_schema::{DataType, Field, TimeUnit};
+    use arrow_select::concat::concat_batches;
+
+    use super::*;
+
+    fn schema() -> SchemaRef {
+        Arc::new(Schema::new(vec![
+            Field::new("id", DataType::Int64, true),
+            Field::new("name", DataType::Utf8View, true),
+            Field::new("price", DataType::Decimal128(10, 2), true),
+            Field::new("ts", DataType::Timestamp(TimeUnit::Millisecond, None), true),
+        ]))
+    }
+
+    fn options(pairs: &[(&str, &str)]) -> Result<DatagenOptions> {
+        let map: BTreeMap<String, String> =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut reader = OptionReader::new("t", "datagen", &map, &|_, _| None);
+        let options = DatagenOptions::read(&mut reader, &schema())?;
+        reader.finish()?;
+        Ok(options)
+    }
+
+    fn read_all(options: &DatagenOptions, columns: &[usize], batch_rows: usize, workers: usize) -> RecordBatch {
+        let read = ReadOptions { batch_rows, block_bytes: 1, workers };
+        let source = options.open(&schema(), columns, &read, &Doorbells::new(workers)).unwrap();
+        let mut readers: Vec<_> = (0..workers).map(|worker| source.reader(WorkerId(worker as u16))).collect();
+        let mut blocks = BTreeMap::new();
+        let mut ended = 0;
+        while ended < workers {
+            ended = 0;
+            for reader in &mut readers {
+                match reader.poll().unwrap() {
+                    SourceEvent::Block(block) => assert!(blocks.insert(block.index, block.batches).is_none()),
+                    SourceEvent::Pending => std::thread::yield_now(),
+                    SourceEvent::End => ended += 1,
+                }
+            }
+        }
+        assert!(blocks.keys().copied().eq(0..blocks.len() as u64), "blocks are numbered without a gap");
+        let batches: Vec<RecordBatch> = blocks.into_values().flatten().collect();
+        assert!(batches.iter().all(|batch| batch.num_rows() <= batch_rows));
+        concat_batches(&batches[0].schema(), &batches).unwrap()
+    }
+
+    const FAST: (&str, &str) = ("rows-per-second", "1000000000");
+
+    #[test]
+    fn rows_do_not_depend_on_workers_batches_or_columns() {
+        let start = ("start-time", "2024-01-31 12:00:00");
+        let options = options(&[FAST, start, ("number-of-rows", "10000"), ("fields.name.null-rate", "0.25")]).unwrap();
+        let whole = read_all(&options, &[0, 1, 2, 3], 4_096, 1);
+        assert_eq!(whole.num_rows(), 10_000);
+        assert_eq!(read_all(&options, &[0, 1, 2, 3], 7, 3), whole);
+        assert_eq!(read_all(&options, &[2], 4_096, 2).column(0), whole.column(2));
+        assert_eq!(read_all(&options, &[], 4_096, 2).num_rows(), 10_000);
+        let nulls = whole.column(1).null_count();
+        assert!((2_200..2_800).contains(&nulls), "{nulls}");
+    }
+
+    #[test]
+    fn another_seed_gives_other_rows() {
+        let of = |seed| options(&[FAST, ("number-of-rows", "10"), ("seed", seed)]).unwrap();
+        assert_ne!(read_all(&of("1"), &[0], 4_096, 1), read_all(&of("2"), &[0], 4_096, 1));
+    }
+
+    #[test]
+    fn sequence_ends_the_source_and_keeps_its_order() {
+        let options =
+            options(&[FAST, ("fields.id.kind", "sequence"), ("fields.id.start", "-5"), ("fields.id.end", "4999")])
+                .unwrap();
+        assert!(options.is_bounded());
+        let rows = read_all(&options, &[0], 4_096, 2);
+        assert!(rows.column(0).as_primitive::<Int64Type>().values().iter().copied().eq(-5..5_000));
+    }
+
+    #[test]
+    fn times_follow_the_schedule_less_the_past() {
+        let start = ("start-time", "2024-01-31 12:00:00.500");
+        let rate = ("rows-per-second", "100000");
+        let options = options(&[start, rate, ("number-of-rows", "1000"), ("fields.ts.max-past", "2 s")]).unwrap();
+        let rows = read_all(&options, &[3], 4_096, 1);
+        let start_ms = parse_start_ms("2024-01-31 12:00:00.500").unwrap();
+        for (row, time) in rows.column(0).as_primitive::<TimestampMillisecondType>().values().iter().enumerate() {
+            let due = start_ms + row as i64 / 100;
+            assert!((due - 2_000..=due).contains(time), "row {row}: {time} against {due}");
+        }
+    }
+
+    #[test]
+    fn slow_source_waits_rings_and_drains() {
+        let options = options(&[("rows-per-second", "1")]).unwrap();
+        let read = ReadOptions { batch_rows: 10, block_bytes: 1, workers: 1 };
+        let bells = Doorbells::new(1);
+        let source = options.open(&schema(), &[0], &read, &bells).unwrap();
+        let mut reader = source.reader(WorkerId(0));
+        assert!(matches!(reader.poll().unwrap(), SourceEvent::Block(block) if block.records == 1));
+        assert!(matches!(reader.poll().unwrap(), SourceEvent::Pending));
+        bells.bell(WorkerId(0)).take();
+        source.drain();
+        assert!(bells.bell(WorkerId(0)).take(), "who sleeps until the next row must learn that there is none");
+        assert!(matches!(reader.poll().unwrap(), SourceEvent::End));
+    }
+
+    #[test]
+    fn sleeping_worker_is_rung_for_each_block() {
+        let options = options(&[("rows-per-second", "100")]).unwrap();
+        let read = ReadOptions { batch_rows: 10, block_bytes: 1, workers: 1 };
+        let bells = Doorbells::new(1);
+        let source = options.open(&schema(), &[0], &read, &bells).unwrap();
+        let mut reader = source.reader(WorkerId(0));
+        let mut blocks = 0;
+        while blocks < 4 {
+            bells.bell(WorkerId(0)).take();
+            match reader.poll().unwrap() {
+                SourceEvent::Block(block) => {
+                    assert_eq!((block.index, block.records), (blocks, 2));
+                    blocks += 1;
+                }
+                // A limit that would fail the test by hanging it.
+                SourceEvent::Pending => bells.bell(WorkerId(0)).wait(Duration::from_secs(3_600)),
+                SourceEvent::End => panic!("it has no end"),
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_options_are_refused() {
+        for (pairs, message) in [
+            (vec![("rows-per-second", "0")], "cannot be '0'"),
+            (vec![("fields.id.kind", "serial")], "cannot be 'serial'"),
+            (vec![("fields.id.kind", "sequence")], "needs option 'fields.id.start'"),
+            (vec![("fields.ts.kind", "sequence")], "cannot be 'sequence'"),
+            (vec![("fields.nothere.min", "1")], "is not known"),
+            (vec![("fields.id.min", "5"), ("fields.id.max", "4")], "is below"),
+            (vec![("fields.price.max", "1.234")], "cannot be '1.234'"),
+            (vec![("fields.id.null-rate", "1.5")], "cannot be '1.5'"),
+            (vec![("fields.id.length", "3")], "is not known"),
+            (vec![("number-of-row", "3")], "is not known"),
+        ] {
+            let error = options(&pairs).unwrap_err();
+            assert!(error.message.contains(message), "{pairs:?}: {}", error.message);
+        }
+    }
+}

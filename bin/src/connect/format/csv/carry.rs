@@ -1,0 +1,411 @@
+//! What block *k* tells block *k* + 1, and how it makes whole records of a block: see [`Carry::advance`].
+//!
+//! A block starts and ends anywhere. What its reader can find out alone, it finds out before its turn ([`Piece`]). In turn
+//! it learns whether it starts inside of quotes, and gets the bytes of the record that the blocks before left unfinished;
+//! it leaves the same for the next. All that costs more than copying an unfinished record is done after the turn, but for
+//! three cases: the first record of a file (it may be the header), comments, and records near the limit of length.
+
+use std::sync::Arc;
+
+use super::index::Found;
+use super::options::{Dialect, Header, OnError};
+use super::region::{Region, Row, Rows};
+use super::shape::{Shape, resolve};
+use super::simd::index;
+use super::table::Table;
+use crate::connect::block::{HEAD_BYTES, PAD_BYTES, RawBlock};
+use crate::error::Error;
+
+/// Entries kept free in front of a block's positions, for those of the unfinished record before it.
+const FRONT: usize = 256;
+
+/// A block with what can be known about it before its turn.
+#[derive(Debug)]
+pub struct Piece {
+    raw: RawBlock,
+    /// Where the input ends in the buffer, a supplied last newline included.
+    end: usize,
+    /// Separators, from [`FRONT`] on, if the block starts outside of quotes.
+    positions: Vec<u32>,
+    found: Found,
+}
+
+impl Piece {
+    /// Indexes a block. `positions` is a buffer to use.
+    pub fn new(raw: RawBlock, table: &Table, positions: Vec<u32>) -> Self {
+        let end = HEAD_BYTES + raw.bytes;
+        let mut piece = Self { raw, end, positions, found: Found::default() };
+        if piece.raw.is_last && piece.raw.bytes > 0 && piece.raw.buffer.bytes[end - 1] != b'\n' {
+            piece.supply_newline();
+        }
+        piece.index(table, false);
+        piece
+    }
+
+    /// Number of the block.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.raw.index
+    }
+
+    /// Ends the last record of a file that does not end with a newline.
+    fn supply_newline(&mut self) {
+        self.raw.buffer.bytes[self.end] = b'\n';
+        self.end += 1;
+    }
+
+    fn index(&mut self, table: &Table, is_inside: bool) {
+        self.positions.clear();
+        self.positions.resize(FRONT, 0);
+        let bytes = &self.raw.buffer.bytes;
+        self.found = index(bytes, HEAD_BYTES, self.end, table.options.dialect, is_inside, &mut self.positions);
+    }
+
+    fn input(&self) -> &[u8] {
+        &self.raw.buffer.bytes[HEAD_BYTES..self.end]
+    }
+}
+
+/// What a turn makes of a block.
+#[derive(Debug)]
+pub struct Cut {
+    /// Bytes of input in the block.
+    pub bytes: u64,
+    /// The whole records that end in it.
+    pub records: Records,
+    /// A buffer for positions that is not needed any more.
+    pub spare: Option<Vec<u32>>,
+}
+
+/// The records of a cut.
+#[derive(Debug)]
+pub enum Records {
+    /// None end in this block.
+    None,
+    /// To be put together after the turn.
+    Unassembled(Box<Unassembled>),
+    /// Put together.
+    Region(Box<Region>),
+    /// An earlier block was refused, which ends the job: nothing comes of this one.
+    Moot,
+}
+
+/// The state that goes from block to block.
+#[derive(Debug, Default)]
+pub struct Carry {
+    /// None until the file's first record is known.
+    shape: Option<Arc<Shape>>,
+    /// No byte of the file has been consumed: a byte order mark may be in front.
+    is_file_start: bool,
+    /// The tail ends inside of quotes.
+    is_inside: bool,
+    /// Bytes of the record that is not finished.
+    tail: Vec<u8>,
+    tail_newlines: u64,
+    /// Number of the line that the tail starts, from 1.
+    line: u64,
+    /// The rest of a refused record is to be passed over, up to the next newline.
+    discards_line: bool,
+    /// A block was refused in its turn: what follows it means nothing.
+    is_broken: bool,
+}
+
+impl Carry {
+    /// Cuts the block whose turn it is into whole records.
+    pub fn advance(&mut self, mut piece: Piece, table: &Table) -> Cut {
+        let bytes = piece.raw.bytes as u64;
+        if piece.raw.is_first {
+            self.start_file();
+        }
+        if self.is_broken {
+            return Cut { bytes, records: Records::Moot, spare: Some(piece.positions) };
+        }
+        if piece.raw.is_last && piece.raw.bytes == 0 && !self.tail.is_empty() {
+            piece.supply_newline();
+            piece.index(table, false);
+        }
+        if self.needs_care(&piece, table) {
+            return self.cut_with_care(piece, table);
+        }
+        let Some(end) = (if self.is_inside { piece.found.last_inside } else { piece.found.last_end }) else {
+            self.tail.extend_from_slice(piece.input());
+            self.tail_newlines += piece.found.newlines;
+            self.is_inside ^= piece.found.quotes % 2 == 1;
+            return Cut { bytes, records: Records::None, spare: Some(piece.positions) };
+        };
+        let unassembled = self.cut_at(end as usize + 1, piece);
+        if self.shape.is_some() {
+            return Cut { bytes, records: Records::Unassembled(Box::new(unassembled)), spare: None };
+        }
+        let mut region = unassembled.assemble(table);
+        self.meet_first_record(&mut region, table);
+        Cut { bytes, records: Records::Region(Box::new(region)), spare: None }
+    }
+
+    fn start_file(&mut self) {
+        let mut tail = std::mem::take(&mut self.tail);
+        tail.clear();
+        *self = Self { is_file_start: true, line: 1, tail, is_broken: self.is_broken, ..Self::default() };
+    }
+
+    fn needs_care(&self, piece: &Piece, table: &Table) -> bool {
+        let ends_inside = self.is_inside ^ (piece.found.quotes % 2 == 1);
+        table.options.dialect.comments
+            || self.discards_line
+            || self.tail.len() + piece.input().len() > table.options.max_record_bytes
+            || (piece.raw.is_last && ends_inside)
+    }
+
+    /// Splits off everything up to `end`, a position in the piece's buffer behind a record's end.
+    fn cut_at(&mut self, end: usize, piece: Piece) -> Unassembled {
+        let rest = &piece.raw.buffer.bytes[end..piece.end];
+        // After the last record end only a quoted newline can follow.
+        let has_quotes = self.is_inside || piece.found.quotes > 0;
+        let rest_newlines = if has_quotes { newlines(rest) } else { 0 };
+        let tail = std::mem::replace(&mut self.tail, rest.to_vec());
+        let line = self.line;
+        self.line += self.tail_newlines + piece.found.newlines - rest_newlines;
+        self.tail_newlines = rest_newlines;
+        let is_inside = self.is_inside;
+        self.is_inside ^= piece.found.quotes % 2 == 1;
+        Unassembled { piece, end, tail, is_inside, line, shape: self.shape.clone() }
+    }
+
+    /// Strips a byte order mark and a header, and sets the shape.
+    fn meet_first_record(&mut self, region: &mut Region, table: &Table) {
+        if std::mem::take(&mut self.is_file_start)
+            && let Err(error) = region.strip_byte_order_mark()
+        {
+            self.is_broken = true;
+            region.refuse_all(error);
+            return;
+        }
+        let by_position = table.schema.fields().len();
+        // In a table of one column a blank line is a field, but no header.
+        let skips_blank = table.options.header != Header::Auto || by_position > 1;
+        let found = region.rows().find(|row| !(skips_blank && region.is_blank(row)));
+        let Some(row) = found else { return };
+        let at = region.place_of(row.start as usize);
+        let first = match resolve(table, &table.options, &region.texts(&row), &at) {
+            Ok(first) => first,
+            Err(error) => {
+                self.is_broken = true;
+                region.refuse_all(error);
+                return;
+            }
+        };
+        if first.is_header {
+            region.drop_through(&row);
+        }
+        let shape = Arc::new(first.shape);
+        self.shape = Some(Arc::clone(&shape));
+        region.shape = Some(shape);
+    }
+
+    /// Cuts a block record by record, for all that [`Carry::needs_care`] names.
+    fn cut_with_care(&mut self, piece: Piece, table: &Table) -> Cut {
+        let (bytes, is_last) = (piece.raw.bytes as u64, piece.raw.is_last);
+        let end = piece.end;
+        let unassembled = Unassembled {
+            tail: std::mem::take(&mut self.tail),
+            is_inside: false,
+            line: self.line,
+            shape: self.shape.clone(),
+            end,
+            piece,
+        };
+        let mut region = unassembled.join();
+        let walk = self.walk(&mut region, is_last, table);
+        let consumed = &region.buffer.bytes[region.start..walk.end];
+        self.line += newlines(consumed);
+        let tail = &region.buffer.bytes[walk.end..region.end];
+        self.tail.extend_from_slice(tail);
+        self.tail_newlines = newlines(tail);
+        self.is_inside = walk.is_inside;
+        region.end = walk.end;
+        if walk.end > region.start {
+            if self.shape.is_none() {
+                self.meet_first_record(&mut region, table);
+            }
+            self.is_file_start = false;
+        }
+        Cut { bytes, records: Records::Region(Box::new(region)), spare: None }
+    }
+
+    /// Finds the records of a region one by one, passes over comments, and refuses what is too long or never ends.
+    fn walk(&mut self, region: &mut Region, is_last: bool, table: &Table) -> Walk {
+        let (dialect, limit) = (table.options.dialect, table.options.max_record_bytes);
+        let bytes = &region.buffer.bytes;
+        let end = region.end;
+        let mut rows = Vec::new();
+        let mut positions = Vec::new();
+        let mut walk = Walk { end: region.start, is_inside: false };
+        let mut at = region.start;
+        if self.is_file_start && bytes[at..end].starts_with(b"\xEF\xBB\xBF") {
+            at += 3;
+            region.anchor = at;
+        }
+        while at < end {
+            let newline = || memchr::memchr(b'\n', &bytes[at..end]).map(|offset| at + offset);
+            if self.discards_line || (dialect.comments && bytes[at] == b'#') {
+                let line_end = newline();
+                // Nothing needs to be kept of a line that is passed over, but that it has not ended.
+                self.discards_line = line_end.is_none();
+                at = line_end.map_or(end, |newline| newline + 1);
+                walk.end = at;
+                continue;
+            }
+            let first = positions.len();
+            let record = RecordEnd::find(bytes, at, end, dialect, &mut positions);
+            let length = record.end.unwrap_or(end) - at;
+            if length > limit || (record.end.is_none() && is_last) {
+                if table.options.on_error == OnError::Fail {
+                    let error = refused_record(region, at, record.last_quote, length > limit, limit);
+                    region.error = Some(error);
+                    self.is_broken = true;
+                    break;
+                }
+                // Whatever is wrong with it, the record's first line is all that is given up.
+                region.rejected += 1;
+                positions.truncate(first);
+                let line_end = newline();
+                self.discards_line = line_end.is_none();
+                at = line_end.map_or(end, |newline| newline + 1);
+                walk.end = at;
+                continue;
+            }
+            let Some(record_end) = record.end else {
+                positions.truncate(first);
+                walk.is_inside = record.is_inside;
+                break;
+            };
+            let fields = (positions.len() - first) as u32;
+            rows.push(Row { start: at as u32, first: first as u32, fields });
+            at = record_end + 1;
+            walk.end = at;
+        }
+        region.has_quotes = dialect.quote.is_some();
+        region.positions = positions;
+        region.rows = Rows::Listed(rows);
+        walk
+    }
+}
+
+/// How far [`Carry::walk`] came.
+struct Walk {
+    /// Behind the last byte that is done with.
+    end: usize,
+    /// The record that is left unfinished ends inside of quotes.
+    is_inside: bool,
+}
+
+/// The end of one record.
+struct RecordEnd {
+    /// Its newline; none if the text ends before.
+    end: Option<usize>,
+    is_inside: bool,
+    /// The quote that was opened last.
+    last_quote: usize,
+}
+
+impl RecordEnd {
+    fn find(bytes: &[u8], at: usize, end: usize, dialect: Dialect, positions: &mut Vec<u32>) -> Self {
+        let (mut is_inside, mut last_quote) = (false, at);
+        for (offset, &byte) in bytes[at..end].iter().enumerate() {
+            let position = at + offset;
+            if dialect.quote == Some(byte) {
+                is_inside = !is_inside;
+                if is_inside {
+                    last_quote = position;
+                }
+            } else if !is_inside && (byte == b'\n' || byte == dialect.delimiter) {
+                positions.push(position as u32);
+                if byte == b'\n' {
+                    return Self { end: Some(position), is_inside, last_quote };
+                }
+            }
+        }
+        Self { end: None, is_inside, last_quote }
+    }
+}
+
+fn refused_record(region: &Region, start: usize, last_quote: usize, is_too_long: bool, limit: usize) -> Error {
+    if is_too_long {
+        let at = region.place_of(start);
+        return Error::data(format!("{at}: the record that starts here is longer than {limit} bytes")).help(
+            "a quote may be opened and never closed; if not, raise 'max-record-bytes', \
+             or pass over such records with 'on-error' = 'skip'",
+        );
+    }
+    let at = region.place_of(last_quote);
+    Error::data(format!("{at}: the quote that is opened here is never closed"))
+        .help("close it, set 'csv.disable-quote-character' = 'true' if quotes mean nothing, or set 'on-error' = 'skip'")
+}
+
+/// A block after its turn, with the unfinished record of the blocks before it not yet put in front.
+#[derive(Debug)]
+pub struct Unassembled {
+    piece: Piece,
+    /// Behind the last record end, in the piece's buffer.
+    end: usize,
+    tail: Vec<u8>,
+    /// The block starts inside of quotes.
+    is_inside: bool,
+    /// Number of the tail's first line.
+    line: u64,
+    shape: Option<Arc<Shape>>,
+}
+
+impl Unassembled {
+    /// Puts the unfinished record in front, and the separators of both together.
+    #[must_use]
+    pub fn assemble(mut self, table: &Table) -> Region {
+        if self.is_inside {
+            // The guess was wrong: once more, knowing.
+            self.piece.index(table, true);
+        }
+        let mut found = self.piece.found;
+        let mut positions = std::mem::take(&mut self.piece.positions);
+        let block_end = self.end;
+        let keep = positions.partition_point(|&position| (position as usize) < block_end);
+        // Delimiters of the record that is left for the next block.
+        positions.truncate(keep.max(FRONT));
+        let mut region = self.join();
+        let shift = region.end - block_end;
+        if shift > 0 {
+            positions[FRONT..].iter_mut().for_each(|position| *position += shift as u32);
+        }
+        let mut front = Vec::new();
+        let block_start = HEAD_BYTES + shift;
+        let dialect = table.options.dialect;
+        let tail = index(&region.buffer.bytes, region.start, block_start, dialect, false, &mut front);
+        // One entry stays in front: what comes before the first field of the first record.
+        let kept = (FRONT - 1).saturating_sub(front.len());
+        positions.splice(kept + 1..FRONT, front.iter().copied());
+        region.first = kept + 1;
+        found.quotes += tail.quotes;
+        region.positions = positions;
+        region.record_ends = found.record_ends;
+        region.has_quotes = found.quotes > 0;
+        region
+    }
+
+    /// Puts the bytes together; separators are left to do.
+    fn join(self) -> Region {
+        let mut buffer = self.piece.raw.buffer;
+        let room = HEAD_BYTES - PAD_BYTES;
+        let shift = self.tail.len().saturating_sub(room);
+        if shift > 0 {
+            buffer.grow_head(shift);
+        }
+        let block_start = HEAD_BYTES + shift;
+        let start = block_start - self.tail.len();
+        buffer.bytes[start..block_start].copy_from_slice(&self.tail);
+        let end = self.end + shift;
+        Region::new(buffer, self.piece.raw.origin, start..end, self.line, self.shape)
+    }
+}
+
+fn newlines(text: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', text).count() as u64
+}

@@ -1,0 +1,288 @@
+//! One column of text to one Arrow array.
+
+use std::sync::Arc;
+
+use arrow_array::builder::BinaryViewBuilder;
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+};
+use arrow_array::{ArrayRef, BinaryViewArray, BooleanArray, PrimitiveArray, new_null_array};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
+use arrow_schema::{DataType, Field, TimeUnit};
+
+use super::base64;
+use super::number::{self, BadNumber};
+use super::refusal::{Refusal, Refused};
+use super::simd;
+use super::temporal::{self, DateCache, Instant};
+
+/// The texts of a column's fields, without their quotes, in rows of one batch.
+#[derive(Clone, Copy)]
+pub struct Fields<'a> {
+    /// Where the texts are. Padded at both ends.
+    pub block: &'a Buffer,
+    /// First bytes.
+    pub starts: &'a [u32],
+    /// Behind the last bytes; as many as `starts`.
+    pub ends: &'a [u32],
+    /// Which fields were quoted; empty if none was.
+    pub quoted: &'a [bool],
+}
+
+impl<'a> Fields<'a> {
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// The text of a row.
+    #[must_use]
+    pub fn text(&self, row: usize) -> &'a [u8] {
+        &self.block.as_slice()[self.starts[row] as usize..self.ends[row] as usize]
+    }
+
+    fn is_quoted(&self, row: usize) -> bool {
+        self.quoted.get(row).copied().unwrap_or(false)
+    }
+}
+
+/// A column as it is decoded.
+#[derive(Clone, Copy)]
+pub struct Column<'a> {
+    /// Name, type, and whether NULL is accepted.
+    pub field: &'a Field,
+    /// Position among the requested columns.
+    pub number: usize,
+    /// An unquoted field of just this is NULL.
+    pub null_literal: Option<&'a [u8]>,
+}
+
+/// Decodes a column. What is refused goes to `refused`, and stands in the array as anything.
+pub fn decode(column: Column<'_>, fields: Fields<'_>, dates: &mut DateCache, refused: &mut Vec<Refused>) -> ArrayRef {
+    let mut out = Out { column, fields, refused, nulls: Nulls::default() };
+    match column.field.data_type() {
+        DataType::Boolean => out.booleans(),
+        DataType::Int8 => out.integers::<Int8Type>(),
+        DataType::Int16 => out.integers::<Int16Type>(),
+        DataType::Int32 => out.integers::<Int32Type>(),
+        DataType::Int64 => Arc::new(out.primitive::<Int64Type>(|b, s, e| Ok(number::integer(b, s, e)?))),
+        DataType::Float32 => Arc::new(out.primitive::<Float32Type>(|b, s, e| Ok(number::float(b, s, e)?))),
+        DataType::Float64 => Arc::new(out.primitive::<Float64Type>(|b, s, e| Ok(number::double(b, s, e)?))),
+        &DataType::Decimal128(precision, scale) => {
+            let numbers = out.primitive::<Decimal128Type>(|b, s, e| Ok(number::decimal(b, s, e, precision, scale)?));
+            Arc::new(numbers.with_data_type(DataType::Decimal128(precision, scale)))
+        }
+        DataType::Utf8View => out.strings(),
+        DataType::BinaryView => Arc::new(out.binaries()),
+        DataType::Date32 => Arc::new(out.primitive::<Date32Type>(|b, s, e| match dates.days(&b[s..e]) {
+            Some(days) if e - s == 10 => Ok(days),
+            _ => Err(Refusal::Malformed),
+        })),
+        DataType::Time32(TimeUnit::Second) => Arc::new(out.times::<Time32SecondType>(1_000_000_000)),
+        DataType::Time32(_) => Arc::new(out.times::<Time32MillisecondType>(1_000_000)),
+        DataType::Time64(TimeUnit::Microsecond) => Arc::new(out.times::<Time64MicrosecondType>(1000)),
+        DataType::Time64(_) => Arc::new(out.times::<Time64NanosecondType>(1)),
+        DataType::Timestamp(unit, zone) => {
+            let zone = zone.clone();
+            match unit {
+                TimeUnit::Second => Arc::new(out.timestamps::<TimestampSecondType>(zone, 1, dates)),
+                TimeUnit::Millisecond => Arc::new(out.timestamps::<TimestampMillisecondType>(zone, 1000, dates)),
+                TimeUnit::Microsecond => Arc::new(out.timestamps::<TimestampMicrosecondType>(zone, 1_000_000, dates)),
+                TimeUnit::Nanosecond => Arc::new(out.timestamps::<TimestampNanosecondType>(zone, 1_000_000_000, dates)),
+            }
+        }
+        // Refused when the table was opened.
+        other => new_null_array(other, fields.len()),
+    }
+}
+
+/// What is on its way out: a column, its texts, and what became of the rows so far.
+struct Out<'a, 'r> {
+    column: Column<'a>,
+    fields: Fields<'a>,
+    refused: &'r mut Vec<Refused>,
+    nulls: Nulls,
+}
+
+impl Out<'_, '_> {
+    /// Values of a fixed width. `parse` gets the padded buffer and a range in it.
+    #[inline]
+    fn primitive<T: ArrowPrimitiveType>(
+        &mut self,
+        mut parse: impl FnMut(&[u8], usize, usize) -> Result<T::Native, Refusal>,
+    ) -> PrimitiveArray<T> {
+        let bytes = self.fields.block.as_slice();
+        let rows = self.fields.starts.iter().zip(self.fields.ends);
+        let has_literal = self.column.null_literal.is_some();
+        let mut values = Vec::with_capacity(self.fields.len());
+        for (row, (&start, &end)) in rows.enumerate() {
+            let (start, end) = (start as usize, end as usize);
+            let parsed = if (start == end || has_literal) && self.is_null(row) {
+                self.null(row);
+                Ok(T::Native::default())
+            } else {
+                parse(bytes, start, end)
+            };
+            values.push(match parsed {
+                Ok(value) => value,
+                Err(refusal) => self.parse_trimmed(row, refusal, &mut parse).unwrap_or_default(),
+            });
+        }
+        PrimitiveArray::new(values.into(), self.nulls.finish(self.fields.len()))
+    }
+
+    /// Spaces around a value are accepted, as Flink does; they are not looked for before there is a need.
+    #[cold]
+    fn parse_trimmed<V>(
+        &mut self,
+        row: usize,
+        refusal: Refusal,
+        parse: &mut impl FnMut(&[u8], usize, usize) -> Result<V, Refusal>,
+    ) -> Option<V> {
+        let text = self.fields.text(row);
+        let start = self.fields.starts[row] as usize + (text.len() - text.trim_ascii_start().len());
+        let end = self.fields.ends[row] as usize - (text.len() - text.trim_ascii_end().len());
+        let parsed = if start < end { parse(self.fields.block.as_slice(), start, end) } else { Err(refusal) };
+        parsed.map_err(|refusal| self.refuse(row, refusal)).ok()
+    }
+
+    fn integers<T: ArrowPrimitiveType>(&mut self) -> ArrayRef
+    where
+        T::Native: TryFrom<i64>,
+    {
+        Arc::new(
+            self.primitive::<T>(|b, s, e| {
+                T::Native::try_from(number::integer(b, s, e)?).map_err(|_| Refusal::OutOfRange)
+            }),
+        )
+    }
+
+    fn times<T: ArrowPrimitiveType>(&mut self, unit_ns: i64) -> PrimitiveArray<T>
+    where
+        T::Native: TryFrom<i64>,
+    {
+        self.primitive::<T>(|b, s, e| {
+            let time_ns = temporal::time_ns(&b[s..e]).ok_or(Refusal::Malformed)?;
+            T::Native::try_from(time_ns / unit_ns).map_err(|_| Refusal::OutOfRange)
+        })
+    }
+
+    fn timestamps<T: arrow_array::types::ArrowTimestampType>(
+        &mut self,
+        zone: Option<Arc<str>>,
+        per_second: i64,
+        dates: &mut DateCache,
+    ) -> PrimitiveArray<T> {
+        let in_units = |instant: Option<Instant>| {
+            instant.ok_or(Refusal::Malformed)?.in_units(per_second).ok_or(Refusal::OutOfRange)
+        };
+        let values = if zone.is_some() {
+            self.primitive::<T>(|b, s, e| in_units(temporal::timestamp_with_zone(&b[s..e], dates)))
+        } else {
+            self.primitive::<T>(|b, s, e| in_units(temporal::timestamp(&b[s..e], dates)))
+        };
+        values.with_timezone_opt(zone)
+    }
+
+    fn booleans(&mut self) -> ArrayRef {
+        // Through bytes: a bit is written when all are known.
+        let parsed = self.primitive::<Int8Type>(|b, s, e| match &b[s..e] {
+            text if text.eq_ignore_ascii_case(b"true") => Ok(1),
+            text if text.eq_ignore_ascii_case(b"false") => Ok(0),
+            _ => Err(Refusal::Malformed),
+        });
+        let (_, values, nulls) = parsed.into_parts();
+        Arc::new(BooleanArray::new(BooleanBuffer::collect_bool(values.len(), |row| values[row] == 1), nulls))
+    }
+
+    fn strings(&mut self) -> ArrayRef {
+        let fields = self.fields;
+        if self.column.null_literal.is_some() {
+            for row in 0..fields.len() {
+                if self.is_null(row) {
+                    self.null(row);
+                }
+            }
+        }
+        let nulls = self.nulls.finish(fields.len());
+        let mut not_utf8 = Vec::new();
+        let views = simd::string_views(fields.block, fields.starts, fields.ends, nulls, &mut not_utf8);
+        not_utf8.into_iter().for_each(|row| self.refuse(row, Refusal::NotUtf8));
+        Arc::new(views)
+    }
+
+    fn binaries(&mut self) -> BinaryViewArray {
+        let mut builder = BinaryViewBuilder::with_capacity(self.fields.len());
+        let mut decoded = Vec::new();
+        for row in 0..self.fields.len() {
+            let is_null = self.is_null(row);
+            if is_null {
+                self.null(row);
+                builder.append_null();
+                continue;
+            }
+            decoded.clear();
+            if !base64::decode(self.fields.text(row).trim_ascii(), &mut decoded) {
+                self.refuse(row, Refusal::Malformed);
+            }
+            builder.append_value(&decoded);
+        }
+        builder.finish()
+    }
+
+    /// An unquoted field is NULL if it is the literal; or if it is empty, and the type is not a string.
+    #[inline]
+    fn is_null(&self, row: usize) -> bool {
+        let text = self.fields.text(row);
+        let is_literal = self.column.null_literal.is_some_and(|literal| literal == text);
+        let is_empty = text.is_empty() && *self.column.field.data_type() != DataType::Utf8View;
+        (is_literal || is_empty) && !self.fields.is_quoted(row)
+    }
+
+    fn null(&mut self, row: usize) {
+        if !self.column.field.is_nullable() {
+            self.refuse(row, Refusal::Null);
+        }
+        self.nulls.add(row);
+    }
+
+    #[cold]
+    fn refuse(&mut self, row: usize, refusal: Refusal) {
+        self.refused.push(Refused { row, column: self.column.number, refusal });
+    }
+}
+
+impl From<BadNumber> for Refusal {
+    fn from(bad: BadNumber) -> Self {
+        match bad {
+            BadNumber::Malformed => Self::Malformed,
+            BadNumber::OutOfRange => Self::OutOfRange,
+        }
+    }
+}
+
+/// The rows that are NULL, in ascending order; costs nothing where there are none.
+#[derive(Default)]
+struct Nulls {
+    rows: Vec<usize>,
+}
+
+impl Nulls {
+    fn add(&mut self, row: usize) {
+        self.rows.push(row);
+    }
+
+    fn finish(&mut self, length: usize) -> Option<NullBuffer> {
+        if self.rows.is_empty() {
+            return None;
+        }
+        let mut is_valid = vec![true; length];
+        for &row in &self.rows {
+            is_valid[row] = false;
+        }
+        Some(NullBuffer::from(is_valid))
+    }
+}

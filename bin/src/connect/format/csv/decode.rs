@@ -1,0 +1,333 @@
+//! A region to batches: which bytes are which field, quotes taken off, columns decoded, bad records refused.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_buffer::Buffer;
+
+use super::column::{self, Column, Fields};
+use super::options::OnError;
+use super::refusal::{self, Refusal, Refused};
+use super::region::{Region, Row, Rows};
+use super::shape::Shape;
+use super::table::Table;
+use super::temporal::DateCache;
+use crate::connect::block::PAD_BYTES;
+use crate::error::{Error, Result};
+
+/// What a region became.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// The rows.
+    pub batches: Vec<RecordBatch>,
+    /// Records, those that were rejected included.
+    pub records: u64,
+    /// Records that are not among the rows.
+    pub rejected: u64,
+    /// A buffer to use again.
+    pub positions: Vec<u32>,
+}
+
+/// Decodes regions, and keeps what it needs for that from one to the next.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    /// By requested column.
+    slices: Vec<Slices>,
+    dates: DateCache,
+    refused: Vec<Refused>,
+}
+
+/// Where the texts of one column are, by row of a region.
+#[derive(Debug, Default)]
+struct Slices {
+    starts: Vec<u32>,
+    ends: Vec<u32>,
+    /// Empty if no field was quoted.
+    quoted: Vec<bool>,
+}
+
+impl Decoder {
+    /// Decodes a region.
+    ///
+    /// # Errors
+    /// `Data` for the first bad record, unless such are to be skipped.
+    pub fn decode(&mut self, mut region: Region, table: &Table) -> Result<Decoded> {
+        let mut decoded = Decoded { rejected: region.rejected, records: region.rejected, ..Decoded::default() };
+        if let Some(shape) = region.shape.clone() {
+            let rows = select_rows(&mut region, &shape, table, &mut decoded);
+            self.slice(&region, &shape, &rows, table);
+            self.refused.clear();
+            if region.has_quotes {
+                self.unquote(&mut region, table);
+            }
+            let batches = Batches { decoder: self, table, rows: &rows, shape: &shape, decoded: &mut decoded };
+            batches.decode(&mut region)?;
+        }
+        if let Some(error) = region.error {
+            return Err(error);
+        }
+        decoded.positions = region.positions;
+        Ok(decoded)
+    }
+
+    /// Finds the texts of the requested columns.
+    fn slice(&mut self, region: &Region, shape: &Shape, rows: &Selected, table: &Table) {
+        self.slices.resize_with(table.columns.len(), Slices::default);
+        let bytes = &region.buffer.bytes;
+        for (slices, &field) in self.slices.iter_mut().zip(&shape.columns) {
+            slices.starts.clear();
+            slices.ends.clear();
+            slices.quoted.clear();
+            match rows {
+                Selected::Dense { rows } => {
+                    // A field starts behind the separator before it; there is one in front of the very first, too.
+                    let before = &region.positions[region.first - 1 + field..];
+                    let behind = &region.positions[region.first + field..];
+                    slices.starts.extend(before.iter().step_by(shape.fields).take(*rows).map(|position| position + 1));
+                    slices.ends.extend(behind.iter().step_by(shape.fields).take(*rows));
+                }
+                Selected::Listed(rows) => {
+                    slices.starts.extend(rows.iter().map(|row| field_start(region, row, field)));
+                    slices.ends.extend(rows.iter().map(|row| region.positions[row.first as usize + field]));
+                }
+            }
+            if field + 1 == shape.fields {
+                for (&start, end) in slices.starts.iter().zip(&mut slices.ends) {
+                    let is_crlf = *end > start && bytes[*end as usize - 1] == b'\r';
+                    *end -= u32::from(is_crlf);
+                }
+            }
+        }
+    }
+
+    /// Takes the quotes off. Texts with doubled quotes are written anew behind the input.
+    fn unquote(&mut self, region: &mut Region, table: &Table) {
+        let Some(quote) = table.options.dialect.quote else { return };
+        let bytes = &mut region.buffer.bytes;
+        for (column, slices) in self.slices.iter_mut().enumerate() {
+            for row in 0..slices.starts.len() {
+                let (start, end) = (slices.starts[row] as usize, slices.ends[row] as usize);
+                let Some(first_quote) = memchr::memchr(quote, &bytes[start..end]) else { continue };
+                if first_quote > 0 {
+                    self.refused.push(Refused { row, column, refusal: Refusal::QuoteInside });
+                    continue;
+                }
+                slices.quoted.resize(slices.starts.len(), false);
+                slices.quoted[row] = true;
+                match unquoted(bytes, start, end, quote) {
+                    Some((start, end)) => {
+                        slices.starts[row] = start as u32;
+                        slices.ends[row] = end as u32;
+                    }
+                    None => self.refused.push(Refused { row, column, refusal: Refusal::AfterQuote }),
+                }
+            }
+        }
+        bytes.resize(bytes.len() + PAD_BYTES, 0);
+    }
+}
+
+/// Where the text of a quoted field is: in its place, or, if quotes in it are doubled, at the end of `bytes`. `None` if the
+/// quotes are not well-formed.
+fn unquoted(bytes: &mut Vec<u8>, start: usize, end: usize, quote: u8) -> Option<(usize, usize)> {
+    let (inner_start, inner_end) = (start + 1, end - 1);
+    if inner_end < inner_start || bytes[inner_end] != quote {
+        return None;
+    }
+    let Some(doubled) = memchr::memchr(quote, &bytes[inner_start..inner_end]) else {
+        return Some((inner_start, inner_end));
+    };
+    let new_start = bytes.len();
+    let (mut from, mut at) = (inner_start, inner_start + doubled);
+    loop {
+        if at + 1 >= inner_end || bytes[at + 1] != quote {
+            bytes.truncate(new_start);
+            return None;
+        }
+        bytes.extend_from_within(from..=at);
+        from = at + 2;
+        match memchr::memchr(quote, &bytes[from..inner_end]) {
+            Some(offset) => at = from + offset,
+            None => break,
+        }
+    }
+    bytes.extend_from_within(from..inner_end);
+    Some((new_start, bytes.len()))
+}
+
+/// The records of a region that have as many fields as they should.
+enum Selected {
+    /// All of them, back to back.
+    Dense { rows: usize },
+    /// These.
+    Listed(Vec<Row>),
+}
+
+impl Selected {
+    fn len(&self) -> usize {
+        match self {
+            Self::Dense { rows } => *rows,
+            Self::Listed(rows) => rows.len(),
+        }
+    }
+
+    fn get(&self, row: usize, region: &Region, fields: usize) -> Row {
+        match self {
+            Self::Listed(rows) => rows[row],
+            Self::Dense { .. } => {
+                let first = region.first + row * fields;
+                let start = if row == 0 { region.start as u32 } else { region.positions[first - 1] + 1 };
+                Row { start, first: first as u32, fields: fields as u32 }
+            }
+        }
+    }
+}
+
+fn field_start(region: &Region, row: &Row, field: usize) -> u32 {
+    if field == 0 { row.start } else { region.positions[row.first as usize + field - 1] + 1 }
+}
+
+/// Leaves out blank lines and records with another number of fields.
+fn select_rows(region: &mut Region, shape: &Shape, table: &Table, decoded: &mut Decoded) -> Selected {
+    if region.rows == Rows::Dense {
+        let separators = &region.positions[region.first..];
+        let rows = region.record_ends;
+        let is_newline = |&position: &u32| region.buffer.bytes[position as usize] == b'\n';
+        // As many newlines as rows, and each where it belongs: then none is elsewhere.
+        let is_rectangular = rows > 0
+            && separators.len() == rows * shape.fields
+            && separators.iter().skip(shape.fields - 1).step_by(shape.fields).all(is_newline);
+        if is_rectangular {
+            decoded.records += rows as u64;
+            region.positions[region.first - 1] = region.start as u32 - 1;
+            return Selected::Dense { rows };
+        }
+    }
+    let mut selected = Vec::new();
+    let mut error = None;
+    for row in region.rows() {
+        if shape.fields > 1 && region.is_blank(&row) {
+            continue;
+        }
+        decoded.records += 1;
+        if row.fields as usize == shape.fields {
+            selected.push(row);
+        } else if table.options.on_error == OnError::Skip {
+            decoded.rejected += 1;
+        } else {
+            error = Some(wrong_field_count(region, &row, shape));
+            break;
+        }
+    }
+    if error.is_some() {
+        // Comes before what the region's cut found wrong behind it.
+        region.error = error;
+    }
+    Selected::Listed(selected)
+}
+
+fn wrong_field_count(region: &Region, row: &Row, shape: &Shape) -> Error {
+    let (found, expected) = (row.fields as usize, shape.fields);
+    let counted = |count: usize| if count == 1 { "1 field".to_owned() } else { format!("{count} fields") };
+    // Where the first superfluous field starts, or where the record ends.
+    let last = region.positions[row.first as usize + found - 1];
+    let position = if found > expected { field_start(region, row, expected) } else { last };
+    let at = region.place_of(position as usize);
+    let start = row.start as usize;
+    let shown = refusal::shown(region.buffer.bytes[start..last as usize].trim_ascii_end());
+    Error::data(format!("{at}: a record of {} where {} should be: {shown}", counted(found), counted(expected))).help(
+        "check 'csv.field-delimiter' and quotes; columns are declared in the order of the file, \
+         or matched to its header; 'on-error' = 'skip' passes over such records",
+    )
+}
+
+/// Decodes the rows of one region batch by batch.
+struct Batches<'a> {
+    decoder: &'a mut Decoder,
+    table: &'a Table,
+    rows: &'a Selected,
+    shape: &'a Shape,
+    decoded: &'a mut Decoded,
+}
+
+impl Batches<'_> {
+    fn decode(mut self, region: &mut Region) -> Result<()> {
+        let block = region.freeze();
+        let mut quote_refused = std::mem::take(&mut self.decoder.refused);
+        quote_refused.sort_by_key(|refused| refused.row);
+        let mut from = 0;
+        while from < self.rows.len() {
+            let to = self.rows.len().min(from + self.table.batch_rows);
+            let in_batch = quote_refused.iter().filter(|refused| (from..to).contains(&refused.row));
+            let mut refused =
+                in_batch.map(|refused| Refused { row: refused.row - from, ..*refused }).collect::<Vec<_>>();
+            let mut columns = self.columns(&block, from, to, &mut refused);
+            let mut rows = to - from;
+            if !refused.is_empty() {
+                if self.table.options.on_error == OnError::Fail {
+                    return Err(self.error(&refused, from, region, &block));
+                }
+                rows = self.leave_out(&refused, from, to);
+                self.decoded.rejected += (to - from - rows) as u64;
+                columns = self.columns(&block, from, from + rows, &mut Vec::new());
+            }
+            if rows > 0 {
+                let options = RecordBatchOptions::new().with_row_count(Some(rows));
+                let schema = Arc::clone(&self.table.projected);
+                let batch = RecordBatch::try_new_with_options(schema, columns, &options)
+                    .map_err(|error| Error::internal(format!("a batch of CSV does not fit its schema: {error}")))?;
+                self.decoded.batches.push(batch);
+            }
+            from = to;
+        }
+        self.decoder.refused = quote_refused;
+        Ok(())
+    }
+
+    fn columns(&mut self, block: &Buffer, from: usize, to: usize, refused: &mut Vec<Refused>) -> Vec<ArrayRef> {
+        let null_literal = self.table.options.null_literal.as_ref().map(String::as_bytes);
+        let fields = self.table.projected.fields().iter().enumerate();
+        let columns = fields.zip(&self.decoder.slices).map(|((number, field), slices)| {
+            let column = Column { field, number, null_literal };
+            let quoted = if slices.quoted.is_empty() { &[][..] } else { &slices.quoted[from..to] };
+            let (starts, ends) = (&slices.starts[from..to], &slices.ends[from..to]);
+            column::decode(column, Fields { block, starts, ends, quoted }, &mut self.decoder.dates, refused)
+        });
+        columns.collect()
+    }
+
+    /// Moves the rows from `from` to `to` that are not refused to the front; returns their number.
+    fn leave_out(&mut self, refused: &[Refused], from: usize, to: usize) -> usize {
+        let mut is_kept = vec![true; to - from];
+        for refused in refused {
+            is_kept[refused.row] = false;
+        }
+        let mut kept = from;
+        for (row, _) in (from..to).zip(&is_kept).filter(|(_, is_kept)| **is_kept) {
+            for slices in &mut self.decoder.slices {
+                slices.starts[kept] = slices.starts[row];
+                slices.ends[kept] = slices.ends[row];
+                if !slices.quoted.is_empty() {
+                    slices.quoted[kept] = slices.quoted[row];
+                }
+            }
+            kept += 1;
+        }
+        kept - from
+    }
+
+    /// The error for the first of the refused fields, in the order of the text.
+    fn error(&self, refused: &[Refused], from: usize, region: &Region, block: &Buffer) -> Error {
+        // Of several for one field the first is the cause: `min_by_key` returns it.
+        let order = |refused: &&Refused| (refused.row, self.shape.columns[refused.column]);
+        let first = refused.iter().min_by_key(order).expect("something is refused");
+        let row = self.rows.get(from + first.row, region, self.shape.fields);
+        let position = field_start(region, &row, self.shape.columns[first.column]) as usize;
+        let (line, column) = refusal::place(region.line, &block.as_slice()[region.anchor..position]);
+        let at = format!("{}:{line}:{column}", region.origin);
+        let slices = &self.decoder.slices[first.column];
+        let text = &block.as_slice()[slices.starts[from + first.row] as usize..slices.ends[from + first.row] as usize];
+        let field = self.table.projected.field(first.column);
+        refusal::error(first.refusal, &at, text, field.name(), field.data_type(), self.table.options.inferred_from)
+    }
+}

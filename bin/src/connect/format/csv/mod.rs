@@ -1,0 +1,34 @@
+//! CSV (RFC 4180), read in parallel from blocks that are cut anywhere.
+//!
+//! Quotes: a quote character opens and closes, and a record ends at a newline outside of quotes. Whether a place is inside
+//! depends only on the number of quotes before it, so that a broken quote breaks the same records wherever blocks are cut.
+//! LF and CR LF end a record, also mixed; blank lines are passed over, but in a table of one column they are a field.
+//!
+//! NULL: an unquoted empty field, unless the column is a string; with `csv.null-literal`, an unquoted field of that text. A
+//! quoted field is never NULL. Spaces around values that are not strings are accepted, and columns that a query does not
+//! ask for are not looked at.
+
+mod base64;
+mod carry;
+mod column;
+mod decode;
+mod encode;
+mod index;
+mod infer;
+mod number;
+mod options;
+mod reader;
+mod refusal;
+mod region;
+mod shape;
+mod simd;
+mod table;
+mod temporal;
+
+pub use encode::{CsvEncoder, header_line};
+pub use infer::infer;
+pub use options::{CsvOptions, Dialect, Header, OnError};
+pub use reader::CsvSource;
+
+#[cfg(test)]
+mod tests;

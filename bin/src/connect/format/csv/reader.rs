@@ -1,0 +1,223 @@
+//! A table of CSV as a source: workers take blocks, index them, wait for their turn, and decode.
+//!
+//! **The first bad record wins.** Blocks are decoded side by side, so a worker may refuse block 7 while another still works
+//! on block 5. It then keeps the error back until no other worker holds an earlier block. For that each reader notes
+//! the earliest block that it has or may be about to get, *before* it asks for one: whoever got block 7 came later than
+//! all who will ever hold an earlier one, and sees their notes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arrow_schema::SchemaRef;
+use thalweg_runtime::WorkerId;
+use thalweg_runtime::exchange::doorbell::Doorbells;
+use thalweg_runtime::progress::carry::OrderedCarry;
+
+use super::carry::{Carry, Piece, Records};
+use super::decode::{Decoded, Decoder};
+use super::options::CsvOptions;
+use super::table::Table;
+use crate::connect::block::{BlockInput, Taken};
+use crate::connect::{ReadOptions, Source, SourceBlock, SourceEvent, SourceReader};
+use crate::error::{Error, Result};
+
+/// Blocks that a reader holds at most while it waits for the turn of the first.
+const HELD_BLOCKS_MAX: usize = 4;
+
+/// "No block": above every block's number.
+const NONE: u64 = u64::MAX;
+
+/// A table of CSV over any input of blocks.
+pub struct CsvSource<I> {
+    shared: Arc<Shared<I>>,
+}
+
+/// What the readers share.
+struct Shared<I> {
+    input: I,
+    table: Table,
+    carry: OrderedCarry<Carry>,
+    bells: Doorbells,
+    /// By worker: no block below this is in its hands, nor will be. [`NONE`] while it has none and asks for none.
+    earliest: Vec<AtomicU64>,
+    /// Some worker keeps an error back: all others ring when they are done with a block.
+    is_failing: AtomicBool,
+}
+
+impl<I: BlockInput + 'static> CsvSource<I> {
+    /// A source of the columns `columns` of a table with the physical columns `schema`.
+    ///
+    /// # Errors
+    /// `Statement`, if one of the columns has a type that CSV cannot hold.
+    pub fn new(
+        input: I,
+        schema: &SchemaRef,
+        columns: &[usize],
+        options: CsvOptions,
+        read: &ReadOptions,
+        bells: &Doorbells,
+    ) -> Result<Self> {
+        let table = Table::new(schema, columns, options, read.batch_rows)?;
+        let carry = OrderedCarry::new(Carry::default(), bells.clone());
+        let earliest = (0..read.workers).map(|_| AtomicU64::new(NONE)).collect();
+        let is_failing = AtomicBool::new(false);
+        Ok(Self { shared: Arc::new(Shared { input, table, carry, bells: bells.clone(), earliest, is_failing }) })
+    }
+}
+
+impl<I: BlockInput + 'static> Source for CsvSource<I> {
+    fn reader(&self, worker: WorkerId) -> Box<dyn SourceReader> {
+        Box::new(CsvReader {
+            shared: Arc::clone(&self.shared),
+            worker,
+            held: VecDeque::new(),
+            decoder: Decoder::default(),
+            spare_positions: Vec::new(),
+            failure: None,
+            is_at_end: false,
+        })
+    }
+
+    fn bytes_total(&self) -> Option<u64> {
+        self.shared.input.bytes_total()
+    }
+
+    fn drain(&self) {
+        self.shared.input.stop();
+        self.shared.bells.ring_all();
+    }
+}
+
+/// One worker's handle.
+struct CsvReader<I> {
+    shared: Arc<Shared<I>>,
+    worker: WorkerId,
+    /// Blocks that wait for their turn, in order.
+    held: VecDeque<Piece>,
+    decoder: Decoder,
+    spare_positions: Vec<Vec<u32>>,
+    /// What is wrong with a block, kept back until all blocks before it are known to be in order.
+    failure: Option<(u64, Error)>,
+    is_at_end: bool,
+}
+
+impl<I: BlockInput + 'static> SourceReader for CsvReader<I> {
+    fn poll(&mut self) -> Result<SourceEvent> {
+        loop {
+            if let Some(event) = self.turn()? {
+                return Ok(event);
+            }
+            if self.failure.is_some() {
+                return self.fail();
+            }
+            let has_room = self.held.len() < HELD_BLOCKS_MAX && !self.is_at_end;
+            if has_room && self.take() {
+                continue;
+            }
+            if self.failure.is_none() {
+                let is_done = self.held.is_empty() && self.is_at_end;
+                return Ok(if is_done { SourceEvent::End } else { SourceEvent::Pending });
+            }
+        }
+    }
+}
+
+impl<I: BlockInput + 'static> CsvReader<I> {
+    /// The first of the held blocks as rows, if it is its turn.
+    fn turn(&mut self) -> Result<Option<SourceEvent>> {
+        let Some(first) = self.held.front() else { return Ok(None) };
+        let index = first.number();
+        let Some(mut carry) = self.shared.carry.try_turn(index, self.worker) else { return Ok(None) };
+        let piece = self.held.pop_front().expect("the first was just looked at");
+        let table = &self.shared.table;
+        let cut = carry.advance(piece, table);
+        carry.pass();
+        self.spare_positions.extend(cut.spare);
+        let region = match cut.records {
+            Records::None => None,
+            Records::Unassembled(parts) => Some(parts.assemble(table)),
+            Records::Region(region) => Some(*region),
+            // The job ends with the error of an earlier block, which somebody keeps.
+            Records::Moot => {
+                self.note();
+                return Ok(Some(SourceEvent::Pending));
+            }
+        };
+        let decoded = region.map_or_else(|| Ok(Decoded::default()), |region| self.decoder.decode(region, table));
+        let decoded = match decoded {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                self.failure = Some((index, error));
+                self.held.clear();
+                self.note();
+                return Ok(None);
+            }
+        };
+        self.note();
+        self.spare_positions.push(decoded.positions);
+        let Decoded { batches, records, rejected, .. } = decoded;
+        Ok(Some(SourceEvent::Block(SourceBlock { index, batches, records, rejected, bytes: cut.bytes })))
+    }
+
+    /// Takes one block more; false if there is none now.
+    fn take(&mut self) -> bool {
+        let shared = &self.shared;
+        let earliest = &shared.earliest[usize::from(self.worker.0)];
+        if self.held.is_empty() {
+            // SeqCst, with the counter of the input and the reads in `fail`: one order for all, see above.
+            earliest.store(shared.input.next_index(), Ordering::SeqCst);
+        }
+        let taken = shared.input.take();
+        let is_taken = match taken {
+            Taken::Block(block) => {
+                let positions = self.spare_positions.pop().unwrap_or_default();
+                self.held.push_back(Piece::new(block, &shared.table, positions));
+                true
+            }
+            Taken::Failed { index, error } => {
+                self.failure = Some((index, error));
+                // Nothing is behind it; what is held comes before it.
+                self.is_at_end = true;
+                false
+            }
+            Taken::Pending => false,
+            Taken::End => {
+                self.is_at_end = true;
+                false
+            }
+        };
+        self.note();
+        is_taken
+    }
+
+    /// Notes the earliest block in hand, and rings who may wait for it.
+    fn note(&self) {
+        let of_failure = self.failure.as_ref().map(|(index, _)| *index);
+        let first = self.held.front().map(Piece::number).or(of_failure).unwrap_or(NONE);
+        self.shared.earliest[usize::from(self.worker.0)].store(first, Ordering::SeqCst);
+        if self.shared.is_failing.load(Ordering::SeqCst) {
+            self.shared.bells.ring_all();
+        }
+    }
+
+    /// Gives the error out if nobody can come with an earlier one.
+    fn fail(&mut self) -> Result<SourceEvent> {
+        let Some((index, error)) = self.failure.take() else { return Ok(SourceEvent::Pending) };
+        if self.held.front().is_some_and(|held| held.number() < index) {
+            self.failure = Some((index, error));
+            return Ok(SourceEvent::Pending);
+        }
+        // Before the notes are read: whoever lowers a note afterwards sees the flag, and rings.
+        self.shared.is_failing.store(true, Ordering::SeqCst);
+        self.shared.input.stop();
+        let me = usize::from(self.worker.0);
+        let others = self.shared.earliest.iter().enumerate().filter(|(worker, _)| *worker != me);
+        let is_first = others.map(|(_, earliest)| earliest.load(Ordering::SeqCst)).all(|earliest| earliest >= index);
+        if is_first {
+            return Err(error);
+        }
+        self.failure = Some((index, error));
+        Ok(SourceEvent::Pending)
+    }
+}

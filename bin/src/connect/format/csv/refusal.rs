@@ -1,0 +1,158 @@
+//! Why a record is refused, and how its place and text are shown.
+
+use std::fmt::Write as _;
+
+use arrow_schema::{DataType, TimeUnit};
+
+use crate::error::Error;
+
+/// What is wrong with a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not a value of the type.
+    Malformed,
+    /// A value, but beyond the type's range.
+    OutOfRange,
+    /// NULL in a column that is NOT NULL.
+    Null,
+    /// Bytes that are not UTF-8, in a string.
+    NotUtf8,
+    /// A quote within a field that does not start with one.
+    QuoteInside,
+    /// Something other than a delimiter after the closing quote.
+    AfterQuote,
+}
+
+/// A field that is refused: row of the batch or region, number of the requested column, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Row.
+    pub row: usize,
+    /// Position among the requested columns.
+    pub column: usize,
+    /// Why.
+    pub refusal: Refusal,
+}
+
+/// Characters of a field that an error shows.
+const SHOWN_CHARS_MAX: usize = 60;
+
+/// `text` in quotes, control characters escaped, cut to [`SHOWN_CHARS_MAX`] characters.
+#[must_use]
+pub fn shown(text: &[u8]) -> String {
+    // A character is at most four bytes: more than this many cannot be shown anyway.
+    let head = &text[..text.len().min(4 * (SHOWN_CHARS_MAX + 1))];
+    let lossy = String::from_utf8_lossy(head);
+    let mut shown = String::from("\"");
+    let mut chars = 0;
+    for character in lossy.chars() {
+        let escaped = character.escape_debug();
+        chars += escaped.len();
+        if chars > SHOWN_CHARS_MAX {
+            shown.push('…');
+            break;
+        }
+        // An apostrophe needs no escape between double quotes.
+        let _ = if character == '\'' { shown.write_char(character) } else { write!(shown, "{escaped}") };
+    }
+    shown.push('"');
+    shown
+}
+
+/// A place in a text: line and column from 1, the column in characters.
+#[must_use]
+pub fn place(first_line: u64, text_before: &[u8]) -> (u64, usize) {
+    let newlines = memchr::memchr_iter(b'\n', text_before).count() as u64;
+    let line_start = memchr::memrchr(b'\n', text_before).map_or(0, |newline| newline + 1);
+    // Every byte but those that continue a character; holds for what is not UTF-8 too, more or less.
+    let chars = text_before[line_start..].iter().filter(|&&byte| byte & 0xC0 != 0x80).count();
+    (first_line + newlines, chars + 1)
+}
+
+/// The error for a field.
+#[must_use]
+pub fn error(
+    refusal: Refusal,
+    at: &str,
+    text: &[u8],
+    column: &str,
+    data_type: &DataType,
+    inferred_from: Option<u64>,
+) -> Error {
+    let type_name = type_name(data_type);
+    let text = shown(text);
+    let message = match refusal {
+        Refusal::Malformed => format!("{at}: {text} is not a {type_name} (column `{column}`)"),
+        Refusal::OutOfRange => format!("{at}: {text} does not fit {type_name} (column `{column}`)"),
+        Refusal::Null => format!("{at}: NULL in column `{column}`, which is NOT NULL ({type_name})"),
+        Refusal::NotUtf8 => format!("{at}: {text} is not UTF-8 (column `{column}`, {type_name})"),
+        Refusal::QuoteInside => {
+            format!("{at}: a quote within the unquoted field {text} (column `{column}`, {type_name})")
+        }
+        Refusal::AfterQuote => format!("{at}: text after the closing quote in {text} (column `{column}`, {type_name})"),
+    };
+    let advice = match refusal {
+        Refusal::Malformed | Refusal::OutOfRange => match inferred_from {
+            Some(records) => format!(
+                "the type was inferred from the first {records} records; declare the columns instead: \
+                 CREATE TABLE t (`{column}` STRING, …) WITH ('connector' = 'filesystem', 'path' = '…', 'format' = 'csv')"
+            ),
+            None => "declare the column as STRING, or pass over such records with 'on-error' = 'skip'".to_owned(),
+        },
+        Refusal::Null => "declare the column without NOT NULL, or set 'on-error' = 'skip'".to_owned(),
+        Refusal::NotUtf8 => "convert the file to UTF-8, for example with iconv, or set 'on-error' = 'skip'".to_owned(),
+        Refusal::QuoteInside | Refusal::AfterQuote => {
+            "quote the whole field and write quotes within it twice, or set 'csv.disable-quote-character' = 'true'"
+                .to_owned()
+        }
+    };
+    Error::data(message).help(advice)
+}
+
+/// The SQL name of a column's type, as far as Arrow's type still knows it.
+#[must_use]
+pub fn type_name(data_type: &DataType) -> String {
+    let digits = |unit: &TimeUnit| match unit {
+        TimeUnit::Second => 0,
+        TimeUnit::Millisecond => 3,
+        TimeUnit::Microsecond => 6,
+        TimeUnit::Nanosecond => 9,
+    };
+    match data_type {
+        DataType::Boolean => "BOOLEAN".into(),
+        DataType::Int8 => "TINYINT".into(),
+        DataType::Int16 => "SMALLINT".into(),
+        DataType::Int32 => "INT".into(),
+        DataType::Int64 => "BIGINT".into(),
+        DataType::Float32 => "FLOAT".into(),
+        DataType::Float64 => "DOUBLE".into(),
+        DataType::Decimal128(precision, scale) => format!("DECIMAL({precision}, {scale})"),
+        DataType::Utf8View | DataType::Utf8 => "STRING".into(),
+        DataType::BinaryView | DataType::Binary => "BYTES".into(),
+        DataType::Date32 => "DATE".into(),
+        DataType::Time32(unit) | DataType::Time64(unit) => format!("TIME({})", digits(unit)),
+        DataType::Timestamp(unit, None) => format!("TIMESTAMP({})", digits(unit)),
+        DataType::Timestamp(unit, Some(_)) => format!("TIMESTAMP_LTZ({})", digits(unit)),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_and_odd_texts_are_shown_short_and_escaped() {
+        assert_eq!(shown(b"a'b\n\"\x01"), "\"a'b\\n\\\"\\u{1}\"");
+        assert_eq!(shown(b"\xFF"), "\"\u{FFFD}\"");
+        let long = shown("ä".repeat(1000).as_bytes());
+        assert_eq!(long.chars().count(), SHOWN_CHARS_MAX + 3);
+        assert!(long.ends_with("ä…\""));
+    }
+
+    #[test]
+    fn a_place_counts_lines_and_characters_from_one() {
+        assert_eq!(place(7, b""), (7, 1));
+        assert_eq!(place(7, "ab\nä,".as_bytes()), (8, 3));
+    }
+}

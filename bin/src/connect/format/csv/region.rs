@@ -1,0 +1,196 @@
+//! A region: the whole records that end in one block, with the positions of their separators.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_buffer::Buffer;
+use bytes::Bytes;
+
+use super::refusal::place;
+use super::shape::Shape;
+use crate::connect::block::BlockBuffer;
+use crate::error::Error;
+
+/// One record: where it starts, and its separators, the last of which is its newline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Position of its first byte.
+    pub start: u32,
+    /// Its first separator, as a place in the region's positions.
+    pub first: u32,
+    /// Its separators, hence also its fields. At least 1.
+    pub fields: u32,
+}
+
+/// Which records a region holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// All that the positions make, one after the other.
+    Dense,
+    /// These; there may be other text between them.
+    Listed(Vec<Row>),
+}
+
+/// Whole records in a buffer. Starts at the start of a record and ends behind the end of one.
+#[derive(Debug)]
+pub struct Region {
+    /// Holds the text.
+    pub buffer: BlockBuffer,
+    /// What it was read from.
+    pub origin: Arc<str>,
+    /// First byte, behind a byte order mark and a header.
+    pub start: usize,
+    /// Behind the last byte.
+    pub end: usize,
+    /// Where line [`Region::line`] starts.
+    pub anchor: usize,
+    /// Number of the first line, from 1.
+    pub line: u64,
+    /// What its records look like; none if there is no record in it, nor was there one before.
+    pub shape: Option<Arc<Shape>>,
+    /// Separators. If dense, the entry before `first` is free.
+    pub positions: Vec<u32>,
+    /// The first separator of the first record.
+    pub first: usize,
+    /// Newlines that end records, if dense.
+    pub record_ends: usize,
+    /// Which records there are.
+    pub rows: Rows,
+    /// There may be quotes.
+    pub has_quotes: bool,
+    /// Records that were given up while the region was cut.
+    pub rejected: u64,
+    /// Comes after the records that are here, and ends the job.
+    pub error: Option<Error>,
+}
+
+impl Region {
+    /// A region whose separators are yet to be found.
+    #[must_use]
+    pub fn new(
+        buffer: BlockBuffer,
+        origin: Arc<str>,
+        range: Range<usize>,
+        line: u64,
+        shape: Option<Arc<Shape>>,
+    ) -> Self {
+        Self {
+            buffer,
+            origin,
+            start: range.start,
+            end: range.end,
+            anchor: range.start,
+            line,
+            shape,
+            positions: Vec::new(),
+            first: 0,
+            record_ends: 0,
+            rows: Rows::Dense,
+            has_quotes: false,
+            rejected: 0,
+            error: None,
+        }
+    }
+
+    /// The records, one by one.
+    pub fn rows(&self) -> Box<dyn Iterator<Item = Row> + '_> {
+        match &self.rows {
+            Rows::Listed(rows) => Box::new(rows.iter().copied()),
+            Rows::Dense => Box::new(DenseRows { region: self, start: self.start as u32, first: self.first }),
+        }
+    }
+
+    /// The record is a line without text. In tables of several columns such lines are passed over.
+    #[must_use]
+    pub fn is_blank(&self, row: &Row) -> bool {
+        let end = self.positions[row.first as usize] as usize;
+        row.fields == 1 && matches!(&self.buffer.bytes[row.start as usize..end], b"" | b"\r")
+    }
+
+    /// The fields of a record as they are written, quotes included.
+    #[must_use]
+    pub fn texts(&self, row: &Row) -> Vec<&[u8]> {
+        let ends = &self.positions[row.first as usize..][..row.fields as usize];
+        let mut start = row.start as usize;
+        let mut texts = Vec::with_capacity(ends.len());
+        for &end in ends {
+            texts.push(&self.buffer.bytes[start..end as usize]);
+            start = end as usize + 1;
+        }
+        if let Some(last) = texts.last_mut() {
+            *last = last.strip_suffix(b"\r").unwrap_or(last);
+        }
+        texts
+    }
+
+    /// A position as `origin:line:column`.
+    #[must_use]
+    pub fn place_of(&self, position: usize) -> String {
+        let (line, column) = place(self.line, &self.buffer.bytes[self.anchor..position]);
+        format!("{}:{line}:{column}", self.origin)
+    }
+
+    /// Leaves out the byte order mark of UTF-8.
+    ///
+    /// # Errors
+    /// `Data`, if there is one of UTF-16.
+    pub fn strip_byte_order_mark(&mut self) -> Result<(), Error> {
+        let text = &self.buffer.bytes[self.start..self.end];
+        if text.starts_with(b"\xFF\xFE") || text.starts_with(b"\xFE\xFF") {
+            return Err(Error::data(format!("{}:1:1: the file is in UTF-16, not in UTF-8", self.origin))
+                .help("convert it, for example with `iconv -f UTF-16 -t UTF-8`"));
+        }
+        if text.starts_with(b"\xEF\xBB\xBF") {
+            self.start += 3;
+            self.anchor = self.start;
+        }
+        Ok(())
+    }
+
+    /// Leaves out the records up to and including this one.
+    pub fn drop_through(&mut self, row: &Row) {
+        let behind = (row.first + row.fields) as usize;
+        match &mut self.rows {
+            Rows::Listed(rows) => rows.retain(|kept| kept.start > row.start),
+            Rows::Dense => {
+                let dropped = &self.positions[self.first..behind];
+                let is_end = |position: &&u32| self.buffer.bytes[**position as usize] == b'\n';
+                self.record_ends -= dropped.iter().filter(is_end).count();
+                self.start = self.positions[behind - 1] as usize + 1;
+                self.first = behind;
+            }
+        }
+    }
+
+    /// Hands the text out for views into it; nothing of it can be changed, or looked at here, from then on.
+    #[must_use]
+    pub fn freeze(&mut self) -> Buffer {
+        Buffer::from(Bytes::from_owner(self.buffer.take()))
+    }
+
+    /// Leaves out all records, for an error that comes before them.
+    pub fn refuse_all(&mut self, error: Error) {
+        self.rows = Rows::Listed(Vec::new());
+        self.error = Some(error);
+    }
+}
+
+/// Cuts the separators of a region into records.
+struct DenseRows<'a> {
+    region: &'a Region,
+    start: u32,
+    first: usize,
+}
+
+impl Iterator for DenseRows<'_> {
+    type Item = Row;
+
+    fn next(&mut self) -> Option<Row> {
+        let positions = &self.region.positions[self.first..];
+        let last = positions.iter().position(|&position| self.region.buffer.bytes[position as usize] == b'\n')?;
+        let row = Row { start: self.start, first: self.first as u32, fields: last as u32 + 1 };
+        self.start = positions[last] + 1;
+        self.first += last + 1;
+        Some(row)
+    }
+}

@@ -1,0 +1,109 @@
+//! The shape of a file: how many fields its records have, and which of them are the requested columns.
+
+use std::borrow::Cow;
+
+use super::options::{CsvOptions, Header};
+use super::refusal::shown;
+use super::table::Table;
+use crate::error::{Error, Result};
+
+/// What a record of one file looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Fields of each record.
+    pub fields: usize,
+    /// For each requested column, the field that holds it.
+    pub columns: Vec<usize>,
+}
+
+/// What the first record of a file is.
+#[derive(Debug)]
+pub struct FirstRecord {
+    /// The shape that follows from it.
+    pub shape: Shape,
+    /// It is the header, not a row.
+    pub is_header: bool,
+}
+
+/// Finds the shape of a file from the texts of its first record's fields; `at` is the place of that record.
+///
+/// # Errors
+/// `Data`, if the file must have a header, or has one, that does not name all requested columns once.
+pub fn resolve(table: &Table, options: &CsvOptions, fields: &[&[u8]], at: &str) -> Result<FirstRecord> {
+    let by_position = Shape { fields: table.schema.fields().len(), columns: table.columns.clone() };
+    let quote = options.dialect.quote;
+    let is_header = match options.header {
+        Header::Absent => false,
+        Header::Present => true,
+        Header::Auto => {
+            let names: Option<Vec<_>> = fields.iter().map(|field| unquoted(field, quote)).collect();
+            names.is_some_and(|names| says_the_columns(table, &names))
+        }
+    };
+    if !is_header {
+        return Ok(FirstRecord { shape: by_position, is_header });
+    }
+    let names = fields.iter().map(|field| unquoted(field, quote).unwrap_or(Cow::Borrowed(field))).collect::<Vec<_>>();
+    let columns = table.columns.iter().map(|&column| find(table.schema.field(column).name(), &names, at));
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    Ok(FirstRecord { shape: Shape { fields: names.len(), columns }, is_header })
+}
+
+/// Whether a record can only be meant as a header: it names all declared columns, or nothing but declared columns.
+///
+/// All declared columns are looked at, not only the requested ones: what a file holds must not depend on the query.
+fn says_the_columns(table: &Table, names: &[Cow<'_, [u8]>]) -> bool {
+    let declared = || table.schema.fields().iter().map(|field| field.name().as_bytes());
+    let names_all = declared().all(|column| names.iter().any(|name| name.eq_ignore_ascii_case(column)));
+    let names_only = names.iter().enumerate().all(|(position, name)| {
+        declared().any(|column| name.eq_ignore_ascii_case(column))
+            && !names[..position].iter().any(|earlier| earlier.eq_ignore_ascii_case(name))
+    });
+    names_all || names_only
+}
+
+/// The field with a name: the one that is spelt exactly so, or else the only one that differs in case.
+fn find(column: &str, names: &[Cow<'_, [u8]>], at: &str) -> Result<usize> {
+    let positions = |matches: &dyn Fn(&[u8]) -> bool| -> Vec<usize> {
+        (0..names.len()).filter(|&position| matches(&names[position])).collect()
+    };
+    let mut found = positions(&|name| name == column.as_bytes());
+    if found.is_empty() {
+        found = positions(&|name| name.eq_ignore_ascii_case(column.as_bytes()));
+    }
+    match *found {
+        [position] => Ok(position),
+        [] => {
+            let header = names.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", ");
+            let header: String = header.chars().take(400).collect();
+            Err(Error::data(format!("{at}: the header does not name column `{column}`"))
+                .help(format!("it names {header}; without a header, set 'csv.header' = 'false'")))
+        }
+        _ => Err(Error::data(format!("{at}: the header names column `{column}` more than once"))
+            .help("rename one of them, or match by position: remove the header and set 'csv.header' = 'false'")),
+    }
+}
+
+/// The text of a field without its quotes; `None` if they are not well-formed.
+#[must_use]
+pub fn unquoted(field: &[u8], quote: Option<u8>) -> Option<Cow<'_, [u8]>> {
+    let Some(quote) = quote else { return Some(Cow::Borrowed(field)) };
+    if field.first() != Some(&quote) {
+        return (!field.contains(&quote)).then_some(Cow::Borrowed(field));
+    }
+    let inner = field.strip_prefix(&[quote])?.strip_suffix(&[quote])?;
+    if !inner.contains(&quote) {
+        return Some(Cow::Borrowed(inner));
+    }
+    let mut text = Vec::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some(position) = memchr::memchr(quote, rest) {
+        if rest.get(position + 1) != Some(&quote) {
+            return None;
+        }
+        text.extend_from_slice(&rest[..=position]);
+        rest = &rest[position + 2..];
+    }
+    text.extend_from_slice(rest);
+    Some(Cow::Owned(text))
+}

@@ -1,0 +1,60 @@
+//! What is read of a table: the declared columns and those that a query asks for.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Schema, SchemaRef, TimeUnit};
+
+use super::options::CsvOptions;
+use super::refusal::type_name;
+use crate::error::{Error, Result};
+
+/// The columns of a table of CSV, and how its text is read.
+#[derive(Debug)]
+pub struct Table {
+    /// All physical columns as declared.
+    pub schema: SchemaRef,
+    /// Those that are decoded, as positions in `schema`.
+    pub columns: Vec<usize>,
+    /// The decoded columns, in the order of `columns`.
+    pub projected: SchemaRef,
+    /// Separators, header, what to do with bad records.
+    pub options: CsvOptions,
+    /// Rows of a batch at most; not 0.
+    pub batch_rows: usize,
+}
+
+impl Table {
+    /// # Errors
+    /// `Statement`, if a requested column has a type that CSV cannot hold.
+    pub fn new(schema: &SchemaRef, columns: &[usize], options: CsvOptions, batch_rows: usize) -> Result<Self> {
+        let fields = columns.iter().map(|&column| Arc::clone(&schema.fields()[column])).collect::<Vec<_>>();
+        for field in &fields {
+            check_type(field.name(), field.data_type())?;
+        }
+        let projected = Arc::new(Schema::new(fields));
+        let schema = Arc::clone(schema);
+        Ok(Self { schema, columns: columns.to_vec(), projected, options, batch_rows: batch_rows.max(1) })
+    }
+}
+
+/// Whether CSV can hold a column.
+///
+/// # Errors
+/// `Statement`, if it cannot.
+pub fn check_type(column: &str, data_type: &DataType) -> Result<()> {
+    let is_held = match data_type {
+        DataType::Boolean | DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => true,
+        DataType::Float32 | DataType::Float64 | DataType::Utf8View | DataType::BinaryView | DataType::Date32 => true,
+        DataType::Decimal128(_, scale) => *scale >= 0,
+        DataType::Time32(TimeUnit::Second | TimeUnit::Millisecond) => true,
+        DataType::Time64(TimeUnit::Microsecond | TimeUnit::Nanosecond) => true,
+        DataType::Timestamp(_, _) => true,
+        _ => false,
+    };
+    if is_held {
+        return Ok(());
+    }
+    let name = type_name(data_type);
+    Err(Error::statement(format!("column `{column}` of type {name} cannot be held by CSV"))
+        .help("declare it as STRING, or choose a format with nested types, for example 'json'"))
+}

@@ -1,0 +1,3 @@
+//! Formats: how rows are written as bytes.
+
+pub mod csv;

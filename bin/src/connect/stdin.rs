@@ -1,0 +1,194 @@
+//! Pipes: standard input, FIFOs and terminals, read in sequence by a helper thread.
+//!
+//! The thread may sleep in `read` for ever, so nobody waits for it: it puts blocks into a bounded channel and rings the
+//! workers. What a `read` returns is a block, however little it is: a row is not held back until a block is full.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use arrow_schema::SchemaRef;
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use thalweg_runtime::exchange::doorbell::Doorbells;
+
+use super::block::{BlockInput, BlockPool, RawBlock, Taken, check_block_bytes};
+use super::filesystem::unreadable;
+use super::format::csv::{CsvOptions, CsvSource};
+use super::{ReadOptions, Source};
+use crate::error::{Error, Result};
+
+/// Opens standard input as a table of CSV; see [`super::filesystem::open`] for the arguments.
+///
+/// # Errors
+/// `Connector`, if the thread that reads cannot be started; `Statement`, if the schema has a type that CSV cannot hold.
+pub fn open(
+    table_name: &str,
+    schema: &SchemaRef,
+    columns: &[usize],
+    csv: CsvOptions,
+    read: &ReadOptions,
+    bells: &Doorbells,
+) -> Result<Arc<dyn Source>> {
+    open_with(table_name, "<stdin>", || Ok(Box::new(std::io::stdin())), schema, columns, csv, read, bells)
+}
+
+/// Opens a FIFO or device.
+///
+/// # Errors
+/// As for [`open`]. A FIFO that cannot be opened is an error of the first block: opening one may wait for its writer.
+#[allow(clippy::too_many_arguments)]
+pub fn open_path(
+    table_name: &str,
+    path: &Path,
+    schema: &SchemaRef,
+    columns: &[usize],
+    csv: CsvOptions,
+    read: &ReadOptions,
+    bells: &Doorbells,
+) -> Result<Arc<dyn Source>> {
+    let owned = path.to_path_buf();
+    let opener = move || -> Result<Box<dyn Read>> {
+        let file = File::open(&owned).map_err(|error| unreadable(&owned, &error))?;
+        Ok(Box::new(file))
+    };
+    open_with(table_name, &path.to_string_lossy(), opener, schema, columns, csv, read, bells)
+}
+
+/// Opens whatever `opener` makes; it is called on the thread that reads.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn open_with(
+    table_name: &str,
+    origin: &str,
+    opener: impl FnOnce() -> Result<Box<dyn Read>> + Send + 'static,
+    schema: &SchemaRef,
+    columns: &[usize],
+    csv: CsvOptions,
+    read: &ReadOptions,
+    bells: &Doorbells,
+) -> Result<Arc<dyn Source>> {
+    check_block_bytes(read.block_bytes)?;
+    let pipe = Pipe::start(table_name, origin, opener, read, bells)?;
+    Ok(Arc::new(CsvSource::new(pipe, schema, columns, csv, read, bells)?))
+}
+
+/// The receiving end of a reading thread.
+struct Pipe {
+    blocks: Receiver<Result<RawBlock, (u64, Error)>>,
+    /// One above the greatest number received. Written by the takers.
+    next: AtomicU64,
+    /// Shared with the thread, which may notice it only when its `read` returns.
+    is_stopped: Arc<AtomicBool>,
+}
+
+impl Pipe {
+    fn start(
+        table_name: &str,
+        origin: &str,
+        opener: impl FnOnce() -> Result<Box<dyn Read>> + Send + 'static,
+        read: &ReadOptions,
+        bells: &Doorbells,
+    ) -> Result<Self> {
+        // Enough that the thread reads on while every worker decodes, and little enough that backpressure is felt.
+        let (give, blocks) = bounded(2 * read.workers + 2);
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let filler = Filler {
+            origin: origin.into(),
+            pool: BlockPool::new(read.block_bytes),
+            blocks: give,
+            bells: bells.clone(),
+            is_stopped: Arc::clone(&is_stopped),
+        };
+        // Detached: a `read` from a silent pipe cannot be interrupted, and the job must be able to end all the same.
+        thread::Builder::new()
+            .name("thalweg-pipe".into())
+            .spawn(move || filler.run(opener))
+            .map_err(|error| Error::connector(format!("no thread to read table `{table_name}`: {error}")))?;
+        Ok(Self { blocks, next: AtomicU64::new(0), is_stopped })
+    }
+}
+
+impl BlockInput for Pipe {
+    fn take(&self) -> Taken {
+        // Relaxed: the flag carries no data.
+        if self.is_stopped.load(Ordering::Relaxed) {
+            return Taken::End;
+        }
+        let (index, taken) = match self.blocks.try_recv() {
+            Ok(Ok(block)) => (block.index, Taken::Block(block)),
+            Ok(Err((index, error))) => (index, Taken::Failed { index, error }),
+            Err(TryRecvError::Empty) => return Taken::Pending,
+            Err(TryRecvError::Disconnected) => return Taken::End,
+        };
+        // SeqCst: pairs with `next_index` and the note that a reader makes before it takes.
+        self.next.fetch_max(index + 1, Ordering::SeqCst);
+        taken
+    }
+
+    fn next_index(&self) -> u64 {
+        // A block that another worker has received but not counted yet has a higher number than this: a bound below is
+        // still a bound.
+        self.next.load(Ordering::SeqCst)
+    }
+
+    fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn bytes_total(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// What the reading thread owns.
+struct Filler {
+    origin: Arc<str>,
+    pool: Arc<BlockPool>,
+    blocks: Sender<Result<RawBlock, (u64, Error)>>,
+    bells: Doorbells,
+    is_stopped: Arc<AtomicBool>,
+}
+
+impl Filler {
+    fn run(self, opener: impl FnOnce() -> Result<Box<dyn Read>>) {
+        let mut input = match opener() {
+            Ok(input) => input,
+            Err(error) => return self.end_with(Err((0, error))),
+        };
+        let mut index = 0;
+        while !self.is_stopped.load(Ordering::Relaxed) {
+            let mut buffer = self.pool.buffer();
+            let bytes = match input.read(buffer.input()) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    let error = unreadable(Path::new(&*self.origin), &error);
+                    return self.end_with(Err((index, error)));
+                }
+            };
+            // The end of input is a block of its own: only now is it known that a last line without a newline is whole.
+            let is_last = bytes == 0;
+            let origin = Arc::clone(&self.origin);
+            let block = RawBlock { index, origin, buffer, bytes, is_first: index == 0, is_last };
+            if is_last {
+                return self.end_with(Ok(block));
+            }
+            if self.blocks.send(Ok(block)).is_err() {
+                return;
+            }
+            self.bells.ring_all();
+            index += 1;
+        }
+    }
+
+    fn end_with(self, last: Result<RawBlock, (u64, Error)>) {
+        // Refused only if the source is gone, and then nobody wants it.
+        let _ = self.blocks.send(last);
+        let bells = self.bells.clone();
+        // Disconnects the channel before the last ring: who wakes up then must find the end.
+        drop(self);
+        bells.ring_all();
+    }
+}

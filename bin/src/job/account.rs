@@ -1,0 +1,183 @@
+//! The closing account: where every row of a job went. Counted at independent places, so that a row lost shows.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Counters of one stage, shared by its workers. Each is added to once a batch, never per row.
+#[derive(Debug, Default)]
+pub struct StageCounters {
+    /// Records that the source's reader took from the input.
+    pub records: AtomicU64,
+    /// Records that the reader refused.
+    pub rejected: AtomicU64,
+    /// Bytes of input.
+    pub bytes: AtomicU64,
+    /// Rows that entered the stage's steps.
+    pub rows_in: AtomicU64,
+    /// Rows for which a filter was not TRUE.
+    pub filtered: AtomicU64,
+    /// Rows folded into a private table.
+    pub folded: AtomicU64,
+    /// Rows whose windows had closed.
+    pub late: AtomicU64,
+    /// Rows that left the stage as rows.
+    pub passed: AtomicU64,
+    /// Partials taken in by the owner.
+    pub merged: AtomicU64,
+}
+
+/// Adds to a counter. Relaxed: a counter orders nothing; the final reading comes after the workers were joined.
+pub(super) fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
+}
+
+/// What one source read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceAccount {
+    /// The table.
+    pub table: String,
+    /// Records in the input.
+    pub records: u64,
+    /// Rows that became of them.
+    pub rows: u64,
+    /// Records that did not become rows.
+    pub rejected: u64,
+    /// Bytes of input.
+    pub bytes: u64,
+}
+
+/// What one stage did with its rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorAccount {
+    /// The stage.
+    pub name: String,
+    /// Rows that entered.
+    pub rows_in: u64,
+    /// Rows folded into groups.
+    pub folded: u64,
+    /// Rows that left as rows.
+    pub passed: u64,
+    /// Rows that a filter left out.
+    pub filtered: u64,
+    /// Rows that came after their windows had closed.
+    pub late: u64,
+}
+
+/// What one edge carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeAccount {
+    /// From which stage to which.
+    pub name: String,
+    /// Rows or partials sent.
+    pub sent: u64,
+    /// Rows or partials received.
+    pub received: u64,
+    /// The reader of the sink went away (`| head`): what was on its way then is in no account.
+    pub is_hung_up: bool,
+}
+
+/// The account of a job that has ended.
+#[derive(Clone, Debug, Default)]
+pub struct Account {
+    /// One for each scan.
+    pub sources: Vec<SourceAccount>,
+    /// One for each stage.
+    pub operators: Vec<OperatorAccount>,
+    /// One for each edge.
+    pub edges: Vec<EdgeAccount>,
+    /// Rows written, over all sinks.
+    pub emitted: u64,
+    /// Greatest sum of state over the workers, in bytes.
+    pub state_peak_bytes: u64,
+    /// From the first worker's start to the last row written.
+    pub elapsed: Duration,
+    /// Workers.
+    pub workers: usize,
+    /// Whether the user ended the job before its input did.
+    pub is_drained: bool,
+}
+
+impl Account {
+    /// Whether every row went somewhere: `records = rows + rejected` for each source, `in = folded + passed + filtered +
+    /// late` for each stage, `sent = received` for each edge.
+    ///
+    /// # Errors
+    /// The first sum that does not balance, in words.
+    pub fn check(&self) -> Result<(), String> {
+        for source in &self.sources {
+            let SourceAccount { table, records, rows, rejected, .. } = source;
+            if *records != rows + rejected {
+                return Err(format!("source {table}: {records} records, but {rows} rows + {rejected} rejected"));
+            }
+        }
+        for operator in &self.operators {
+            let OperatorAccount { name, rows_in, folded, passed, filtered, late } = operator;
+            if *rows_in != folded + passed + filtered + late {
+                return Err(format!(
+                    "stage {name}: {rows_in} rows in, but {folded} folded + {passed} passed + {filtered} filtered + {late} late"
+                ));
+            }
+        }
+        for edge in &self.edges {
+            if edge.sent != edge.received && !edge.is_hung_up {
+                return Err(format!("edge {}: {} sent, but {} received", edge.name, edge.sent, edge.received));
+            }
+        }
+        Ok(())
+    }
+
+    /// Records read, over all sources.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.sources.iter().map(|source| source.records).sum()
+    }
+
+    /// Late rows, over all stages.
+    #[must_use]
+    pub fn late(&self) -> u64 {
+        self.operators.iter().map(|operator| operator.late).sum()
+    }
+
+    /// Rejected records, over all sources.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        self.sources.iter().map(|source| source.rejected).sum()
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.elapsed.as_secs_f64();
+        let bytes: u64 = self.sources.iter().map(|source| source.bytes).sum();
+        let sum = |of: fn(&OperatorAccount) -> u64| self.operators.iter().map(of).sum::<u64>();
+        writeln!(
+            f,
+            "read {} records ({:.1} MB) in {seconds:.3} s: {:.2} M rows/s, {} workers{}",
+            self.records(),
+            bytes as f64 / 1e6,
+            self.records() as f64 / seconds.max(1e-9) / 1e6,
+            self.workers,
+            if self.is_drained { ", drained before the end of input" } else { "" },
+        )?;
+        writeln!(
+            f,
+            "rejected {}, filtered {}, aggregated {}, passed {}, late {}; emitted {}; state peak {:.1} MB",
+            self.rejected(),
+            sum(|operator| operator.filtered),
+            sum(|operator| operator.folded),
+            sum(|operator| operator.passed),
+            self.late(),
+            self.emitted,
+            self.state_peak_bytes as f64 / 1e6,
+        )?;
+        match self.check() {
+            Ok(()) => write!(f, "every row is accounted for"),
+            Err(imbalance) => write!(f, "THE ACCOUNT DOES NOT BALANCE: {imbalance}"),
+        }
+    }
+}
+
+/// The counters of all stages of a job.
+pub(super) type Counters = Vec<Arc<StageCounters>>;

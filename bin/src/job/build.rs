@@ -1,0 +1,239 @@
+//! From the stages of a plan to operators: one of every stage for every worker.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use thalweg_operators::group::{CloseMode, EmptyInput, LocalFold, Shard};
+use thalweg_operators::sort::Sorter;
+use thalweg_operators::spec::GroupSpec;
+use thalweg_runtime::exchange::doorbell::Doorbells;
+use thalweg_runtime::topology::{EdgeSpec, Target, Topology};
+use thalweg_runtime::{EdgeId, EventTimeMs, Operator, StageId, WorkerId};
+
+use super::account::{Counters, StageCounters};
+use super::control::Progress;
+use super::event_time::{Chain, EventTime};
+use super::flow::{Flow, Output};
+use super::merge::MergeOperator;
+use super::sort::SortOperator;
+use super::source::{SourceOperator, Watermark};
+use super::tail::{Fold, SinkTail, Tail, aggregate_refused};
+use super::union::UnionOperator;
+use super::values::ValuesOperator;
+use crate::connect::{Encoder, ReadOptions, Source};
+use crate::error::Result;
+use crate::plan::RuntimeMode;
+use crate::plan::stages::{Head, Stage, StageGraph, Step, Tail as PlannedTail};
+
+/// Messages in one lane at most: enough to ride out a neighbour's block, few enough to stay in the caches.
+const LANE_CAPACITY: usize = 8;
+
+/// Makes one worker's encoder; `None` where batches are collected as they are.
+pub(super) type MakeEncoder = Option<Arc<dyn Fn() -> Box<dyn Encoder> + Send + Sync>>;
+
+/// A job's stages with their sources opened, ready to give operators to workers.
+pub(super) struct Build {
+    stages: Vec<BuildStage>,
+    encoders: Vec<MakeEncoder>,
+    pub(super) counters: Counters,
+    progress: Arc<Progress>,
+    mode: RuntimeMode,
+    workers: usize,
+    batch_rows: usize,
+}
+
+struct BuildStage {
+    plan: Stage,
+    source: Option<Arc<dyn Source>>,
+    chain: Option<Arc<Chain>>,
+}
+
+impl Build {
+    /// Opens the sources of `graph`. `encoders`: one for each sink.
+    pub(super) fn open(
+        graph: StageGraph,
+        mode: RuntimeMode,
+        encoders: Vec<MakeEncoder>,
+        read: &ReadOptions,
+        bells: &Doorbells,
+        progress: Arc<Progress>,
+    ) -> Result<Self> {
+        let event_times = event_times(&graph);
+        let mut chains_of = vec![0; event_times.len()];
+        let counters = graph.stages.iter().map(|_| Arc::new(StageCounters::default())).collect();
+        let mut stages = Vec::with_capacity(graph.stages.len());
+        for plan in graph.stages {
+            let source = match &plan.head {
+                Head::Scan { table, columns } => Some(table.connector.open_source(table, columns, read, bells)?),
+                _ => None,
+            };
+            let chain = has_watermark(&plan).then(|| {
+                let number = chains_of[plan.pipeline];
+                chains_of[plan.pipeline] += 1;
+                event_times[plan.pipeline].chain(number, read.workers, bells)
+            });
+            stages.push(BuildStage { plan, source, chain });
+        }
+        Ok(Self { stages, encoders, counters, progress, mode, workers: read.workers, batch_rows: read.batch_rows })
+    }
+
+    /// Every stage has one outgoing edge, of the same number.
+    pub(super) fn topology(&self) -> Topology {
+        let edge = |(from, stage): (usize, &BuildStage)| EdgeSpec {
+            from: StageId(from as u16),
+            to: match stage.plan.tail {
+                PlannedTail::Fold { to, .. } | PlannedTail::Gather { to } | PlannedTail::Pass { to } => {
+                    Target::Stage(StageId(to as u16))
+                }
+                PlannedTail::Sink { .. } => Target::External,
+            },
+            lane_capacity: LANE_CAPACITY,
+        };
+        Topology {
+            stages: self.stages.iter().map(|stage| stage.plan.name.clone()).collect(),
+            edges: self.stages.iter().enumerate().map(edge).collect(),
+        }
+    }
+
+    /// The index of the sink that each edge leads to, for the edges that leave the workers.
+    pub(super) fn sink_of_edge(&self, edge: EdgeId) -> Option<usize> {
+        match self.stages.get(usize::from(edge.0))?.plan.tail {
+            PlannedTail::Sink { sink } => Some(sink),
+            _ => None,
+        }
+    }
+
+    /// Stage, table (for a scan) and destination of each stage, for the account.
+    pub(super) fn names(&self) -> Vec<(String, Option<String>, String)> {
+        let names = self.stages.iter().enumerate().map(|(index, stage)| {
+            let table = match &stage.plan.head {
+                Head::Scan { table, .. } => Some(table.name.clone()),
+                _ => None,
+            };
+            let name = format!("{index} {}", stage.plan.name);
+            let to = match stage.plan.tail {
+                PlannedTail::Fold { to, .. } | PlannedTail::Gather { to } | PlannedTail::Pass { to } => {
+                    format!("{name} -> {to} {}", self.stages[to].plan.name)
+                }
+                PlannedTail::Sink { .. } => format!("{name} -> sink"),
+            };
+            (name, table, to)
+        });
+        names.collect()
+    }
+
+    /// The opened sources.
+    pub(super) fn sources(&self) -> Vec<Arc<dyn Source>> {
+        self.stages.iter().filter_map(|stage| stage.source.clone()).collect()
+    }
+
+    /// The operator of `stage` on `worker`.
+    pub(super) fn operator(&self, stage: StageId, worker: WorkerId) -> Result<Box<dyn Operator<Flow>>> {
+        let index = usize::from(stage.0);
+        let BuildStage { plan, source, chain } = &self.stages[index];
+        let counters = Arc::clone(&self.counters[index]);
+        let tail = self.tail(index)?;
+        let steps = plan.steps.clone();
+        Ok(match &plan.head {
+            Head::Scan { table, .. } => {
+                let (computed, watermark, steps) = split_at_watermark(steps, chain.as_ref());
+                let source = source.as_ref().expect("every scan has its source opened");
+                Box::new(SourceOperator {
+                    table: table.name.clone(),
+                    reader: source.reader(worker),
+                    source: index as u32,
+                    computed,
+                    watermark,
+                    steps,
+                    is_sink_ordered: matches!(tail, Tail::Sink(_)),
+                    tail,
+                    counters,
+                    progress: Arc::clone(&self.progress),
+                    stash: VecDeque::new(),
+                    is_ended: false,
+                })
+            }
+            Head::Values(rows) => Box::new(ValuesOperator {
+                rows: (worker == WorkerId(0)).then(|| rows.clone()),
+                source: index as u32,
+                steps,
+                tail,
+                counters,
+            }),
+            Head::Merge { spec, input } => Box::new(MergeOperator {
+                shard: self.shard(spec, input, worker)?,
+                batch_rows: self.batch_rows,
+                steps,
+                tail,
+                counters,
+                frontier: EventTimeMs::MIN,
+                is_emitting: false,
+            }),
+            Head::Sort { keys, offset, limit } => Box::new(SortOperator {
+                sorter: Some(Sorter::new(keys.clone(), *offset, *limit)),
+                sorted: VecDeque::new(),
+                batch_rows: self.batch_rows,
+                steps,
+                tail,
+                counters,
+            }),
+            Head::Union => Box::new(UnionOperator { steps, tail, counters, frontier: EventTimeMs::MIN }),
+        })
+    }
+
+    fn shard(&self, spec: &Arc<GroupSpec>, input: &SchemaRef, worker: WorkerId) -> Result<Shard> {
+        let close = match self.mode {
+            RuntimeMode::Streaming => CloseMode::WhenPassed,
+            RuntimeMode::Batch => CloseMode::AtEnd,
+        };
+        // Without GROUP BY there is one group, whose row comes out even if nothing went in: worker 0 says so.
+        let empty = if worker == WorkerId(0) { EmptyInput::Emits } else { EmptyInput::Silent };
+        Shard::new(Arc::clone(spec), input, close, empty).map_err(aggregate_refused)
+    }
+
+    fn tail(&self, stage: usize) -> Result<Tail> {
+        let edge = EdgeId(stage as u16);
+        Ok(match &self.stages[stage].plan.tail {
+            PlannedTail::Fold { spec, .. } => Tail::Fold(Fold {
+                local: LocalFold::new(Arc::clone(spec), &self.stages[stage].plan.schema, self.workers)
+                    .map_err(aggregate_refused)?,
+                spec: Arc::clone(spec),
+                edge,
+                next_close: EventTimeMs::MIN,
+            }),
+            PlannedTail::Gather { .. } => Tail::Gather(edge),
+            PlannedTail::Pass { .. } => Tail::Pass(edge),
+            PlannedTail::Sink { sink } => Tail::Sink(SinkTail {
+                edge,
+                encoder: self.encoders[*sink].as_ref().map(|make| make()),
+                output: Output::default(),
+            }),
+        })
+    }
+}
+
+fn has_watermark(stage: &Stage) -> bool {
+    stage.steps.iter().any(|step| matches!(step, Step::Watermark { .. }))
+}
+
+/// One event time for each pipeline, over the sources that have a watermark.
+fn event_times(graph: &StageGraph) -> Vec<Arc<EventTime>> {
+    let sources = |pipeline| graph.stages.iter().filter(|stage| stage.pipeline == pipeline && has_watermark(stage)).count();
+    (0..graph.sinks.len()).map(|pipeline| EventTime::new(sources(pipeline))).collect()
+}
+
+/// The steps below the watermark, the watermark, and the steps above it.
+fn split_at_watermark(steps: Vec<Step>, chain: Option<&Arc<Chain>>) -> (Vec<Step>, Option<Watermark>, Vec<Step>) {
+    let place = steps.iter().position(|step| matches!(step, Step::Watermark { .. }));
+    let (Some(place), Some(chain)) = (place, chain) else { return (Vec::new(), None, steps) };
+    let mut computed = steps;
+    let mut above = computed.split_off(place).into_iter();
+    let watermark = match above.next() {
+        Some(Step::Watermark { time_column, strategy }) => {
+            Some(Watermark { time_column, strategy, chain: Arc::clone(chain) })
+        }
+        _ => None,
+    };
+    (computed, watermark, above.collect())
+}

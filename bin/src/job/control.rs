@@ -1,0 +1,155 @@
+//! A handle on a running job: ask it to drain, see how far it is.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use thalweg_runtime::EventTimeMs;
+use thalweg_runtime::Control;
+
+use crate::connect::Source;
+
+/// A job from outside. Clones are the same job; made before the job runs, valid after it has ended.
+#[derive(Clone, Default)]
+pub struct JobControl(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    is_draining: AtomicBool,
+    progress: Arc<Progress>,
+    running: Mutex<Option<Running>>,
+}
+
+/// What a drain has to tell.
+struct Running {
+    control: Control,
+    sources: Vec<Arc<dyn Source>>,
+}
+
+/// Counters that workers and sinks add to once a block, for the progress line.
+#[derive(Debug)]
+pub(super) struct Progress {
+    records: AtomicU64,
+    bytes: AtomicU64,
+    bytes_total: AtomicU64,
+    emitted: AtomicU64,
+    watermark_ms: AtomicI64,
+}
+
+/// How far a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgressSnapshot {
+    /// Records read.
+    pub rows: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Bytes of all inputs, if all are known.
+    pub bytes_total: Option<u64>,
+    /// Greatest watermark of any source; `None` before the first and in batch mode.
+    pub watermark_ms: Option<i64>,
+    /// Rows written.
+    pub emitted: u64,
+}
+
+impl JobControl {
+    /// A handle for a job that is yet to be started.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks for an orderly end: sources take no new block, open windows are emitted, sinks are completed. Idempotent.
+    pub fn drain(&self) {
+        // SeqCst: a drain and a start that race must not both miss each other (flag, then lock; lock, then flag).
+        self.0.is_draining.store(true, Ordering::SeqCst);
+        let running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = running.as_ref() {
+            running.drain();
+        }
+    }
+
+    /// Whether [`drain`](Self::drain) was called.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.0.is_draining.load(Ordering::SeqCst)
+    }
+
+    /// How far the job is.
+    #[must_use]
+    pub fn progress(&self) -> ProgressSnapshot {
+        self.0.progress.snapshot()
+    }
+
+    pub(super) fn counters(&self) -> Arc<Progress> {
+        Arc::clone(&self.0.progress)
+    }
+
+    pub(super) fn start(&self, control: Control, sources: Vec<Arc<dyn Source>>) {
+        let running = Running { control, sources };
+        let mut slot = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_draining() {
+            running.drain();
+        }
+        *slot = Some(running);
+    }
+
+    pub(super) fn end(&self) {
+        *self.0.running.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Running {
+    fn drain(&self) {
+        for source in &self.sources {
+            source.drain();
+        }
+        self.control.drain();
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            records: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            bytes_total: AtomicU64::new(u64::MAX),
+            emitted: AtomicU64::new(0),
+            watermark_ms: AtomicI64::new(i64::MIN),
+        }
+    }
+}
+
+// Relaxed throughout: the figures are shown to a person and order nothing.
+impl Progress {
+    pub(super) fn add_read(&self, records: u64, bytes: u64) {
+        self.records.fetch_add(records, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_emitted(&self, rows: u64) {
+        self.emitted.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    pub(super) fn emitted(&self) -> u64 {
+        self.emitted.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_bytes_total(&self, bytes: Option<u64>) {
+        self.bytes_total.store(bytes.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn set_watermark(&self, watermark: EventTimeMs) {
+        self.watermark_ms.fetch_max(watermark.0, Ordering::Relaxed);
+    }
+
+    fn snapshot(&self) -> ProgressSnapshot {
+        let bytes_total = self.bytes_total.load(Ordering::Relaxed);
+        let watermark_ms = self.watermark_ms.load(Ordering::Relaxed);
+        ProgressSnapshot {
+            rows: self.records.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            bytes_total: (bytes_total != u64::MAX).then_some(bytes_total),
+            watermark_ms: (watermark_ms != i64::MIN).then_some(watermark_ms),
+            emitted: self.emitted(),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What the workers of a job send each other, and what they send to a sink.
+
+use arrow_array::RecordBatch;
+use thalweg_operators::batch::Batch;
+use thalweg_operators::group::Partials;
+use thalweg_runtime::Payload;
+
+/// The payload of every lane.
+#[derive(Debug)]
+pub enum Flow {
+    /// Groups of one window on their way to their owner.
+    Partials(Partials),
+    /// Rows on their way to another stage.
+    Rows(Batch),
+    /// Rows on their way to a sink.
+    Output(Output),
+}
+
+/// Rows for a sink: encoded, or as they are for a caller in the same process.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// The source block that these rows come from, where the sink restores the order of input. Every block comes, once.
+    pub block: Option<u64>,
+    /// How many rows.
+    pub rows: u64,
+    /// The rows, encoded.
+    pub bytes: Vec<u8>,
+    /// The rows, where the sink collects batches.
+    pub batches: Vec<RecordBatch>,
+}
+
+impl Payload for Flow {
+    fn rows(&self) -> u64 {
+        match self {
+            Self::Partials(partials) => partials.rows() as u64,
+            Self::Rows(batch) => batch.rows() as u64,
+            Self::Output(output) => output.rows,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Partials(partials) => partials.bytes(),
+            Self::Rows(batch) => batch.columns.get_array_memory_size(),
+            Self::Output(output) => output.bytes.len(),
+        }
+    }
+}

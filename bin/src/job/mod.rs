@@ -1,0 +1,253 @@
+//! A running job: from a plan to operators on workers, to rows in a sink, to the account of where every row went.
+
+mod account;
+mod build;
+mod control;
+mod event_time;
+mod flow;
+mod merge;
+mod sink;
+mod sort;
+mod source;
+mod steps;
+mod tail;
+mod union;
+mod values;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+pub use thalweg_runtime::driver::{Idle, Pin};
+use thalweg_runtime::driver::{DriveOptions, JobFailure, drive};
+use thalweg_runtime::exchange::doorbell::Doorbells;
+use thalweg_runtime::mesh::{self, Mesh};
+use thalweg_runtime::Control;
+
+pub use account::{Account, EdgeAccount, OperatorAccount, SourceAccount};
+pub use control::{JobControl, ProgressSnapshot};
+
+use self::account::StageCounters;
+use self::build::{Build, MakeEncoder};
+use self::flow::Flow;
+use crate::connect::result::{self, ResultFormat};
+use crate::connect::{OpenSink, ReadOptions, SinkWriter};
+use crate::error::{Error, Kind, Result};
+use crate::plan::stages::StageGraph;
+use crate::plan::{JobPlan, RuntimeMode, SinkTable};
+
+/// How a job is run; none of it changes its result.
+#[derive(Clone, Debug)]
+pub struct JobOptions {
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// Which cores they are bound to.
+    pub pin: Pin,
+    /// What a worker without work does.
+    pub idle: Idle,
+    /// Rows of a batch at most, at least 1.
+    pub batch_rows: usize,
+    /// Bytes of a block of a file, at least 1.
+    pub block_bytes: usize,
+    /// Bytes of state over all workers at most; the job ends with a report beyond it.
+    pub memory_bytes: Option<u64>,
+    /// How a bare SELECT prints its rows.
+    pub format: ResultFormat,
+}
+
+impl Default for JobOptions {
+    fn default() -> Self {
+        Self {
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            pin: Pin::Auto,
+            idle: Idle::Adaptive,
+            batch_rows: 4096,
+            block_bytes: 128 * 1024,
+            memory_bytes: None,
+            format: ResultFormat::Csv,
+        }
+    }
+}
+
+/// Runs a job until its input ends or it is drained, and completes its sinks.
+///
+/// # Errors
+/// Whatever ends the job early; nothing is then visible under the final name of a file.
+pub fn run(plan: JobPlan, options: &JobOptions, control: &JobControl) -> Result<Account> {
+    let mode = plan.mode;
+    let graph = StageGraph::new(plan);
+    let sinks: Vec<OpenSink> =
+        graph.sinks.iter().map(|(table, schema)| open_sink(table, schema, options)).collect::<Result<_>>()?;
+    let encoders = sinks.iter().map(|sink| Some(Arc::clone(&sink.encoder))).collect();
+    let mut writers: Vec<Box<dyn SinkWriter>> = sinks.into_iter().map(|sink| sink.writer).collect();
+    let started = Instant::now();
+    let (build, mesh) = assemble(graph, mode, encoders, options, control)?;
+    let Mesh { workers, externals, control: runtime } = mesh;
+    let progress = control.counters();
+    let outcome = std::thread::scope(|scope| {
+        let mut waiting: Vec<Option<&mut Box<dyn SinkWriter>>> = writers.iter_mut().map(Some).collect();
+        for external in externals {
+            let sink = build.sink_of_edge(external.edge()).expect("an edge that leaves the workers leads to a sink");
+            let writer = waiting[sink].take().expect("one edge leads to each sink");
+            let (runtime, progress) = (&runtime, &progress);
+            scope.spawn(move || sink::write(external, writer.as_mut(), runtime, control, progress));
+        }
+        drive(workers, &drive_options(options), &runtime)
+    });
+    control.end();
+    outcome.map_err(failed)?;
+    // A sink that failed after the workers had ended.
+    runtime.take_failure().map_or(Ok(()), |failure| Err(failed(failure)))?;
+    for writer in &mut writers {
+        writer.finish()?;
+    }
+    Ok(account(&build, &runtime, options, control, started))
+}
+
+/// Runs a job whose rows are wanted in this process: the batches of its only pipeline, in the sink's order.
+///
+/// # Errors
+/// As for [`run`].
+pub fn collect(plan: JobPlan, options: &JobOptions) -> Result<(Vec<RecordBatch>, Account)> {
+    let control = JobControl::new();
+    let started = Instant::now();
+    let mode = plan.mode;
+    let graph = StageGraph::new(plan);
+    let encoders = graph.sinks.iter().map(|_| None).collect();
+    let (build, mesh) = assemble(graph, mode, encoders, options, &control)?;
+    let Mesh { workers, externals, control: runtime } = mesh;
+    let progress = control.counters();
+    let (outcome, batches) = std::thread::scope(|scope| {
+        let collectors: Vec<_> = externals
+            .into_iter()
+            .map(|external| {
+                let progress = &progress;
+                scope.spawn(move || sink::collect(external, progress))
+            })
+            .collect();
+        let outcome = drive(workers, &drive_options(options), &runtime);
+        let batches = collectors.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect();
+        (outcome, batches)
+    });
+    control.end();
+    outcome.map_err(failed)?;
+    Ok((batches, account(&build, &runtime, options, &control, started)))
+}
+
+fn open_sink(table: &SinkTable, schema: &SchemaRef, options: &JobOptions) -> Result<OpenSink> {
+    match table {
+        SinkTable::Result => result::open(options.format, schema),
+        SinkTable::Table(table) => table.connector.open_sink(table),
+    }
+}
+
+fn assemble(
+    graph: StageGraph,
+    mode: RuntimeMode,
+    encoders: Vec<MakeEncoder>,
+    options: &JobOptions,
+    control: &JobControl,
+) -> Result<(Build, Mesh<Flow>)> {
+    let bells = Doorbells::new(options.workers);
+    let read = ReadOptions {
+        batch_rows: options.batch_rows.max(1),
+        block_bytes: options.block_bytes.max(1),
+        workers: options.workers,
+    };
+    let build = Build::open(graph, mode, encoders, &read, &bells, control.counters())?;
+    let sources = build.sources();
+    control.counters().set_bytes_total(sources.iter().map(|source| source.bytes_total()).sum());
+    let mut refused = None;
+    let mut operators = Vec::new();
+    let topology = build.topology();
+    for stage in 0..topology.stages.len() {
+        for worker in 0..options.workers {
+            let ids = (thalweg_runtime::StageId(stage as u16), thalweg_runtime::WorkerId(worker as u16));
+            match build.operator(ids.0, ids.1) {
+                Ok(operator) => operators.push((ids, operator)),
+                Err(error) => refused = Some(error),
+            }
+        }
+    }
+    if let Some(error) = refused {
+        return Err(error);
+    }
+    let mut operators: std::collections::BTreeMap<_, _> = operators.into_iter().collect();
+    let mesh = mesh::build(&topology, options.workers, &bells, |stage, worker| {
+        operators.remove(&(stage, worker)).expect("one operator was made for each stage and worker")
+    });
+    if let Some(bytes) = options.memory_bytes {
+        mesh.control.set_memory_limit(bytes as usize);
+    }
+    control.start(mesh.control.clone(), sources);
+    Ok((build, mesh))
+}
+
+fn drive_options(options: &JobOptions) -> DriveOptions {
+    DriveOptions { pin: options.pin.clone(), idle: options.idle }
+}
+
+/// What ended the workers, as the user's, the world's or our error.
+fn failed(failure: JobFailure) -> Error {
+    match failure {
+        JobFailure::Fault { stage, fault, .. } => match fault.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(fault) => Error::internal(format!("stage {stage}: {fault}")),
+        },
+        other => match &other {
+            JobFailure::MemoryExhausted { .. } => Error::new(Kind::Memory, other.to_string())
+                .help("raise --memory, or make the state smaller: shorter windows, fewer keys, fewer DISTINCT values"),
+            _ => Error::internal(other.to_string()),
+        },
+    }
+}
+
+fn account(
+    build: &Build,
+    runtime: &Control,
+    options: &JobOptions,
+    control: &JobControl,
+    started: Instant,
+) -> Account {
+    let mut account = Account {
+        emitted: control.counters().emitted(),
+        state_peak_bytes: runtime.state_peak_bytes() as u64,
+        elapsed: started.elapsed(),
+        workers: options.workers,
+        is_drained: control.is_draining(),
+        ..Account::default()
+    };
+    // Relaxed: the workers have been joined.
+    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let edges = runtime.edge_accounts();
+    for (index, (name, table, edge)) in build.names().into_iter().enumerate() {
+        let counters: &StageCounters = &build.counters[index];
+        if let Some(table) = table {
+            account.sources.push(SourceAccount {
+                table,
+                records: read(&counters.records),
+                rows: read(&counters.rows_in),
+                rejected: read(&counters.rejected),
+                bytes: read(&counters.bytes),
+            });
+        }
+        account.operators.push(OperatorAccount {
+            name,
+            rows_in: read(&counters.rows_in),
+            folded: read(&counters.folded),
+            passed: read(&counters.passed),
+            filtered: read(&counters.filtered),
+            late: read(&counters.late),
+        });
+        let counts = &edges[index];
+        account.edges.push(EdgeAccount {
+            name: edge,
+            sent: counts.sent_rows,
+            received: counts.received_rows,
+            is_hung_up: counts.is_hung_up,
+        });
+    }
+    account
+}

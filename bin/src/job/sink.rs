@@ -1,0 +1,105 @@
+//! The consumer of a pipeline: one thread that writes what the workers have encoded, and may block.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use thalweg_runtime::Control;
+use thalweg_runtime::exchange::external::External;
+
+use super::control::{JobControl, Progress};
+use super::flow::{Flow, Output};
+use crate::connect::{SinkWriter, WriteOutcome};
+use crate::error::Result;
+
+/// Writes until every producer has ended or the job has failed. The caller finishes the writer once the job is done.
+pub(super) fn write(
+    mut external: External<Flow>,
+    writer: &mut dyn SinkWriter,
+    control: &Control,
+    job: &JobControl,
+    progress: &Progress,
+) {
+    let mut order = Order::default();
+    while let Some((_, data)) = external.recv() {
+        let Flow::Output(output) = data else { continue };
+        for output in order.take_in(output) {
+            match write_one(writer, &output) {
+                Ok(WriteOutcome::Written) => progress.add_emitted(output.rows),
+                Ok(WriteOutcome::Closed) => {
+                    // Nobody reads any more (`| head`): the job ends, quietly.
+                    external.hang_up();
+                    job.drain();
+                    return;
+                }
+                Err(error) => {
+                    control.fail(error.into());
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Collects the batches of a pipeline for a caller in the same process.
+pub(super) fn collect(mut external: External<Flow>, progress: &Progress) -> Vec<RecordBatch> {
+    let (mut order, mut batches) = (Order::default(), Vec::new());
+    while let Some((_, data)) = external.recv() {
+        if let Flow::Output(output) = data {
+            for output in order.take_in(output) {
+                progress.add_emitted(output.rows);
+                batches.extend(output.batches);
+            }
+        }
+    }
+    batches
+}
+
+fn write_one(writer: &mut dyn SinkWriter, output: &Output) -> Result<WriteOutcome> {
+    if output.rows == 0 { Ok(WriteOutcome::Written) } else { writer.write(&output.bytes) }
+}
+
+/// Restores the order of input where outputs carry the number of their block. Workers are at most a few blocks apart, so
+/// little waits here.
+#[derive(Default)]
+pub(super) struct Order {
+    next: u64,
+    waiting: BTreeMap<u64, Output>,
+}
+
+impl Order {
+    /// The outputs whose turn has come with `output`, in order.
+    pub(super) fn take_in(&mut self, output: Output) -> Vec<Output> {
+        let Some(block) = output.block else { return vec![output] };
+        self.waiting.insert(block, output);
+        let mut due = Vec::new();
+        while let Some(output) = self.waiting.remove(&self.next) {
+            self.next += 1;
+            due.push(output);
+        }
+        due
+    }
+}
+
+/// What every sink thread of a job shares.
+pub(super) struct Shared {
+    pub(super) control: Control,
+    pub(super) job: JobControl,
+    pub(super) progress: Arc<Progress>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_leave_in_the_order_of_their_blocks() {
+        let mut order = Order::default();
+        let mut rows = Vec::new();
+        for block in [2, 0, 3, 1, 4] {
+            let output = Output { block: Some(block), rows: block, ..Output::default() };
+            rows.push(order.take_in(output).iter().map(|output| output.rows).collect::<Vec<_>>());
+        }
+        assert_eq!(rows, [vec![], vec![0], vec![], vec![1, 2, 3], vec![4]]);
+    }
+}

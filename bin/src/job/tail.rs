@@ -1,0 +1,174 @@
+//! The end of a stage on one worker: fold and send partials, pass rows on, or encode them for a sink.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::DataType;
+use thalweg_operators::batch::Batch;
+use thalweg_operators::group::{Flush, LocalFold};
+use thalweg_operators::spec::GroupSpec;
+use thalweg_operators::window;
+use thalweg_runtime::{Context, EdgeId, EventTimeMs, WorkerId};
+
+use super::account::{StageCounters, add};
+use super::flow::{Flow, Output};
+use crate::connect::Encoder;
+use crate::error::{Error, Result};
+
+/// Groups in the private tables of a stage at which they are sent to their owners: about 4 MiB of table, past which
+/// folding costs cache misses that the owner's merge has to pay again.
+const PRIVATE_GROUPS_MAX: usize = 1 << 16;
+
+/// Where the batches of a stage go.
+pub(super) enum Tail {
+    /// Into private tables, whose partials go to the owners.
+    Fold(Fold),
+    /// All to worker 0.
+    Gather(EdgeId),
+    /// To the same worker.
+    Pass(EdgeId),
+    /// To a sink.
+    Sink(SinkTail),
+}
+
+/// The private tables and what was promised of them.
+pub(super) struct Fold {
+    pub(super) local: LocalFold,
+    pub(super) spec: Arc<GroupSpec>,
+    pub(super) edge: EdgeId,
+    /// Least time that closes a window which is open after the last promise.
+    pub(super) next_close: EventTimeMs,
+}
+
+/// The end of a pipeline.
+pub(super) struct SinkTail {
+    pub(super) edge: EdgeId,
+    /// `None`: batches leave as they are.
+    pub(super) encoder: Option<Box<dyn Encoder>>,
+    pub(super) output: Output,
+}
+
+impl Tail {
+    /// Takes a batch that has passed all steps.
+    pub(super) fn push(
+        &mut self,
+        batch: Batch,
+        counters: &StageCounters,
+        cx: &mut Context<'_, Flow>,
+    ) -> Result<()> {
+        let rows = batch.rows() as u64;
+        if rows == 0 {
+            return Ok(());
+        }
+        match self {
+            Self::Fold(fold) => {
+                let counts = fold.local.fold(&batch).map_err(aggregate_refused)?;
+                add(&counters.folded, counts.folded);
+                add(&counters.late, counts.late);
+                if fold.local.groups() >= PRIVATE_GROUPS_MAX {
+                    fold.flush(Flush::All, cx);
+                }
+            }
+            Self::Gather(edge) => {
+                add(&counters.passed, rows);
+                cx.send(*edge, WorkerId(0), Flow::Rows(owned(&batch)?));
+            }
+            Self::Pass(edge) => {
+                add(&counters.passed, rows);
+                cx.send(*edge, cx.worker(), Flow::Rows(owned(&batch)?));
+            }
+            Self::Sink(sink) => {
+                add(&counters.passed, rows);
+                sink.output.rows += rows;
+                match &mut sink.encoder {
+                    Some(encoder) => encoder.encode(&batch.columns, &mut sink.output.bytes)?,
+                    None => sink.output.batches.push(batch.columns),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what a sink has been given since the last call. `block`: the source block, if the sink keeps their order.
+    pub(super) fn end_block(&mut self, block: Option<u64>, cx: &mut Context<'_, Flow>) {
+        if let Self::Sink(sink) = self
+            && (block.is_some() || sink.output.rows > 0)
+        {
+            let output = std::mem::take(&mut sink.output);
+            cx.send(sink.edge, WorkerId(0), Flow::Output(Output { block, ..output }));
+        }
+    }
+
+    /// Everything at or below `time` has been pushed: sends what that closes, then promises it. Says whether windows may
+    /// close by it.
+    pub(super) fn advance(&mut self, time: EventTimeMs, cx: &mut Context<'_, Flow>) -> bool {
+        match self {
+            Self::Fold(fold) => {
+                // Promises between two closes change nothing at the owner, so they are not sent.
+                if fold.spec.window.is_none() || time < fold.next_close {
+                    return false;
+                }
+                fold.flush(Flush::ClosedBy(time), cx);
+                fold.next_close = window::next_close_after(fold.spec.window.as_ref(), time);
+                cx.promise(time);
+                true
+            }
+            Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => {
+                cx.promise(time);
+                false
+            }
+        }
+    }
+
+    /// No batch will come any more: sends what is held.
+    pub(super) fn finish(&mut self, cx: &mut Context<'_, Flow>) {
+        if let Self::Fold(fold) = self {
+            fold.flush(Flush::All, cx);
+        }
+    }
+
+    /// Sends all that is held privately, ahead of a barrier.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_, Flow>) {
+        self.finish(cx);
+        self.end_block(None, cx);
+    }
+
+    /// Bytes of the private tables.
+    pub(super) fn state_bytes(&self) -> usize {
+        match self {
+            Self::Fold(fold) => fold.local.state_bytes(),
+            Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => 0,
+        }
+    }
+}
+
+impl Fold {
+    fn flush(&mut self, windows: Flush, cx: &mut Context<'_, Flow>) {
+        for (owner, partials) in self.local.flush(windows) {
+            cx.send(self.edge, owner, Flow::Partials(partials));
+        }
+    }
+}
+
+/// The same rows without a view into an input block: nothing that leaves a step may keep one.
+fn owned(batch: &Batch) -> Result<Batch> {
+    let columns: Vec<ArrayRef> = batch.columns.columns().iter().map(own_column).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.rows()));
+    let columns = RecordBatch::try_new_with_options(batch.columns.schema(), columns, &options)
+        .map_err(|error| Error::internal(error.to_string()))?;
+    Ok(batch.with_columns(columns))
+}
+
+fn own_column(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Utf8View => Arc::new(column.as_string_view().gc()),
+        DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+        _ => Arc::clone(column),
+    }
+}
+
+/// An aggregate without a value (an overflow) is an error in the data.
+pub(super) fn aggregate_refused(error: thalweg_operators::aggregate::AggregateError) -> Error {
+    if error.is_internal() { Error::internal(error.to_string()) } else { Error::data(error.to_string()) }
+}

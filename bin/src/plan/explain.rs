@@ -1,0 +1,124 @@
+//! EXPLAIN: the stages of a job, what each does to a row, where rows change worker, and how event time moves.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use thalweg_operators::expr::Scalar;
+use thalweg_operators::spec::GroupSpec;
+
+use super::stages::{Head, Stage, StageGraph, Step, Tail};
+use super::{JobPlan, RuntimeMode, SinkTable, WatermarkStrategy};
+
+/// The text of EXPLAIN for a job on `workers` workers.
+#[must_use]
+pub fn render(plan: JobPlan, workers: usize) -> String {
+    let mode = plan.mode;
+    let graph = StageGraph::new(plan);
+    let mut out = String::new();
+    let mode_text = match mode {
+        RuntimeMode::Streaming => "streaming",
+        RuntimeMode::Batch => "batch",
+    };
+    line(&mut out, 0, &format!("Job: {mode_text} mode, {workers} workers, state strategy owned-shards"));
+    for (index, stage) in graph.stages.iter().enumerate() {
+        render_stage(&mut out, index, stage, &graph, mode);
+    }
+    out
+}
+
+fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGraph, mode: RuntimeMode) {
+    line(out, 0, &format!("Stage {index}: {}", stage.name));
+    match &stage.head {
+        Head::Scan { table, columns } => {
+            let names: Vec<&str> = columns.iter().map(|&column| table.schema.field(column).name().as_str()).collect();
+            line(out, 1, &format!("read {} ({})", table.name, names.join(", ")));
+        }
+        Head::Values(rows) => line(out, 1, &format!("rows of the statement: {}", rows.num_rows())),
+        Head::Merge { spec, .. } => {
+            line(out, 1, &format!("merge partials at the owner of their key: {}", aggregates(spec)));
+            let close = match (spec.window, mode) {
+                (Some(_), RuntimeMode::Streaming) => {
+                    "emit each window once, when the frontier reaches its end - 1 ms; free it"
+                }
+                (Some(_) | None, _) => "emit at the end of input",
+            };
+            line(out, 1, close);
+        }
+        Head::Sort { keys, offset, limit } => {
+            let keys: Vec<String> = keys
+                .iter()
+                .map(|key| {
+                    let direction = if key.is_descending { "desc" } else { "asc" };
+                    let nulls = if key.is_nulls_first { "nulls first" } else { "nulls last" };
+                    format!("column {} {direction} {nulls}", key.column)
+                })
+                .collect();
+            let keys = if keys.is_empty() { "order of input".to_owned() } else { keys.join(", ") };
+            let limit = limit.map_or(String::new(), |rows| format!(", at most {rows} rows"));
+            line(out, 1, &format!("sort on worker 0: {keys}, from row {offset}{limit}"));
+        }
+        Head::Union => line(out, 1, "rows of several stages"),
+    }
+    for step in &stage.steps {
+        render_step(out, step, stage);
+    }
+    match &stage.tail {
+        Tail::Fold { spec, to } => {
+            line(out, 1, &format!("fold into a private table: {}", aggregates(spec)));
+            line(out, 1, &format!("exchange: partials by key group to stage {to}"));
+        }
+        Tail::Gather { to } => line(out, 1, &format!("exchange: rows to worker 0 of stage {to}")),
+        Tail::Pass { to } => line(out, 1, &format!("rows to the same worker of stage {to}")),
+        Tail::Sink { sink } => {
+            let name = match &graph.sinks[*sink].0 {
+                SinkTable::Result => "the result",
+                SinkTable::Table(table) => table.name.as_str(),
+            };
+            line(out, 1, &format!("write {name} (append-only)"));
+        }
+    }
+}
+
+fn render_step(out: &mut String, step: &Step, stage: &Stage) {
+    match step {
+        Step::Watermark { time_column, strategy } => {
+            let text = match strategy {
+                WatermarkStrategy::Lag(lag_ms) => format!("greatest time so far - {lag_ms} ms"),
+                WatermarkStrategy::Expression(expression) => format!("greatest of {} so far", expression.describe()),
+            };
+            let pipeline = stage.pipeline;
+            line(out, 1, &format!("watermark of column {time_column}: {text} (event time of pipeline {pipeline})"));
+        }
+        Step::Filter(predicate) => line(out, 1, &format!("filter {}", predicate.describe())),
+        Step::Project(expressions, schema) => {
+            let columns: Vec<String> = expressions
+                .iter()
+                .zip(schema.fields())
+                .map(|(expression, field)| named(expression, field.name()))
+                .collect();
+            line(out, 1, &format!("project {}", columns.join(", ")));
+        }
+    }
+}
+
+fn named(expression: &Arc<dyn Scalar>, name: &str) -> String {
+    let text = expression.describe();
+    if text == name { text } else { format!("{text} AS {name}") }
+}
+
+fn aggregates(spec: &GroupSpec) -> String {
+    let calls: Vec<&str> = spec.aggregates.iter().map(|aggregate| aggregate.name.as_str()).collect();
+    let calls = if calls.is_empty() { "distinct keys".to_owned() } else { calls.join(", ") };
+    let keys = spec.keys.len();
+    let window = spec.window.map_or(String::new(), |window| {
+        format!(
+            ", tumbling windows of {} ms (offset {} ms) over column {}",
+            window.size_ms, window.offset_ms, window.time_column
+        )
+    });
+    format!("{calls} by {keys} key columns{window}")
+}
+
+fn line(out: &mut String, depth: usize, text: &str) {
+    let _ = writeln!(out, "{:indent$}{text}", "", indent = depth * 2);
+}

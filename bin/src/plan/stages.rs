@@ -1,0 +1,215 @@
+//! Stages: a pipeline's tree cut where rows must move to another worker.
+//!
+//! A stage starts with a [`Head`] (a scan, or what arrives over an exchange), goes on with [`Step`]s that see one batch
+//! at a time, and ends with a [`Tail`]. A UNION ALL is no stage: each input runs the steps above it by itself, and
+//! several stages send to the same consumer.
+
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use thalweg_operators::expr::Scalar;
+use thalweg_operators::spec::GroupSpec;
+
+use super::{JobPlan, Node, NodeOp, SinkTable, SortKey, Table, WatermarkStrategy};
+
+/// The stages of a job in topological order: a stage sends only to later ones.
+#[derive(Debug)]
+pub struct StageGraph {
+    /// All stages of all pipelines.
+    pub stages: Vec<Stage>,
+    /// Where results go, one for each pipeline, with the columns written.
+    pub sinks: Vec<(SinkTable, SchemaRef)>,
+}
+
+/// What every worker runs between two exchanges.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// For EXPLAIN, the account and thread panics: `scan trades`, `merge`, `sort`.
+    pub name: String,
+    /// The pipeline that the stage belongs to: event time of its sources is one.
+    pub pipeline: usize,
+    /// Where rows come from.
+    pub head: Head,
+    /// What happens to each batch, in this order.
+    pub steps: Vec<Step>,
+    /// Where rows go.
+    pub tail: Tail,
+    /// Columns before the tail.
+    pub schema: SchemaRef,
+}
+
+/// The start of a stage.
+#[derive(Clone, Debug)]
+pub enum Head {
+    /// Blocks of a source.
+    Scan {
+        /// What is read.
+        table: Arc<Table>,
+        /// Physical columns, ascending.
+        columns: Vec<usize>,
+    },
+    /// Rows of the plan itself, emitted by worker 0.
+    Values(RecordBatch),
+    /// Partials that arrive at the owner of their key.
+    Merge {
+        /// What is aggregated.
+        spec: Arc<GroupSpec>,
+        /// Columns of the batches that were folded.
+        input: SchemaRef,
+    },
+    /// All rows at worker 0.
+    Sort {
+        /// Most significant first.
+        keys: Vec<SortKey>,
+        /// Rows left out at the start.
+        offset: u64,
+        /// Rows at most.
+        limit: Option<u64>,
+    },
+    /// Rows of several stages that end in one sink, on the worker where they are.
+    Union,
+}
+
+/// Work on one batch.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Stamps rows with the watermark before them.
+    Watermark {
+        /// Column of event time.
+        time_column: usize,
+        /// How the watermark follows from it.
+        strategy: WatermarkStrategy,
+    },
+    /// Keeps rows for which this is TRUE.
+    Filter(Arc<dyn Scalar>),
+    /// Computes the next columns.
+    Project(Vec<Arc<dyn Scalar>>, SchemaRef),
+}
+
+/// The end of a stage.
+#[derive(Clone, Debug)]
+pub enum Tail {
+    /// Folds into a private table; partials go to the owner of their key, at this stage.
+    Fold {
+        /// What is aggregated.
+        spec: Arc<GroupSpec>,
+        /// The stage with the matching [`Head::Merge`].
+        to: usize,
+    },
+    /// Rows go to worker 0 of this stage.
+    Gather {
+        /// The stage with [`Head::Sort`].
+        to: usize,
+    },
+    /// Rows go to the same worker of this stage.
+    Pass {
+        /// The stage with [`Head::Union`].
+        to: usize,
+    },
+    /// Rows are encoded and written.
+    Sink {
+        /// Index into [`StageGraph::sinks`].
+        sink: usize,
+    },
+}
+
+impl StageGraph {
+    /// Cuts every pipeline of `plan` into stages.
+    #[must_use]
+    pub fn new(plan: JobPlan) -> Self {
+        let mut sinks = Vec::new();
+        let mut cutter = Cutter { stages: Vec::new(), pipeline: 0 };
+        for (index, pipeline) in plan.pipelines.into_iter().enumerate() {
+            cutter.pipeline = index;
+            sinks.push((pipeline.sink, Arc::clone(&pipeline.root.schema)));
+            cutter.cut_root(pipeline.root, index);
+        }
+        // Consumers were made before their producers; topological order is the other way round.
+        let mut stages = cutter.stages;
+        stages.reverse();
+        let last = stages.len().saturating_sub(1);
+        for stage in &mut stages {
+            match &mut stage.tail {
+                Tail::Fold { to, .. } | Tail::Gather { to } | Tail::Pass { to } => *to = last - *to,
+                Tail::Sink { .. } => {}
+            }
+        }
+        Self { stages, sinks }
+    }
+}
+
+struct Cutter {
+    stages: Vec<Stage>,
+    pipeline: usize,
+}
+
+impl Cutter {
+    fn cut_root(&mut self, root: Node, sink: usize) {
+        let schema = Arc::clone(&root.schema);
+        let tail = Tail::Sink { sink };
+        let tail = if sources_of_union(&root) > 1 {
+            Tail::Pass { to: self.push("union".to_owned(), Head::Union, Vec::new(), tail, Arc::clone(&schema)) }
+        } else {
+            tail
+        };
+        self.cut(root, Vec::new(), tail, schema);
+    }
+
+    /// `steps` are those above `node`, in the order in which they run; `schema` is the columns after them.
+    fn cut(&mut self, node: Node, mut steps: Vec<Step>, tail: Tail, schema: SchemaRef) {
+        match node.op {
+            NodeOp::Scan { table, columns } => {
+                let name = format!("scan {}", table.name);
+                self.push(name, Head::Scan { table, columns }, steps, tail, schema);
+            }
+            NodeOp::Values(rows) => {
+                self.push("values".to_owned(), Head::Values(rows), steps, tail, schema);
+            }
+            NodeOp::Watermark { input, time_column, strategy } => {
+                steps.insert(0, Step::Watermark { time_column, strategy });
+                self.cut(*input, steps, tail, schema);
+            }
+            NodeOp::Filter { input, predicate } => {
+                steps.insert(0, Step::Filter(predicate));
+                self.cut(*input, steps, tail, schema);
+            }
+            NodeOp::Project { input, expressions } => {
+                steps.insert(0, Step::Project(expressions, node.schema));
+                self.cut(*input, steps, tail, schema);
+            }
+            NodeOp::Union { inputs } => {
+                for input in inputs {
+                    self.cut(input, steps.clone(), tail.clone(), Arc::clone(&schema));
+                }
+            }
+            NodeOp::Aggregate { input, spec } => {
+                let (spec, folded) = (Arc::new(spec), Arc::clone(&input.schema));
+                let head = Head::Merge { spec: Arc::clone(&spec), input: Arc::clone(&folded) };
+                let to = self.push("merge".to_owned(), head, steps, tail, schema);
+                self.cut(*input, Vec::new(), Tail::Fold { spec, to }, folded);
+            }
+            NodeOp::Sort { input, keys, offset, limit } => {
+                let gathered = Arc::clone(&input.schema);
+                let to = self.push("sort".to_owned(), Head::Sort { keys, offset, limit }, steps, tail, schema);
+                self.cut(*input, Vec::new(), Tail::Gather { to }, gathered);
+            }
+        }
+    }
+
+    fn push(&mut self, name: String, head: Head, steps: Vec<Step>, tail: Tail, schema: SchemaRef) -> usize {
+        self.stages.push(Stage { name, pipeline: self.pipeline, head, steps, tail, schema });
+        self.stages.len() - 1
+    }
+}
+
+/// How many stages would end in the tail of `node`: more than one only below a UNION ALL.
+fn sources_of_union(node: &Node) -> usize {
+    match &node.op {
+        NodeOp::Union { inputs } => inputs.iter().map(sources_of_union).sum(),
+        NodeOp::Filter { input, .. } | NodeOp::Project { input, .. } | NodeOp::Watermark { input, .. } => {
+            sources_of_union(input)
+        }
+        NodeOp::Scan { .. } | NodeOp::Values(_) | NodeOp::Aggregate { .. } | NodeOp::Sort { .. } => 1,
+    }
+}

@@ -1,0 +1,5 @@
+//! What a person reads beside the results: errors in the SQL, the progress line, and numbers as people write them.
+
+pub mod diagnostic;
+pub mod number;
+pub mod progress;

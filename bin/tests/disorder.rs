@@ -1,0 +1,175 @@
+//! Rows out of order, in streaming mode, one file read by several workers.
+//!
+//! Disorder within the declared lag changes nothing: the rows of the sorted file, and none late. Beyond it, which rows are
+//! late is a property of the file: the same set for any number of workers, batch and block size, and the one that a naive
+//! oracle finds by going through the file once.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, Int64Type, TimestampMillisecondType};
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use thalweg::job::{self, Account, JobOptions, Pin};
+use thalweg::sql::{Outcome, Session, SessionOptions};
+
+const WORKERS: [usize; 4] = [1, 2, 4, 7];
+const BATCH_ROWS: [usize; 3] = [1, 7, 4096];
+const WINDOW_MS: i64 = 10_000;
+const LAG_MS: i64 = 5_000;
+const START_MS: i64 = 1_704_067_200_000; // 2024-01-01 00:00:00
+const ROWS: i32 = 400;
+
+/// A row of the input.
+#[derive(Clone, Copy, Debug)]
+struct Event {
+    id: i32,
+    key: i32,
+    ts_ms: i64,
+}
+
+/// Window end and key, then: rows, sum of ids, ids in the order of the file. The ids tell every set of rows from every other.
+type Groups = BTreeMap<(i64, i32), (i64, i64, Vec<i32>)>;
+
+#[test]
+fn disorder_within_the_lag_gives_the_rows_of_the_sorted_input_and_no_late_row() {
+    for seed in 0..6 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let sorted = events(&mut rng);
+        // Each row is put off by less than the lag, so none comes after one that is later by the lag or more.
+        let shuffled = put_off(&sorted, LAG_MS, &mut rng);
+        assert!(shuffled.windows(2).any(|pair| pair[0].ts_ms > pair[1].ts_ms), "seed {seed}: the input is in order");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        for (name, events) in [("sorted", &sorted), ("shuffled", &shuffled)] {
+            let path = directory.path().join(format!("{name}.csv"));
+            std::fs::write(&path, csv(events)).expect("the input can be written");
+            for options in ways(&mut rng) {
+                let (groups, account) = run(&path, &options);
+                let groups = without_order(groups);
+                assert_eq!(groups, without_order(naive(&sorted, i64::MAX).0), "seed {seed}, {name}, {options:?}");
+                assert_eq!(account.late(), 0, "seed {seed}, {name}, {options:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn disorder_beyond_the_lag_makes_the_same_rows_late_however_the_job_is_run() {
+    for seed in 100..108 {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let sorted = events(&mut rng);
+        let disorder_ms = *[LAG_MS * 3, LAG_MS * 6, LAG_MS * 20].choose(&mut rng).expect("there is one");
+        let shuffled = put_off(&sorted, disorder_ms, &mut rng);
+        let (expected, late) = naive(&shuffled, LAG_MS);
+        assert!(late > 0 && late < ROWS as u64, "seed {seed}: {late} late rows prove nothing");
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("shuffled.csv");
+        std::fs::write(&path, csv(&shuffled)).expect("the input can be written");
+        for options in ways(&mut rng) {
+            let (groups, account) = run(&path, &options);
+            assert_eq!(account.late(), late, "seed {seed}, {options:?}");
+            assert_eq!(groups, expected, "seed {seed}, {options:?}");
+        }
+    }
+}
+
+/// Ten obvious lines: a row is late if its window had ended, to the millisecond, by the greatest time before it less the lag.
+fn naive(events: &[Event], lag_ms: i64) -> (Groups, u64) {
+    let (mut groups, mut late, mut greatest_ms) = (Groups::new(), 0, None::<i64>);
+    for event in events {
+        let end_ms = event.ts_ms.div_euclid(WINDOW_MS) * WINDOW_MS + WINDOW_MS;
+        if greatest_ms.is_some_and(|greatest_ms| end_ms - 1 <= greatest_ms.saturating_sub(lag_ms)) {
+            late += 1;
+        } else {
+            let group = groups.entry((end_ms, event.key)).or_default();
+            group.0 += 1;
+            group.1 += i64::from(event.id);
+            group.2.push(event.id);
+        }
+        greatest_ms = greatest_ms.max(Some(event.ts_ms));
+    }
+    (groups, late)
+}
+
+/// The groups of a shuffled file hold the rows of the sorted one, in another order.
+fn without_order(mut groups: Groups) -> Groups {
+    groups.values_mut().for_each(|group| group.2.sort_unstable());
+    groups
+}
+
+fn events(rng: &mut StdRng) -> Vec<Event> {
+    let mut ts_ms = START_MS;
+    let mut event = |id| {
+        // Pauses now and then, so that some windows are empty and others full.
+        ts_ms += if rng.random_bool(0.02) { rng.random_range(0..4 * WINDOW_MS) } else { rng.random_range(0..600) };
+        Event { id, key: rng.random_range(0..5), ts_ms }
+    };
+    (0..ROWS).map(&mut event).collect()
+}
+
+/// The events in the order in which they arrive if each is on its way for less than `delay_ms`.
+fn put_off(sorted: &[Event], delay_ms: i64, rng: &mut StdRng) -> Vec<Event> {
+    let mut arrivals: Vec<(i64, Event)> =
+        sorted.iter().map(|event| (event.ts_ms + rng.random_range(0..delay_ms), *event)).collect();
+    arrivals.sort_by_key(|(arrival_ms, _)| *arrival_ms);
+    arrivals.into_iter().map(|(_, event)| event).collect()
+}
+
+/// Every number of workers with every batch size; blocks of any size from one that holds a few records up.
+fn ways(rng: &mut StdRng) -> Vec<JobOptions> {
+    let mut ways = Vec::new();
+    for workers in WORKERS {
+        for batch_rows in BATCH_ROWS {
+            let block_bytes = *[rng.random_range(30..300), 1024, 128 * 1024].choose(rng).expect("there is one");
+            ways.push(JobOptions { workers, batch_rows, block_bytes, pin: Pin::Off, ..JobOptions::default() });
+        }
+    }
+    ways
+}
+
+fn csv(events: &[Event]) -> String {
+    let mut text = String::from("id,k,ts\n");
+    for Event { id, key, ts_ms } in events {
+        let ts = chrono::DateTime::from_timestamp_millis(*ts_ms).expect("a time of this century");
+        writeln!(text, "{id},{key},{}", ts.format("%Y-%m-%d %H:%M:%S%.3f")).expect("a string takes all");
+    }
+    text
+}
+
+fn run(path: &Path, options: &JobOptions) -> (Groups, Account) {
+    let script = format!(
+        "SET 'execution.runtime-mode' = 'streaming';
+         CREATE TABLE events (id INT, k INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '{}' SECOND)
+         WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = 'csv');
+         SELECT window_end, k, COUNT(*), SUM(CAST(id AS BIGINT)), LISTAGG(CAST(id AS STRING))
+         FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(ts), INTERVAL '{}' SECOND)) GROUP BY window_start, window_end, k;",
+        LAG_MS / 1000,
+        path.display(),
+        WINDOW_MS / 1000,
+    );
+    let mut session = Session::new(SessionOptions::default());
+    let mut result = None;
+    for statement in session.parse(&script).expect("the script is correct") {
+        if let Outcome::Job(plan) = session.execute(&statement).expect("the script is correct") {
+            result = Some(job::collect(plan, options).expect("the input is correct"));
+        }
+    }
+    let (batches, account) = result.expect("the script runs a job");
+    account.check().expect("accounts balance");
+    let mut groups = Groups::new();
+    for batch in &batches {
+        for row in 0..batch.num_rows() {
+            let end_ms = batch.column(0).as_primitive::<TimestampMillisecondType>().value(row);
+            let key = batch.column(1).as_primitive::<Int32Type>().value(row);
+            let integer = |column: usize| batch.column(column).as_primitive::<Int64Type>().value(row);
+            let ids =
+                batch.column(4).as_string_view().value(row).split(',').map(|id| id.parse().expect("an id")).collect();
+            let before = groups.insert((end_ms, key), (integer(2), integer(3), ids));
+            assert!(before.is_none(), "window {end_ms}, key {key} came out twice");
+        }
+    }
+    (groups, account)
+}

@@ -1,0 +1,71 @@
+//! Golden SQL: every file of `tests/sql` gives its rows, however it is run.
+//!
+//! A file says what is asked and what must come out (the format is in [`case`]); this harness runs it in each of its modes,
+//! with several numbers of workers, batch sizes and block sizes, small inputs cut into blocks at every byte, and checks
+//! the rows, the late and the rejected ones, and that the accounts balance, each time. The expected rows are not ours:
+//! `oracle/oracle.py` has them from DuckDB, or they are small enough to be worked out by hand.
+//!
+//! `GOLDEN=windows/offset cargo test -p thalweg --test golden` runs the files whose name holds those words.
+
+mod account;
+mod case;
+mod matrix;
+mod rows;
+mod run;
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use case::Case;
+
+/// Less would mean that files were lost, or that a filter was left in the environment.
+const CASES_MIN: usize = 97;
+
+#[test]
+fn every_golden_file_gives_its_rows_however_it_is_run() {
+    let filter = std::env::var("GOLDEN").unwrap_or_default();
+    let cases: Vec<Case> = Case::all().into_iter().filter(|case| case.name.contains(&filter)).collect();
+    assert!(cases.len() >= if filter.is_empty() { CASES_MIN } else { 1 }, "only {} golden files", cases.len());
+
+    let (next, runs) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let failures = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    match run_every_way(case) {
+                        Ok(count) => _ = runs.fetch_add(count, Ordering::Relaxed),
+                        Err(failure) => failures.lock().expect("no thread panics with the list").push(failure),
+                    }
+                }
+            });
+        }
+    });
+
+    let failures = failures.into_inner().expect("no thread panics with the list");
+    // Not `println!`, which the test runner keeps to itself when all is well.
+    let _ = writeln!(std::io::stderr(), "golden: {} files, {} runs", cases.len(), runs.into_inner());
+    assert!(failures.is_empty(), "{} of {} files fail:\n\n{}", failures.len(), cases.len(), failures.join("\n\n"));
+}
+
+/// Runs a case with every member of its matrix; answers how many there were, or what went wrong first.
+fn run_every_way(case: &Case) -> Result<usize, String> {
+    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+    case.write_files(directory.path())?;
+    let ways = matrix::ways(case);
+    for way in &ways {
+        // A panic of the engine is a failure of this case, not of the run.
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run::check(case, way, directory.path())))
+            .unwrap_or_else(|_| Err("the engine panicked; see above".into()))
+            .map_err(|why| format!("{} ({way}): {why}", case.name))?;
+    }
+    Ok(ways.len())
+}
+
+/// `bin/tests`.
+fn tests_directory() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests"))
+}

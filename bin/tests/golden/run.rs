@@ -1,0 +1,96 @@
+//! Runs a case in one way, in this process, and compares.
+
+use std::fs;
+use std::path::Path;
+
+use thalweg::job::{self, Account, JobControl, JobOptions, Pin};
+use thalweg::plan::{JobPlan, RuntimeMode, SinkTable};
+use thalweg::sql::{Outcome, Session, SessionOptions};
+
+use crate::account;
+use crate::case::Case;
+use crate::matrix::Way;
+use crate::rows::{self, Value};
+
+/// Runs `case` as `way` says, and checks rows, files, late and rejected rows, and the accounts.
+pub fn check(case: &Case, way: &Way, directory: &Path) -> Result<(), String> {
+    for (output, _) in &case.outputs {
+        let _ = fs::remove_file(directory.join(output));
+    }
+    let script = case.script(way.mode, directory);
+    let late = if way.mode == RuntimeMode::Streaming { case.late } else { 0 };
+    let mut session = Session::new(SessionOptions::default());
+    let mut has_run = false;
+    for statement in session.parse(&script).map_err(|error| told(&error, &script))? {
+        match session.execute(&statement).map_err(|error| told(&error, &script))? {
+            Outcome::Job(plan) => {
+                run(case, way, plan, late)?;
+                has_run = true;
+            }
+            Outcome::Done => {}
+            Outcome::Rows(_) | Outcome::Explain(_) => {
+                return Err("a golden file runs jobs, and asks nothing else".into());
+            }
+        }
+    }
+    if !has_run {
+        return Err("no statement started a job".into());
+    }
+    case.outputs.iter().try_for_each(|(name, expected)| {
+        let text = fs::read_to_string(directory.join(name)).map_err(|error| format!("{name}: {error}"))?;
+        let plain = |rows| rows::expected(rows, &[]);
+        differs(rows::difference(plain(&rows::parse(&text)), plain(expected), false))
+            .map_err(|why| format!("{name}: {why}"))
+    })
+}
+
+fn run(case: &Case, way: &Way, plan: JobPlan, late: u64) -> Result<(), String> {
+    let options = JobOptions {
+        workers: way.workers,
+        batch_rows: way.batch_rows,
+        block_bytes: way.block_bytes,
+        // Several cases run at a time: bound to cores, all of them would share the first ones.
+        pin: Pin::Off,
+        ..JobOptions::default()
+    };
+    let is_select = plan.pipelines.iter().any(|pipeline| matches!(pipeline.sink, SinkTable::Result));
+    if !is_select {
+        let account = job::run(plan, &options, &JobControl::new()).map_err(|error| error.to_string())?;
+        return account::check(&account, case, late);
+    }
+    let (batches, account) = job::collect(plan, &options).map_err(|error| error.to_string())?;
+    account::check(&account, case, late)?;
+    let kinds = batches.first().map(rows::kinds).unwrap_or_default();
+    let actual: Vec<Vec<Value>> = batches.iter().flat_map(rows::actual).collect();
+    let expected = case.rows.as_deref().ok_or("the case expects no rows of a SELECT")?;
+    differs(rows::difference(actual, rows::expected(expected, &kinds), case.is_ordered))?;
+    all_read(case, &account)
+}
+
+fn differs(difference: Option<String>) -> Result<(), String> {
+    difference.map_or(Ok(()), Err)
+}
+
+/// The sources counted as many records as the extracts have, unless the query may stop early.
+fn all_read(case: &Case, account: &Account) -> Result<(), String> {
+    if case.sql.contains("LIMIT") {
+        return Ok(());
+    }
+    for source in account.sources.iter().filter(|source| case.tables.contains(&source.table)) {
+        let path = crate::tests_directory().join("data").join(format!("{}.csv", source.table));
+        let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        // No record of the extracts has a line end within, and the first is the header.
+        let records = text.lines().count() as u64 - 1;
+        if source.records != records {
+            return Err(format!("{} records of `{}` were counted, it has {records}", source.records, source.table));
+        }
+    }
+    Ok(())
+}
+
+/// An error with what it points at.
+fn told(error: &thalweg::error::Error, script: &str) -> String {
+    let place = error.span.clone().and_then(|span| script.get(span)).unwrap_or_default();
+    let help = error.help.as_deref().unwrap_or_default();
+    format!("{error}; at `{place}`; help: {help}")
+}

@@ -1,0 +1,321 @@
+//! Groups into columns.
+
+use std::sync::Arc;
+
+use arrow_array::builder::BinaryViewBuilder;
+use arrow_array::types::{Float32Type, Float64Type, Int64Type};
+use arrow_array::{ArrayRef, PrimitiveArray, RecordBatch};
+use arrow_schema::{DataType, Field, Schema};
+
+use super::AggregateError;
+use super::decimal::{average, fit, from_f64, unwrap_sum};
+use super::input::unordered_f64;
+use super::layout::{Count, Layout, Output, OutputKind, ROWS, SidePlan};
+use super::side::{Entry, Side, SideKind, converter};
+use super::update::{Rows, UpdateScratch, join, update};
+use crate::batch::{Ordinal, Ordinals};
+use crate::key::array_of_cells;
+use crate::spec::AggregateFunction;
+
+/// Some groups of a table, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Groups<'a> {
+    /// The rows of these groups alone.
+    pub words: &'a [u64],
+    pub stride: usize,
+    /// The sides of all groups.
+    pub sides: &'a [Side],
+    /// The number of the first of them among all groups.
+    pub first: usize,
+}
+
+/// The column of each aggregate.
+///
+/// # Errors
+/// If a result does not fit its type.
+pub(crate) fn evaluate(layout: &Layout, groups: Groups<'_>) -> Result<Vec<ArrayRef>, AggregateError> {
+    layout.outputs.iter().map(|output| Evaluation { layout, groups, output }.run()).collect()
+}
+
+struct Evaluation<'a> {
+    layout: &'a Layout,
+    groups: Groups<'a>,
+    output: &'a Output,
+}
+
+impl<'a> Evaluation<'a> {
+    fn run(&self) -> Result<ArrayRef, AggregateError> {
+        match &self.output.kind {
+            OutputKind::Count => Ok(counts(self.rows().map(|row| self.count(row)))),
+            &OutputKind::SumI64(part) => self.integers(|row| Some(self.sum_i64(part, row))),
+            &OutputKind::AvgI64(part) => {
+                self.integers(|row| Some(self.sum_i64(part, row) / i128::from(self.count(row))))
+            }
+            &OutputKind::SumI128(part) => self.decimals(|row| {
+                let (hot, cold) = self.place(part);
+                unwrap_sum(join([row[hot], row[hot + 1]]), row[cold]).to_i128()
+            }),
+            &OutputKind::AvgI128(part) => self.decimals(|row| {
+                let (hot, cold) = self.place(part);
+                let sum = unwrap_sum(join([row[hot], row[hot + 1]]), row[cold]);
+                average(sum, self.count(row), self.more_digits()?)
+            }),
+            &OutputKind::SumF64(part) => self.doubles(|row| self.some(row, self.f64(part, row))),
+            &OutputKind::AvgF64(part) => {
+                self.doubles(|row| self.some(row, self.f64(part, row) / self.count(row) as f64))
+            }
+            &OutputKind::ExtremeI64(part) => self.extremes(part),
+            &OutputKind::ExtremeI128(part) => {
+                let hot = self.place(part).0;
+                let cells = self.rows().map(|row| self.some(row, [row[hot], row[hot + 1]]));
+                array_of_cells(cells, &self.output.spec.output_type)
+            }
+            &OutputKind::Moments(part) => self.doubles(|row| self.moment(part, row)),
+            &OutputKind::Side(side) => self.side(side),
+            OutputKind::Distinct(side, inner) => self.distinct(*side, inner),
+        }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &'a [u64]> + use<'a> {
+        self.groups.words.chunks_exact(self.groups.stride)
+    }
+
+    fn place(&self, part: usize) -> (usize, usize) {
+        (self.layout.parts[part].hot, self.layout.parts[part].cold)
+    }
+
+    /// Rows of the group that this aggregate took.
+    fn count(&self, row: &[u64]) -> u64 {
+        let rows = row[self.place(ROWS).0];
+        match self.layout.inputs[self.output.input].count {
+            Count::Rows => rows,
+            Count::RowsBut(nulls) => rows - row[self.place(nulls).1],
+            Count::Own(count) => row[self.place(count).0],
+        }
+    }
+
+    fn some<T>(&self, row: &[u64], value: T) -> Option<T> {
+        (self.count(row) > 0).then_some(value)
+    }
+
+    fn sum_i64(&self, part: usize, row: &[u64]) -> i128 {
+        let (hot, cold) = self.place(part);
+        (i128::from(row[cold] as i64) << 64) + i128::from(row[hot] as i64)
+    }
+
+    fn f64(&self, part: usize, row: &[u64]) -> f64 {
+        f64::from_bits(row[self.place(part).0])
+    }
+
+    fn more_digits(&self) -> Option<u32> {
+        match (&self.output.spec.input_type, &self.output.spec.output_type) {
+            (DataType::Decimal128(_, from), DataType::Decimal128(_, to)) => u32::try_from(to - from).ok(),
+            _ => None,
+        }
+    }
+
+    fn moment(&self, part: usize, row: &[u64]) -> Option<f64> {
+        use AggregateFunction as F;
+        let hot = self.place(part).0;
+        let (count, squares) = (row[hot], f64::from_bits(row[hot + 2]));
+        let divisor = match self.output.spec.function {
+            F::VarPop | F::StddevPop => count,
+            _ => count.saturating_sub(1),
+        };
+        let variance = (divisor > 0).then(|| squares / divisor as f64)?;
+        let is_root = matches!(self.output.spec.function, F::StddevPop | F::StddevSamp);
+        Some(if is_root { variance.sqrt() } else { variance })
+    }
+
+    fn overflow(&self) -> AggregateError {
+        let spec = &self.output.spec;
+        AggregateError::Overflow { aggregate: spec.name.clone(), output_type: spec.output_type.clone() }
+    }
+
+    /// Exact integers as the output type; NULL for groups that took no row.
+    fn integers(&self, value: impl Fn(&[u64]) -> Option<i128>) -> Result<ArrayRef, AggregateError> {
+        if let &DataType::Decimal128(_, scale) = &self.output.spec.output_type {
+            let one = u32::try_from(scale).ok().and_then(|scale| 10i128.checked_pow(scale));
+            return self.decimals(|row| value(row)?.checked_mul(one?));
+        }
+        self.cells(|row| self.integer_cell(value(row)?))
+    }
+
+    /// The cell of an integer of the output type.
+    fn integer_cell(&self, value: i128) -> Option<[u64; 2]> {
+        let range = match self.output.spec.output_type {
+            DataType::Int8 => i128::from(i8::MIN)..=i128::from(i8::MAX),
+            DataType::Int16 => i128::from(i16::MIN)..=i128::from(i16::MAX),
+            DataType::Int32 => i128::from(i32::MIN)..=i128::from(i32::MAX),
+            DataType::Int64 => i128::from(i64::MIN)..=i128::from(i64::MAX),
+            _ => return None,
+        };
+        range.contains(&value).then_some([value as u64, 0])
+    }
+
+    /// Unscaled decimals as the output type; NULL for groups that took no row.
+    fn decimals(&self, value: impl Fn(&[u64]) -> Option<i128>) -> Result<ArrayRef, AggregateError> {
+        let &DataType::Decimal128(precision, _) = &self.output.spec.output_type else {
+            return Err(AggregateError::unsupported(&self.output.spec.name, &self.output.spec.output_type));
+        };
+        self.cells(|row| fit(value(row)?, precision).map(super::update::halves))
+    }
+
+    /// Cells of the output type for groups that took a row; it is an overflow if one of these has none.
+    fn cells(&self, cell: impl Fn(&[u64]) -> Option<[u64; 2]>) -> Result<ArrayRef, AggregateError> {
+        let mut cells = Vec::with_capacity(self.groups.words.len() / self.groups.stride);
+        for row in self.rows() {
+            let has_value = self.count(row) > 0;
+            cells.push(if has_value { Some(cell(row).ok_or_else(|| self.overflow())?) } else { None });
+        }
+        array_of_cells(cells.into_iter(), &self.output.spec.output_type)
+    }
+
+    /// Numbers as the output type: floating point as they are, integers truncated, decimals rounded.
+    fn doubles(&self, value: impl Fn(&[u64]) -> Option<f64>) -> Result<ArrayRef, AggregateError> {
+        let values = self.rows().map(value);
+        match &self.output.spec.output_type {
+            DataType::Float64 => Ok(Arc::new(values.collect::<PrimitiveArray<Float64Type>>())),
+            DataType::Float32 => {
+                let values = values.map(|value| value.map(|value| value as f32));
+                Ok(Arc::new(values.collect::<PrimitiveArray<Float32Type>>()))
+            }
+            other => {
+                let cell = |value: f64| match other {
+                    &DataType::Decimal128(precision, scale) => {
+                        from_f64(value, precision, scale).map(super::update::halves)
+                    }
+                    // The cast saturates far beyond any integer type; NaN would become 0.
+                    _ if value.is_nan() => None,
+                    _ => self.integer_cell(value as i128),
+                };
+                let cells: Result<Vec<_>, _> = values
+                    .map(|value| value.map(|value| cell(value).ok_or_else(|| self.overflow())).transpose())
+                    .collect();
+                array_of_cells(cells?.into_iter(), other)
+            }
+        }
+    }
+
+    fn extremes(&self, part: usize) -> Result<ArrayRef, AggregateError> {
+        let output_type = &self.output.spec.output_type;
+        let hot = self.place(part).0;
+        let word = |ordered: u64| match output_type {
+            DataType::Float64 => unordered_f64(ordered as i64).to_bits(),
+            DataType::Float32 => u64::from((unordered_f64(ordered as i64) as f32).to_bits()),
+            _ => ordered,
+        };
+        array_of_cells(self.rows().map(|row| self.some(row, [word(row[hot]), 0])), output_type)
+    }
+
+    fn entries(&self, side: usize) -> impl Iterator<Item = &'a Entry> {
+        let (first, groups) = (self.groups.first, self.groups.words.len() / self.groups.stride);
+        let side = &self.groups.sides[side];
+        (first..first + groups).map(move |group| side.entry(group))
+    }
+
+    fn side(&self, side: usize) -> Result<ArrayRef, AggregateError> {
+        let plan = &self.layout.sides[side];
+        match plan.kind {
+            SideKind::List => self.lists(side),
+            SideKind::Min | SideKind::Max => self.byte_values(side),
+            _ => self.encoded_values(side, plan),
+        }
+    }
+
+    fn lists(&self, side: usize) -> Result<ArrayRef, AggregateError> {
+        let AggregateFunction::ListAgg { separator } = &self.output.spec.function else {
+            return Err(AggregateError::Mismatch("a list without a separator"));
+        };
+        let mut builder = BinaryViewBuilder::new();
+        let mut list = Vec::new();
+        for entry in self.entries(side) {
+            let Entry::List(pieces) = entry else {
+                builder.append_null();
+                continue;
+            };
+            list.clear();
+            for (index, (_, value)) in pieces.sorted().into_iter().enumerate() {
+                if index > 0 {
+                    list.extend_from_slice(separator.as_bytes());
+                }
+                list.extend_from_slice(value);
+            }
+            builder.try_append_value(&list)?;
+        }
+        Ok(Arc::new(builder.finish().to_string_view()?))
+    }
+
+    fn byte_values(&self, side: usize) -> Result<ArrayRef, AggregateError> {
+        let mut builder = BinaryViewBuilder::new();
+        for entry in self.entries(side) {
+            match entry {
+                Entry::One(_, value) => builder.append_value(value),
+                _ => builder.append_null(),
+            }
+        }
+        let bytes = builder.finish();
+        Ok(match self.output.spec.output_type {
+            DataType::Utf8View => Arc::new(bytes.to_string_view()?),
+            _ => Arc::new(bytes),
+        })
+    }
+
+    fn encoded_values(&self, side: usize, plan: &SidePlan) -> Result<ArrayRef, AggregateError> {
+        let converter = converter(plan)?;
+        let parser = converter.parser();
+        let null = converter.convert_columns(&[arrow_array::new_null_array(&self.output.spec.input_type, 1)])?;
+        let rows = self.entries(side).map(|entry| match entry {
+            Entry::One(_, value) => parser.parse(value),
+            _ => null.row(0),
+        });
+        let columns = converter.convert_rows(rows)?;
+        columns.into_iter().next().ok_or(AggregateError::Mismatch("an encoded value has one column"))
+    }
+
+    /// Feeds the distinct values, in an order that only depends on them, to the plain aggregate.
+    fn distinct(&self, side: usize, inner: &Layout) -> Result<ArrayRef, AggregateError> {
+        use AggregateFunction as F;
+        if self.output.spec.function == F::Count {
+            return Ok(counts(self.entries(side).map(|entry| entry.distinct().count() as u64)));
+        }
+        let is_by_ordinal = matches!(self.output.spec.function, F::FirstValue | F::LastValue | F::ListAgg { .. });
+        let (mut ids, mut values, mut ordinals) = (Vec::new(), Vec::new(), Vec::new());
+        let parser = converter(&self.layout.sides[side])?.parser();
+        for (id, entry) in (0..).zip(self.entries(side)) {
+            let mut distinct: Vec<_> = entry.distinct().collect();
+            distinct.sort_unstable_by_key(|&(value, ordinal)| (is_by_ordinal.then_some(ordinal), value));
+            for (value, ordinal) in distinct {
+                ids.push(id);
+                values.push(parser.parse(value));
+                ordinals.push(ordinal);
+            }
+        }
+        let columns = converter(&self.layout.sides[side])?.convert_rows(values)?;
+        let schema = Schema::new(vec![Field::new("value", self.output.spec.input_type.clone(), false)]);
+        let columns = RecordBatch::try_new(Arc::new(schema), columns)?;
+        evaluate_plain(inner, (&columns, ordinals.into()), &ids, self.groups.words.len() / self.groups.stride)
+    }
+}
+
+/// The one aggregate of `layout` over `groups` groups, of which `ids` says which takes a row.
+fn evaluate_plain(
+    layout: &Layout,
+    (columns, ordinals): (&RecordBatch, Arc<[Ordinal]>),
+    ids: &[u32],
+    groups: usize,
+) -> Result<ArrayRef, AggregateError> {
+    let stride = layout.accumulators.len();
+    let mut words = layout.accumulators.repeat(groups);
+    let mut sides: Vec<_> = layout.sides.iter().map(|_| Side::new()).collect();
+    sides.iter_mut().for_each(|side| side.grow(groups));
+    let rows = Rows { words: &mut words, stride };
+    let ordinals = Ordinals::Each(ordinals);
+    update(layout, rows, &mut sides, (columns, &ordinals), ids, &mut UpdateScratch::default())?;
+    let columns = evaluate(layout, Groups { words: &words, stride, sides: &sides, first: 0 })?;
+    columns.into_iter().next().ok_or(AggregateError::Mismatch("a plain aggregate has one result"))
+}
+
+fn counts(counts: impl Iterator<Item = u64>) -> ArrayRef {
+    Arc::new(PrimitiveArray::<Int64Type>::from_iter_values(counts.map(|count| count as i64)))
+}

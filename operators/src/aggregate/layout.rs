@@ -1,0 +1,325 @@
+//! How the aggregates of a GROUP BY lie in a group's row: planned once, the same on every worker.
+//!
+//! Words that each row of the input changes come first and words that are rarely touched (carries, counts of NULLs) last,
+//! so that an update of the usual two keys and four aggregates stays within one cache line.
+
+use arrow_row::{RowConverter, SortField};
+use arrow_schema::{DataType, Schema, TimeUnit};
+
+use super::AggregateError;
+use super::side::SideKind;
+use crate::key::{self, KeyShape};
+use crate::spec::{AggregateFunction as F, AggregateSpec, GroupSpec};
+
+/// The planned shape of groups.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    pub shape: KeyShape,
+    /// Arguments and filters, each pair once.
+    pub inputs: Vec<Input>,
+    /// What is kept in words.
+    pub parts: Vec<Part>,
+    /// What is kept beside the rows.
+    pub sides: Vec<SidePlan>,
+    /// One for each aggregate call.
+    pub outputs: Vec<Output>,
+    /// The words of a group without rows, without the key.
+    pub accumulators: Vec<u64>,
+}
+
+/// The rows that an aggregate takes: those where the filter is TRUE and the argument not NULL.
+#[derive(Debug)]
+pub(crate) struct Input {
+    pub argument: Option<usize>,
+    pub filter: Option<usize>,
+    pub count: Count,
+}
+
+/// Where the number of rows taken is known from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Count {
+    /// All rows of the group are taken.
+    Rows,
+    /// All but those counted by this part: a batch without NULL has nothing to count.
+    RowsBut(usize),
+    /// This part counts them.
+    Own(usize),
+}
+
+/// Some words of a row, updated by one kernel.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub kind: PartKind,
+    pub input: usize,
+    /// First hot word, counted from the start of the row.
+    pub hot: usize,
+    /// First cold word.
+    pub cold: usize,
+}
+
+/// What a part's words mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PartKind {
+    /// Rows of the group, for the input that takes all.
+    Rows,
+    /// Rows where the input's argument is NULL.
+    Nulls,
+    /// Rows that the input takes.
+    Count,
+    /// Wrapped sum of `i64`; cold: how often it wrapped.
+    SumI64,
+    /// Wrapped sum of `i128`, low half first; cold: how often it wrapped.
+    SumI128,
+    /// Sum of `f64`.
+    SumF64,
+    /// Least value, as an `i64` of the same order.
+    MinI64,
+    /// Greatest value, as an `i64` of the same order.
+    MaxI64,
+    /// Least `i128`, low half first.
+    MinI128,
+    /// Greatest `i128`, low half first.
+    MaxI128,
+    /// Number of values, mean, sum of squared distances to the mean.
+    Moments,
+}
+
+impl PartKind {
+    /// The words of a group without rows: hot, cold.
+    fn words(self) -> (&'static [u64], &'static [u64]) {
+        const LEAST: [u64; 2] = [0, 1 << 63];
+        const GREATEST: [u64; 2] = [u64::MAX, u64::MAX >> 1];
+        match self {
+            Self::Rows | Self::Count | Self::SumF64 => (&[0], &[]),
+            Self::Nulls => (&[], &[0]),
+            Self::SumI64 => (&[0], &[0]),
+            Self::SumI128 => (&[0, 0], &[0]),
+            Self::MinI64 => (&[u64::MAX >> 1], &[]),
+            Self::MaxI64 => (&[1 << 63], &[]),
+            Self::MinI128 => (&GREATEST, &[]),
+            Self::MaxI128 => (&LEAST, &[]),
+            Self::Moments => (&[0, 0, 0], &[]),
+        }
+    }
+}
+
+/// A vector beside the rows.
+#[derive(Debug)]
+pub(crate) struct SidePlan {
+    pub kind: SideKind,
+    pub input: usize,
+    /// Encodes values to bytes and back where any type can be kept.
+    pub converter: Option<RowConverter>,
+}
+
+/// How a result comes out of parts and sides.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub kind: OutputKind,
+    pub input: usize,
+    pub spec: AggregateSpec,
+}
+
+/// Numbers are indices of parts or sides.
+#[derive(Debug)]
+pub(crate) enum OutputKind {
+    Count,
+    SumI64(usize),
+    SumI128(usize),
+    SumF64(usize),
+    AvgI64(usize),
+    AvgI128(usize),
+    AvgF64(usize),
+    ExtremeI64(usize),
+    ExtremeI128(usize),
+    Moments(usize),
+    /// The side's own value.
+    Side(usize),
+    /// The distinct values of the side, fed to the plain aggregate of the inner layout.
+    Distinct(usize, Box<Layout>),
+}
+
+impl Layout {
+    /// Plans the groups of `spec` over batches with the columns `input`.
+    pub(crate) fn new(spec: &GroupSpec, input: &Schema) -> Result<Self, AggregateError> {
+        for key in &spec.keys {
+            if !key::is_supported(&key.data_type) {
+                return Err(AggregateError::unsupported("a group key", &key.data_type));
+            }
+            expect_type(input, key.column, &key.data_type)?;
+        }
+        if let Some(window) = &spec.window {
+            let data_type = column_type(input, window.time_column)?;
+            if !matches!(data_type, DataType::Timestamp(TimeUnit::Millisecond, _)) {
+                return Err(AggregateError::unsupported("the time of a window", data_type));
+            }
+            if window.size_ms <= 0 {
+                return Err(AggregateError::Mismatch("a window's size is above 0"));
+            }
+        }
+        let mut planner = Planner::default();
+        // The first part of every layout, so that inputs can count by it.
+        planner.input(None, None, false);
+        planner.part(PartKind::Rows, 0);
+        for aggregate in &spec.aggregates {
+            planner.aggregate(aggregate, input)?;
+        }
+        Ok(planner.finish(KeyShape::new(spec.keys.iter().map(|key| &key.data_type))))
+    }
+}
+
+/// The part that counts the rows of a group.
+pub(crate) const ROWS: usize = 0;
+
+#[derive(Default)]
+struct Planner {
+    inputs: Vec<Input>,
+    parts: Vec<Part>,
+    sides: Vec<SidePlan>,
+    outputs: Vec<Output>,
+}
+
+/// What a type's values are to an accumulator.
+enum Family {
+    I64,
+    F64,
+    I128,
+    Bytes,
+}
+
+impl Planner {
+    fn aggregate(&mut self, spec: &AggregateSpec, schema: &Schema) -> Result<(), AggregateError> {
+        let mut is_nullable = false;
+        if let Some(column) = spec.argument {
+            expect_type(schema, column, &spec.input_type)?;
+            is_nullable = schema.field(column).is_nullable();
+        }
+        if let Some(column) = spec.filter {
+            expect_type(schema, column, &DataType::Boolean)?;
+        }
+        let input = self.input(spec.argument, spec.filter, is_nullable);
+        // The least, the greatest and the first of some values are the same if each counts once.
+        let is_same_if_distinct = matches!(spec.function, F::Min | F::Max | F::FirstValue);
+        let kind = if spec.distinct && !is_same_if_distinct && spec.argument.is_some() {
+            self.distinct(spec, input)?
+        } else {
+            self.plain(spec, input)?
+        };
+        self.outputs.push(Output { kind, input, spec: spec.clone() });
+        Ok(())
+    }
+
+    fn plain(&mut self, spec: &AggregateSpec, input: usize) -> Result<OutputKind, AggregateError> {
+        let unsupported = || AggregateError::unsupported(format!("the argument of {}", spec.name), &spec.input_type);
+        let family = family(&spec.input_type);
+        let is_number = spec.input_type.is_numeric();
+        Ok(match (&spec.function, family) {
+            (F::Count, _) => OutputKind::Count,
+            (_, None) => return Err(unsupported()),
+            (F::Sum, Some(Family::I64)) if is_number => OutputKind::SumI64(self.part(PartKind::SumI64, input)),
+            (F::Sum, Some(Family::I128)) => OutputKind::SumI128(self.part(PartKind::SumI128, input)),
+            (F::Sum, Some(Family::F64)) => OutputKind::SumF64(self.part(PartKind::SumF64, input)),
+            (F::Avg, Some(Family::I64)) if is_number => OutputKind::AvgI64(self.part(PartKind::SumI64, input)),
+            (F::Avg, Some(Family::I128)) => OutputKind::AvgI128(self.part(PartKind::SumI128, input)),
+            (F::Avg, Some(Family::F64)) => OutputKind::AvgF64(self.part(PartKind::SumF64, input)),
+            (F::Min, Some(Family::Bytes)) => OutputKind::Side(self.side(SideKind::Min, input, spec)?),
+            (F::Max, Some(Family::Bytes)) => OutputKind::Side(self.side(SideKind::Max, input, spec)?),
+            (F::Min, Some(Family::I128)) => OutputKind::ExtremeI128(self.part(PartKind::MinI128, input)),
+            (F::Max, Some(Family::I128)) => OutputKind::ExtremeI128(self.part(PartKind::MaxI128, input)),
+            (F::Min, Some(_)) => OutputKind::ExtremeI64(self.part(PartKind::MinI64, input)),
+            (F::Max, Some(_)) => OutputKind::ExtremeI64(self.part(PartKind::MaxI64, input)),
+            (F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp, Some(_)) if is_number => {
+                OutputKind::Moments(self.part(PartKind::Moments, input))
+            }
+            (F::FirstValue, Some(_)) => OutputKind::Side(self.side(SideKind::First, input, spec)?),
+            (F::LastValue, Some(_)) => OutputKind::Side(self.side(SideKind::Last, input, spec)?),
+            (F::ListAgg { .. }, Some(Family::Bytes)) if spec.input_type == DataType::Utf8View => {
+                OutputKind::Side(self.side(SideKind::List, input, spec)?)
+            }
+            _ => return Err(unsupported()),
+        })
+    }
+
+    fn distinct(&mut self, spec: &AggregateSpec, input: usize) -> Result<OutputKind, AggregateError> {
+        let side = self.side(SideKind::Distinct, input, spec)?;
+        let plain = AggregateSpec { distinct: false, filter: None, argument: Some(0), ..spec.clone() };
+        let field = arrow_schema::Field::new("value", spec.input_type.clone(), false);
+        let inner = GroupSpec { keys: Vec::new(), aggregates: vec![plain], window: None, is_global: false };
+        Ok(OutputKind::Distinct(side, Box::new(Layout::new(&inner, &Schema::new(vec![field]))?)))
+    }
+
+    fn input(&mut self, argument: Option<usize>, filter: Option<usize>, is_nullable: bool) -> usize {
+        // An argument that is never NULL takes the rows that no argument takes.
+        let known = self.inputs.iter().position(|input| (input.argument, input.filter) == (argument, filter));
+        known.unwrap_or_else(|| {
+            let input = self.inputs.len();
+            self.inputs.push(Input { argument, filter, count: Count::Rows });
+            self.inputs[input].count = match (filter, is_nullable) {
+                (None, false) => Count::Rows,
+                (None, true) => Count::RowsBut(self.part(PartKind::Nulls, input)),
+                (Some(_), _) => Count::Own(self.part(PartKind::Count, input)),
+            };
+            input
+        })
+    }
+
+    fn part(&mut self, kind: PartKind, input: usize) -> usize {
+        self.parts.iter().position(|part| part.kind == kind && part.input == input).unwrap_or_else(|| {
+            self.parts.push(Part { kind, input, hot: 0, cold: 0 });
+            self.parts.len() - 1
+        })
+    }
+
+    fn side(&mut self, kind: SideKind, input: usize, spec: &AggregateSpec) -> Result<usize, AggregateError> {
+        if let Some(known) = self.sides.iter().position(|side| side.kind == kind && side.input == input) {
+            return Ok(known);
+        }
+        let converter = match kind {
+            SideKind::Min | SideKind::Max | SideKind::List => None,
+            SideKind::First | SideKind::Last | SideKind::Distinct => {
+                Some(RowConverter::new(vec![SortField::new(spec.input_type.clone())])?)
+            }
+        };
+        self.sides.push(SidePlan { kind, input, converter });
+        Ok(self.sides.len() - 1)
+    }
+
+    fn finish(mut self, shape: KeyShape) -> Layout {
+        let mut accumulators = Vec::new();
+        for part in &mut self.parts {
+            part.hot = shape.words() + accumulators.len();
+            accumulators.extend_from_slice(part.kind.words().0);
+        }
+        for part in &mut self.parts {
+            part.cold = shape.words() + accumulators.len();
+            accumulators.extend_from_slice(part.kind.words().1);
+        }
+        let Self { inputs, parts, sides, outputs } = self;
+        Layout { shape, inputs, parts, sides, outputs, accumulators }
+    }
+}
+
+fn family(data_type: &DataType) -> Option<Family> {
+    use DataType as T;
+    Some(match data_type {
+        T::Float32 | T::Float64 => Family::F64,
+        T::Decimal128(..) => Family::I128,
+        T::Utf8View | T::BinaryView => Family::Bytes,
+        other if key::is_supported(other) => Family::I64,
+        _ => return None,
+    })
+}
+
+fn column_type(schema: &Schema, column: usize) -> Result<&DataType, AggregateError> {
+    match schema.fields().get(column) {
+        Some(field) => Ok(field.data_type()),
+        None => Err(AggregateError::Mismatch("a column of the plan is not in the input")),
+    }
+}
+
+fn expect_type(schema: &Schema, column: usize, planned: &DataType) -> Result<(), AggregateError> {
+    match column_type(schema, column)? == planned {
+        true => Ok(()),
+        false => Err(AggregateError::Mismatch("a column of the input has another type than planned")),
+    }
+}

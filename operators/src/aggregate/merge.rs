@@ -1,0 +1,72 @@
+//! Groups into groups: what another table has gathered is added to this one's.
+
+use super::layout::{Layout, Part, PartKind};
+use super::update::{Rows, add_carry, halves, join};
+
+/// Adds the `i`-th row of `from` to group `ids[i]`. Words only: sides are merged one by one.
+pub(crate) fn merge(layout: &Layout, into: &mut Rows<'_>, from: &[u64], from_stride: usize, ids: &[u32]) {
+    for part in &layout.parts {
+        let (stride, words) = (into.stride, &mut *into.words);
+        for (&id, from) in ids.iter().zip(from.chunks_exact(from_stride)) {
+            let at = id as usize * stride;
+            merge_part(part, &mut words[at..at + stride], from);
+        }
+    }
+}
+
+#[inline]
+fn merge_part(part: &Part, into: &mut [u64], from: &[u64]) {
+    let Part { hot, cold, .. } = *part;
+    let pair = |words: &[u64]| join([words[hot], words[hot + 1]]);
+    match part.kind {
+        PartKind::Rows | PartKind::Count => into[hot] += from[hot],
+        PartKind::Nulls => into[cold] += from[cold],
+        PartKind::SumI64 => {
+            let (sum, is_wrapped) = (into[hot] as i64).overflowing_add(from[hot] as i64);
+            into[hot] = sum as u64;
+            into[cold] = into[cold].wrapping_add(from[cold]);
+            if is_wrapped {
+                add_carry(&mut into[cold], (from[hot] as i64) < 0);
+            }
+        }
+        PartKind::SumI128 => {
+            let (sum, is_wrapped) = pair(into).overflowing_add(pair(from));
+            into[hot..hot + 2].copy_from_slice(&halves(sum));
+            into[cold] = into[cold].wrapping_add(from[cold]);
+            if is_wrapped {
+                add_carry(&mut into[cold], pair(from) < 0);
+            }
+        }
+        PartKind::SumF64 => into[hot] = (f64::from_bits(into[hot]) + f64::from_bits(from[hot])).to_bits(),
+        PartKind::MinI64 => into[hot] = (into[hot] as i64).min(from[hot] as i64) as u64,
+        PartKind::MaxI64 => into[hot] = (into[hot] as i64).max(from[hot] as i64) as u64,
+        PartKind::MinI128 => {
+            let least = pair(into).min(pair(from));
+            into[hot..hot + 2].copy_from_slice(&halves(least));
+        }
+        PartKind::MaxI128 => {
+            let greatest = pair(into).max(pair(from));
+            into[hot..hot + 2].copy_from_slice(&halves(greatest));
+        }
+        PartKind::Moments => merge_moments(&mut into[hot..hot + 3], &from[hot..hot + 3]),
+    }
+}
+
+/// Chan, Golub and LeVeque's pairwise step: <http://i.stanford.edu/pub/cstr/reports/cs/tr/79/773/CS-TR-79-773.pdf>
+fn merge_moments(into: &mut [u64], from: &[u64]) {
+    if from[0] == 0 {
+        return;
+    }
+    if into[0] == 0 {
+        into.copy_from_slice(from);
+        return;
+    }
+    let number = |word: u64| f64::from_bits(word);
+    let (count, more) = (into[0] as f64, from[0] as f64);
+    let total = count + more;
+    let distance = number(from[1]) - number(into[1]);
+    let squares = number(into[2]) + number(from[2]) + distance * distance * count * more / total;
+    into[0] += from[0];
+    into[1] = (number(into[1]) + distance * more / total).to_bits();
+    into[2] = squares.to_bits();
+}

@@ -1,0 +1,24 @@
+//! Accumulators: what a group remembers of its rows, and what comes of it.
+//!
+//! An aggregate call is made of *parts*: a few words in the group's row that one plain kernel updates for a whole batch.
+//! Calls over the same argument and filter share their parts, so `COUNT(x), SUM(x), AVG(x)` sum once. What does not fit
+//! words (strings, sets) is a *side*: a vector with one entry per group.
+//!
+//! `update` takes rows in, `merge` takes in another table's groups, `evaluate` makes columns. How rows are divided among
+//! tables does not change what comes out; sums and moments of floating-point numbers differ in the last bits only.
+
+mod decimal;
+mod error;
+mod evaluate;
+mod input;
+mod layout;
+mod merge;
+mod side;
+mod update;
+
+pub use error::AggregateError;
+pub(crate) use evaluate::{Groups, evaluate};
+pub(crate) use layout::Layout;
+pub(crate) use merge::merge;
+pub(crate) use side::Side;
+pub(crate) use update::{Rows, UpdateScratch, update};

@@ -1,0 +1,255 @@
+//! State of variable size: one entry per group, beside the rows.
+//!
+//! Values are kept as bytes: strings as they are where only strings come (MIN, MAX, LISTAGG), any type encoded by
+//! `arrow-row` elsewhere, which keeps the order of values.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef};
+use arrow_row::RowConverter;
+use arrow_schema::DataType;
+use hashbrown::HashMap;
+
+use super::AggregateError;
+use super::input::Taken;
+use super::layout::SidePlan;
+use crate::batch::{Ordinal, Ordinals};
+use crate::key::canonical_column;
+
+/// What a side remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SideKind {
+    /// The least string.
+    Min,
+    /// The greatest string.
+    Max,
+    /// The value with the least ordinal.
+    First,
+    /// The value with the greatest ordinal.
+    Last,
+    /// All strings with their ordinals.
+    List,
+    /// All distinct values with their first ordinals.
+    Distinct,
+}
+
+/// One entry for each group.
+#[derive(Debug)]
+pub(crate) struct Side {
+    entries: Vec<Entry>,
+    /// What entries hold outside of their vector, roughly.
+    held: usize,
+}
+
+/// What one group remembers.
+#[derive(Debug, Default)]
+pub(crate) enum Entry {
+    /// No value was taken yet.
+    #[default]
+    Nothing,
+    /// Min, Max, First and Last.
+    One(Ordinal, Vec<u8>),
+    List(Box<Pieces>),
+    /// From the value to its first ordinal.
+    Set(Box<HashMap<Box<[u8]>, Ordinal>>),
+}
+
+/// Strings in no order.
+#[derive(Debug, Default)]
+pub(crate) struct Pieces {
+    /// Ordinal, start and length in `bytes`.
+    places: Vec<(Ordinal, usize, usize)>,
+    bytes: Vec<u8>,
+}
+
+/// What a value of a set or list costs besides its bytes.
+const PLACE_BYTES: usize = 48;
+
+impl Side {
+    pub(crate) fn new() -> Self {
+        Self { entries: Vec::new(), held: 0 }
+    }
+
+    /// Adds empty entries for new groups.
+    pub(crate) fn grow(&mut self, groups: usize) {
+        self.entries.resize_with(groups, Entry::default);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.held = 0;
+    }
+
+    /// Bytes held, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>() + self.held
+    }
+
+    /// The entry of a group.
+    pub(crate) fn entry(&self, group: usize) -> &Entry {
+        &self.entries[group]
+    }
+
+    /// Adds the rows taken to the entries of their groups.
+    pub(crate) fn update(
+        &mut self,
+        plan: &SidePlan,
+        taken: &Taken,
+        argument: &ArrayRef,
+        ordinals: &Ordinals,
+        ids: &[u32],
+    ) -> Result<(), AggregateError> {
+        let Self { entries, held } = self;
+        let mut add = |row: usize, value: &[u8]| {
+            *held += entries[ids[row] as usize].add(plan.kind, ordinals.get(row), value);
+        };
+        match &plan.converter {
+            Some(converter) => {
+                let values = converter.convert_columns(&[encodable(argument, plan.kind)])?;
+                taken.for_each(ids.len(), |row| add(row, values.row(row).as_ref()));
+            }
+            None if *argument.data_type() == DataType::Utf8View => {
+                let values = argument.as_string_view();
+                taken.for_each(ids.len(), |row| add(row, values.value(row).as_bytes()));
+            }
+            None => {
+                let values = argument.as_binary_view();
+                taken.for_each(ids.len(), |row| add(row, values.value(row)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the `i`-th entry of `from` to group `ids[i]`.
+    pub(crate) fn merge(&mut self, plan: &SidePlan, from: Self, ids: &[u32]) {
+        for (&id, entry) in ids.iter().zip(from.entries) {
+            self.held += self.entries[id as usize].merge(plan.kind, entry);
+        }
+    }
+
+    /// Takes all entries out, in the order of their groups.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Entry> {
+        self.held = 0;
+        self.entries.drain(..)
+    }
+
+    /// Adds the entry of another group.
+    pub(crate) fn push(&mut self, entry: Entry) {
+        self.held += entry.held();
+        self.entries.push(entry);
+    }
+}
+
+impl Entry {
+    /// Takes in a value; returns the bytes that this costs.
+    fn add(&mut self, kind: SideKind, ordinal: Ordinal, value: &[u8]) -> usize {
+        match self {
+            Self::Nothing => {
+                *self = Self::with(kind, ordinal, value);
+                self.held()
+            }
+            Self::One(known_ordinal, known) => {
+                if !is_better(kind, (ordinal, value), (*known_ordinal, known)) {
+                    return 0;
+                }
+                let before = known.capacity();
+                *known_ordinal = ordinal;
+                known.clear();
+                known.extend_from_slice(value);
+                known.capacity() - before
+            }
+            Self::List(pieces) => pieces.push(ordinal, value),
+            Self::Set(values) => match values.get_mut(value) {
+                Some(first) => {
+                    *first = ordinal.min(*first);
+                    0
+                }
+                None => {
+                    values.insert(value.into(), ordinal);
+                    value.len() + PLACE_BYTES
+                }
+            },
+        }
+    }
+
+    fn with(kind: SideKind, ordinal: Ordinal, value: &[u8]) -> Self {
+        match kind {
+            SideKind::Min | SideKind::Max | SideKind::First | SideKind::Last => Self::One(ordinal, value.to_vec()),
+            SideKind::List => {
+                let mut pieces = Box::<Pieces>::default();
+                pieces.push(ordinal, value);
+                Self::List(pieces)
+            }
+            SideKind::Distinct => Self::Set(Box::new(HashMap::from_iter([(value.into(), ordinal)]))),
+        }
+    }
+
+    /// Takes in all that another group remembers; returns the bytes that this costs.
+    fn merge(&mut self, kind: SideKind, from: Self) -> usize {
+        if let Self::Nothing = self {
+            *self = from;
+            return self.held();
+        }
+        match from {
+            Self::Nothing => 0,
+            Self::One(ordinal, value) => self.add(kind, ordinal, &value),
+            Self::List(pieces) => pieces.iter().map(|(ordinal, value)| self.add(kind, ordinal, value)).sum(),
+            Self::Set(values) => values.iter().map(|(value, &ordinal)| self.add(kind, ordinal, value)).sum(),
+        }
+    }
+
+    fn held(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::One(_, value) => value.capacity(),
+            Self::List(pieces) => pieces.places.len() * PLACE_BYTES + pieces.bytes.len(),
+            Self::Set(values) => values.keys().map(|value| value.len() + PLACE_BYTES).sum(),
+        }
+    }
+
+    /// The distinct values with their first ordinals, in no order.
+    pub(crate) fn distinct(&self) -> impl Iterator<Item = (&[u8], Ordinal)> {
+        let values = if let Self::Set(values) = self { Some(values.iter()) } else { None };
+        values.into_iter().flatten().map(|(value, &ordinal)| (&**value, ordinal))
+    }
+}
+
+/// Does the first value take the place of the second? Never undecided, so that the order of coming does not matter.
+fn is_better(kind: SideKind, new: (Ordinal, &[u8]), known: (Ordinal, &[u8])) -> bool {
+    match kind {
+        SideKind::Min => new.1 < known.1,
+        SideKind::Max => new.1 > known.1,
+        SideKind::First => new < known,
+        _ => new > known,
+    }
+}
+
+impl Pieces {
+    fn push(&mut self, ordinal: Ordinal, value: &[u8]) -> usize {
+        self.places.push((ordinal, self.bytes.len(), value.len()));
+        self.bytes.extend_from_slice(value);
+        value.len() + PLACE_BYTES
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Ordinal, &[u8])> {
+        self.places.iter().map(|&(ordinal, start, length)| (ordinal, &self.bytes[start..start + length]))
+    }
+
+    /// All strings in the order of their ordinals.
+    pub(crate) fn sorted(&self) -> Vec<(Ordinal, &[u8])> {
+        let mut pieces: Vec<_> = self.iter().collect();
+        pieces.sort_unstable();
+        pieces
+    }
+}
+
+/// First and last values come out as they went in; values of a set are equal where SQL has them equal.
+fn encodable(argument: &ArrayRef, kind: SideKind) -> ArrayRef {
+    if kind == SideKind::Distinct { canonical_column(argument) } else { Arc::clone(argument) }
+}
+
+/// The converter of a side that has one.
+pub(super) fn converter(plan: &SidePlan) -> Result<&RowConverter, AggregateError> {
+    plan.converter.as_ref().ok_or(AggregateError::Mismatch("values of this state are not encoded"))
+}

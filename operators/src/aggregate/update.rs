@@ -1,0 +1,184 @@
+//! Rows into groups: one plain kernel per part, over the batch's group ids.
+
+use arrow_array::{ArrayRef, RecordBatch};
+
+use super::AggregateError;
+use super::input::{Taken, decimals, doubles, integers, ordered};
+use super::layout::{Layout, Part, PartKind};
+use super::side::Side;
+use crate::batch::Ordinals;
+
+/// The rows of groups, to be changed: the words of group `i` start at `i × stride`.
+#[derive(Debug)]
+pub(crate) struct Rows<'a> {
+    pub words: &'a mut [u64],
+    pub stride: usize,
+}
+
+/// Memory that one update leaves for the next.
+#[derive(Debug, Default)]
+pub(crate) struct UpdateScratch {
+    integers: Vec<i64>,
+    doubles: Vec<f64>,
+}
+
+/// Adds row `i` of `columns` to group `ids[i]`.
+///
+/// # Errors
+/// If a column has not the type that was planned.
+pub(crate) fn update(
+    layout: &Layout,
+    mut rows: Rows<'_>,
+    sides: &mut [Side],
+    (columns, ordinals): (&RecordBatch, &Ordinals),
+    ids: &[u32],
+    scratch: &mut UpdateScratch,
+) -> Result<(), AggregateError> {
+    let is_single = rows.words.len() == rows.stride;
+    for (index, input) in layout.inputs.iter().enumerate() {
+        let taken = Taken::of(input, columns)?;
+        let argument = input.argument.map(|column| columns.column(column));
+        for part in layout.parts.iter().filter(|part| part.input == index) {
+            let kernel = Kernel { rows: &mut rows, part, taken: &taken, ids, is_single };
+            kernel.run(argument, scratch)?;
+        }
+        for (side, plan) in sides.iter_mut().zip(&layout.sides).filter(|(_, plan)| plan.input == index) {
+            let argument = argument.ok_or(AggregateError::Mismatch("an aggregate has no argument"))?;
+            side.update(plan, &taken, argument, ordinals, ids)?;
+        }
+    }
+    Ok(())
+}
+
+struct Kernel<'a, 'r> {
+    rows: &'a mut Rows<'r>,
+    part: &'a Part,
+    taken: &'a Taken,
+    ids: &'a [u32],
+    /// There is one group: its words may stay in registers.
+    is_single: bool,
+}
+
+impl Kernel<'_, '_> {
+    fn run(self, argument: Option<&ArrayRef>, scratch: &mut UpdateScratch) -> Result<(), AggregateError> {
+        let argument = || argument.ok_or(AggregateError::Mismatch("an aggregate has no argument"));
+        match self.part.kind {
+            PartKind::Rows => self.count_all(),
+            PartKind::Nulls => self.count_nulls(),
+            PartKind::Count => self.fold(|_| (), |[count], ()| *count += 1),
+            PartKind::SumI64 => self.sum_i64(integers(argument()?, &mut scratch.integers)?),
+            PartKind::SumI128 => self.sum_i128(decimals(argument()?)?),
+            PartKind::SumF64 => {
+                let values = doubles(argument()?, &mut scratch.doubles)?;
+                self.fold_values(values, |[sum], value| *sum = (f64::from_bits(*sum) + value).to_bits());
+            }
+            PartKind::MinI64 => {
+                let values = ordered(argument()?, &mut scratch.integers)?;
+                self.fold_values(values, |[least], value| *least = value.min(*least as i64) as u64);
+            }
+            PartKind::MaxI64 => {
+                let values = ordered(argument()?, &mut scratch.integers)?;
+                self.fold_values(values, |[greatest], value| *greatest = value.max(*greatest as i64) as u64);
+            }
+            PartKind::MinI128 => {
+                let values = decimals(argument()?)?;
+                self.fold_values(values, |least: &mut [u64; 2], value| *least = halves(value.min(join(*least))));
+            }
+            PartKind::MaxI128 => {
+                let values = decimals(argument()?)?;
+                self.fold_values(values, |most: &mut [u64; 2], value| *most = halves(value.max(join(*most))));
+            }
+            PartKind::Moments => self.fold_values(doubles(argument()?, &mut scratch.doubles)?, add_moment),
+        }
+        Ok(())
+    }
+
+    fn fold_values<const WORDS: usize, T: Copy>(self, values: &[T], step: impl Fn(&mut [u64; WORDS], T)) {
+        let values = &values[..self.ids.len()];
+        self.fold(|row| values[row], step);
+    }
+
+    /// Folds the value of each row taken into the hot words of its group.
+    #[inline]
+    fn fold<const WORDS: usize, T>(self, value: impl Fn(usize) -> T, step: impl Fn(&mut [u64; WORDS], T)) {
+        let Self { rows: Rows { words, stride }, ids, .. } = self;
+        let (stride, at) = (*stride, self.part.hot);
+        if self.is_single {
+            let Some(state) = words[at..].first_chunk_mut() else { return };
+            let mut local = *state;
+            self.taken.for_each(ids.len(), |row| step(&mut local, value(row)));
+            *state = local;
+        } else {
+            self.taken.for_each(ids.len(), |row| {
+                if let Some(state) = words[ids[row] as usize * stride + at..].first_chunk_mut() {
+                    step(state, value(row));
+                }
+            });
+        }
+    }
+
+    fn count_all(self) {
+        if self.is_single {
+            self.rows.words[self.part.hot] += self.ids.len() as u64;
+        } else {
+            self.fold(|_| (), |[count], ()| *count += 1);
+        }
+    }
+
+    fn count_nulls(self) {
+        let mut count = |id: u32| self.rows.words[id as usize * self.rows.stride + self.part.cold] += 1;
+        match self.taken {
+            Taken::All => {}
+            Taken::None => self.ids.iter().for_each(|&id| count(id)),
+            Taken::Some(taken) => (!taken).set_indices().for_each(|row| count(self.ids[row])),
+        }
+    }
+
+    fn sum_i64(self, values: &[i64]) {
+        let Self { rows: Rows { words, stride }, part, ids, .. } = self;
+        self.taken.for_each(values.len(), |row| {
+            let at = ids[row] as usize * *stride;
+            let (sum, is_wrapped) = (words[at + part.hot] as i64).overflowing_add(values[row]);
+            words[at + part.hot] = sum as u64;
+            if is_wrapped {
+                add_carry(&mut words[at + part.cold], values[row] < 0);
+            }
+        });
+    }
+
+    fn sum_i128(self, values: &[i128]) {
+        let Self { rows: Rows { words, stride }, part, ids, .. } = self;
+        self.taken.for_each(values.len(), |row| {
+            let at = ids[row] as usize * *stride;
+            let hot = &mut words[at + part.hot..at + part.hot + 2];
+            let (sum, is_wrapped) = join([hot[0], hot[1]]).overflowing_add(values[row]);
+            hot.copy_from_slice(&halves(sum));
+            if is_wrapped {
+                add_carry(&mut words[at + part.cold], values[row] < 0);
+            }
+        });
+    }
+}
+
+/// A sum wrapped when something was added to it: upwards, or downwards where that was negative.
+pub(super) fn add_carry(carries: &mut u64, is_negative: bool) {
+    *carries = carries.wrapping_add(if is_negative { u64::MAX } else { 1 });
+}
+
+/// Welford's step: count, mean, sum of squared distances to the mean.
+/// <https://doi.org/10.1080/00401706.1962.10490022>
+pub(super) fn add_moment([count, mean, squares]: &mut [u64; 3], value: f64) {
+    *count += 1;
+    let (before, distance) = (f64::from_bits(*mean), value - f64::from_bits(*mean));
+    let after = before + distance / *count as f64;
+    *mean = after.to_bits();
+    *squares = (f64::from_bits(*squares) + distance * (value - after)).to_bits();
+}
+
+pub(super) fn join([low, high]: [u64; 2]) -> i128 {
+    (u128::from(high) << 64 | u128::from(low)) as i128
+}
+
+pub(super) fn halves(value: i128) -> [u64; 2] {
+    [value as u64, (value >> 64) as u64]
+}

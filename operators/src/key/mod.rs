@@ -1,0 +1,12 @@
+//! Group keys: fixed-width cells, their routing hash, and the way back to columns.
+//!
+//! A key column becomes a cell of 16 bytes, whatever its type; a key is its cells side by side. Two keys are equal exactly
+//! when their cells are and, for strings longer than 12 bytes, when the bytes behind the cells are too.
+
+mod cell;
+mod column;
+pub mod hash;
+
+pub use cell::{CELL_WORDS, INLINE_BYTES_MAX, KeyShape, LongKeys, PackedKeys, is_long, is_supported, string_length};
+pub(crate) use cell::{ColumnBytes, canonical_column, canonical_f64};
+pub(crate) use column::{KeyCells, array_of_cells, key_column};

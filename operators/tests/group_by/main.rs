@@ -1,0 +1,361 @@
+//! GROUP BY against a naive oracle: every aggregate over every type of key and argument, rows divided, flushed, merged and
+//! closed at random.
+
+mod edges;
+mod oracle;
+mod values;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use oracle::{Expected, Row};
+use proptest::prelude::*;
+use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
+use thalweg_operators::group::{CloseMode, EmptyInput, Flush, LocalFold, Partials, Shard};
+use thalweg_operators::key::{hash::owner, is_supported};
+use thalweg_operators::spec::{AggregateFunction as F, AggregateSpec, GroupSpec, KeyColumn, Tumbling};
+use thalweg_operators::window::TimeWindow;
+use thalweg_runtime::{EventTimeMs, WorkerId};
+use values::{Value, array, pick, types, values};
+
+/// Columns of the input: up to three keys, then these.
+const ARGUMENT: usize = 3;
+const NEVER_NULL: usize = 4;
+const FILTER: usize = 5;
+const TIME: usize = 6;
+
+#[derive(Clone, Debug)]
+struct Case {
+    workers: usize,
+    key_types: Vec<DataType>,
+    argument_type: DataType,
+    window: Option<(i64, i64)>,
+    mode: CloseMode,
+    /// Milliseconds by which the watermark trails the greatest time.
+    lag_ms: i64,
+    rows: Vec<RowChoices>,
+    steps: Vec<Step>,
+}
+
+/// Which of a type's values a row has, by column, and its time.
+#[derive(Clone, Debug)]
+struct RowChoices {
+    keys: [usize; 3],
+    argument: usize,
+    filter: usize,
+    time: i64,
+}
+
+/// Some rows to some worker, and what happens then.
+#[derive(Clone, Debug)]
+struct Step {
+    rows: usize,
+    worker: usize,
+    flushes: bool,
+    advances: bool,
+    /// Turns the order in which partials arrive.
+    rotation: usize,
+}
+
+fn any_type() -> impl Strategy<Value = DataType> {
+    proptest::sample::select(types())
+}
+
+fn any_case() -> impl Strategy<Value = Case> {
+    let time = prop_oneof![8 => -30..60i64, 1 => -1000..1000i64];
+    let row = (proptest::array::uniform3(0..12usize), 0..256usize, 0..6usize, time)
+        .prop_map(|(keys, argument, filter, time)| RowChoices { keys, argument, filter, time });
+    let step = (1..20usize, 0..4usize, any::<bool>(), any::<bool>(), 0..8usize)
+        .prop_map(|(rows, worker, flushes, advances, rotation)| Step { rows, worker, flushes, advances, rotation });
+    let window = proptest::option::weighted(0.8, (1..40i64, -50..50i64));
+    let mode = prop_oneof![Just(CloseMode::WhenPassed), Just(CloseMode::AtEnd)];
+    let types = (proptest::collection::vec(any_type(), 0..4), any_type());
+    (
+        (1..5usize, types, window, mode, 0..20i64),
+        proptest::collection::vec(row, 0..60),
+        proptest::collection::vec(step, 1..12),
+    )
+        .prop_map(|((workers, (key_types, argument_type), window, mode, lag_ms), rows, steps)| Case {
+            workers,
+            key_types,
+            argument_type,
+            window,
+            mode,
+            lag_ms,
+            rows,
+            steps,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn all_aggregates_are_what_the_oracle_says(case in any_case()) {
+        check(&case)?;
+    }
+}
+
+impl Case {
+    fn schema(&self) -> SchemaRef {
+        let key = |index: usize| self.key_types.get(index).cloned().unwrap_or(DataType::Int8);
+        let time = DataType::Timestamp(TimeUnit::Millisecond, None);
+        Arc::new(Schema::new(vec![
+            Field::new("k0", key(0), true),
+            Field::new("k1", key(1), true),
+            Field::new("k2", key(2), true),
+            Field::new("argument", self.argument_type.clone(), true),
+            Field::new("never_null", DataType::Int32, false),
+            Field::new("filter", DataType::Boolean, true),
+            Field::new("time", time, false),
+        ]))
+    }
+
+    fn spec(&self) -> GroupSpec {
+        let keys = self.key_types.iter().cloned().enumerate();
+        GroupSpec {
+            keys: keys.map(|(column, data_type)| KeyColumn { column, data_type }).collect(),
+            aggregates: all_aggregates(&self.argument_type),
+            window: self.tumbling(),
+            is_global: self.key_types.is_empty() && self.window.is_none(),
+        }
+    }
+
+    fn tumbling(&self) -> Option<Tumbling> {
+        self.window.map(|(size_ms, offset_ms)| Tumbling { time_column: TIME, size_ms, offset_ms })
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let mut greatest = None;
+        let schema = self.schema();
+        let is_streaming = self.mode == CloseMode::WhenPassed && self.window.is_some();
+        let row = |(ordinal, choices): (usize, &RowChoices)| {
+            let stamp = greatest.filter(|_| is_streaming).map_or(i64::MIN, |time: i64| time - self.lag_ms);
+            greatest = greatest.max(Some(choices.time));
+            let window = match self.window {
+                Some((size, offset)) => {
+                    let start = (choices.time - offset).div_euclid(size) * size + offset;
+                    (start, start + size - 1)
+                }
+                None => (i64::MIN, i64::MAX),
+            };
+            let mut values: Vec<Value> =
+                choices.keys.iter().enumerate().map(|(key, &at)| pick(schema.field(key).data_type(), at)).collect();
+            values.push(pick(&self.argument_type, choices.argument));
+            values.push(Value::Integer(choices.argument as i128 - 100));
+            values.push(if choices.filter == 0 { Value::Null } else { Value::Integer((choices.filter % 2) as i128) });
+            values.push(Value::Integer(choices.time.into()));
+            Row { ordinal: 1000 + ordinal as u128, values, window, stamp }
+        };
+        self.rows.iter().enumerate().map(row).collect()
+    }
+}
+
+/// Each function that takes the type, plain, with DISTINCT, with FILTER and with both; some over a column without NULL.
+fn all_aggregates(argument_type: &DataType) -> Vec<AggregateSpec> {
+    let is_number = argument_type.is_numeric();
+    let scaled = |data_type: &DataType, precision: u8, digits: i8| match data_type {
+        DataType::Decimal128(_, scale) => DataType::Decimal128(precision, digits.max(*scale)),
+        other if other.is_integer() => DataType::Decimal128(38, 0),
+        other => other.clone(),
+    };
+    let mut functions = vec![(F::Count, DataType::Int64)];
+    for function in [F::Min, F::Max, F::FirstValue, F::LastValue] {
+        functions.push((function, argument_type.clone()));
+    }
+    if is_number {
+        let average = if argument_type.is_integer() { argument_type.clone() } else { scaled(argument_type, 38, 6) };
+        functions.extend([(F::Sum, scaled(argument_type, 38, 0)), (F::Avg, average)]);
+        functions.extend([F::VarPop, F::VarSamp, F::StddevPop, F::StddevSamp].map(|f| (f, DataType::Float64)));
+    }
+    if *argument_type == DataType::Utf8View {
+        functions.push((F::ListAgg { separator: ", ".to_owned() }, DataType::Utf8View));
+    }
+    let mut calls = Vec::new();
+    for (function, output_type) in functions {
+        for (distinct, filter) in [(false, None), (true, None), (false, Some(FILTER)), (true, Some(FILTER))] {
+            let name = format!("{function:?} distinct {distinct} filter {filter:?}");
+            let (argument, input_type) = (Some(ARGUMENT), argument_type.clone());
+            let (function, output_type) = (function.clone(), output_type.clone());
+            calls.push(AggregateSpec { function, argument, input_type, filter, distinct, output_type, name });
+        }
+    }
+    for (function, argument) in [(F::Count, None), (F::Sum, Some(NEVER_NULL)), (F::Max, Some(NEVER_NULL))] {
+        for filter in [None, Some(FILTER)] {
+            let name = format!("{function:?} {argument:?} filter {filter:?}");
+            let input_type = if argument.is_some() { DataType::Int32 } else { DataType::Null };
+            let (function, distinct, output_type) = (function.clone(), false, DataType::Int64);
+            let output_type = if function == F::Max { DataType::Int32 } else { output_type };
+            calls.push(AggregateSpec { function, argument, input_type, filter, distinct, output_type, name });
+        }
+    }
+    calls
+}
+
+fn batch(schema: &SchemaRef, rows: &[Row]) -> Batch {
+    let column = |index: usize| {
+        let values: Vec<Value> = rows.iter().map(|row| row.values[index].clone()).collect();
+        array(schema.field(index).data_type(), &values)
+    };
+    let columns = (0..schema.fields().len()).map(column).collect();
+    let stamps: Arc<[EventTimeMs]> = rows.iter().map(|row| EventTimeMs(row.stamp)).collect();
+    let is_uniform = stamps.iter().all(|stamp| *stamp == stamps[0]);
+    Batch {
+        columns: RecordBatch::try_new(Arc::clone(schema), columns).expect("columns of the schema"),
+        ordinals: Ordinals::Run(Ordinal(rows[0].ordinal)),
+        stamps: if is_uniform { Stamps::Uniform(stamps[0]) } else { Stamps::Each(stamps) },
+    }
+}
+
+/// A job of several workers in one thread.
+struct Job {
+    folds: Vec<LocalFold>,
+    shards: Vec<Shard>,
+    keys: usize,
+    aggregates: usize,
+    is_windowed: bool,
+    /// Window and keys to results.
+    results: BTreeMap<(i64, String), Vec<Value>>,
+    ordinals: Vec<Ordinal>,
+}
+
+impl Job {
+    fn new(case: &Case) -> Self {
+        let (spec, schema) = (Arc::new(case.spec()), case.schema());
+        let fold = |_| LocalFold::new(Arc::clone(&spec), &schema, case.workers).expect("a plan");
+        let shard = |worker| {
+            let empty = if worker == 0 { EmptyInput::Emits } else { EmptyInput::Silent };
+            Shard::new(Arc::clone(&spec), &schema, case.mode, empty).expect("a plan")
+        };
+        Self {
+            folds: (0..case.workers).map(fold).collect(),
+            shards: (0..case.workers).map(shard).collect(),
+            keys: spec.keys.len(),
+            aggregates: spec.aggregates.len(),
+            is_windowed: spec.window.is_some(),
+            results: BTreeMap::new(),
+            ordinals: Vec::new(),
+        }
+    }
+
+    fn flush(&mut self, windows: Flush, rotation: usize) {
+        let mut partials: Vec<(WorkerId, Partials)> =
+            self.folds.iter_mut().flat_map(|fold| fold.flush(windows)).collect();
+        if !partials.is_empty() {
+            let middle = rotation % partials.len();
+            partials.rotate_left(middle);
+        }
+        for (owner, partials) in partials {
+            assert!(partials.rows() > 0 && partials.bytes() > 0);
+            self.shards[usize::from(owner.0)].merge(partials).expect("an open window");
+        }
+    }
+
+    fn close(&mut self, frontier: EventTimeMs) {
+        for worker in 0..self.shards.len() {
+            self.shards[worker].close(frontier).expect("no data to fail on");
+            let mut last_end = i64::MIN;
+            while let Some(batch) = self.shards[worker].next_batch(3).expect("no overflow") {
+                let end = self.take_results(&batch, worker);
+                assert!(last_end <= end, "windows are due in the order of their ends");
+                assert!(end == i64::MAX || end - 1 <= frontier.0, "a window is emitted when it is over");
+                last_end = end;
+            }
+        }
+    }
+
+    /// Returns the end of the batch's window.
+    fn take_results(&mut self, batch: &Batch, worker: usize) -> i64 {
+        let columns: Vec<Vec<Value>> = batch.columns.columns().iter().map(values).collect();
+        assert!(batch.rows() <= 3 && batch.rows() > 0);
+        let mut end = i64::MAX;
+        for row in 0..batch.rows() {
+            let texts: Vec<String> = columns[..self.keys].iter().map(|column| column[row].text()).collect();
+            let mut start = i64::MIN;
+            if self.is_windowed {
+                let times: Vec<i64> =
+                    columns[self.keys + self.aggregates..].iter().map(|c| c[row].integer() as i64).collect();
+                assert_eq!(times[1] - 1, times[2]);
+                (start, end) = (times[0], times[1]);
+            }
+            let results = columns[self.keys..][..self.aggregates].iter().map(|column| column[row].clone()).collect();
+            let known = self.results.insert((start, texts.join("|")), results);
+            assert!(known.is_none(), "a group is emitted once");
+            let ordinal = batch.ordinals.get(row);
+            assert_eq!(usize::from(owner(ordinal.0 as u64, self.shards.len()).0), worker);
+            self.ordinals.push(ordinal);
+        }
+        end
+    }
+}
+
+fn check(case: &Case) -> Result<(), TestCaseError> {
+    let (rows, schema, spec) = (case.rows(), case.schema(), case.spec());
+    let scale = if let DataType::Decimal128(_, scale) = case.argument_type { scale.into() } else { 0 };
+    let keys: Vec<usize> = (0..case.key_types.len()).collect();
+    let (mut expected, late_expected) = oracle::group_by(&rows, &keys, &spec.aggregates, scale);
+    if spec.is_global && expected.is_empty() {
+        let count = |spec: &AggregateSpec| if spec.function == F::Count { Value::Integer(0) } else { Value::Null };
+        let results = spec.aggregates.iter().map(|spec| Expected { value: count(spec), tolerance: 0.0 });
+        expected.insert((i64::MIN, String::new()), results.collect());
+    }
+
+    let mut job = Job::new(case);
+    let (mut late, mut folded, mut next) = (0, 0, 0);
+    let mut steps = case.steps.iter().cycle();
+    while next < rows.len() {
+        let step = steps.next().expect("a cycle");
+        let end = rows.len().min(next + step.rows);
+        let counts = job.folds[step.worker % case.workers].fold(&batch(&schema, &rows[next..end])).expect("rows fit");
+        (late, folded, next) = (late + counts.late, folded + counts.folded, end);
+        if step.flushes {
+            job.flush(Flush::All, step.rotation);
+        }
+        if let Some(row) = rows.get(next).filter(|_| step.advances) {
+            let frontier = EventTimeMs(row.stamp);
+            job.flush(Flush::ClosedBy(frontier), step.rotation);
+            prop_assert!(!job.folds.iter().any(|fold| fold.closes_before(frontier)));
+            job.close(frontier);
+        }
+    }
+    job.flush(Flush::All, case.steps[0].rotation);
+    prop_assert!(job.folds.iter().all(|fold| fold.groups() == 0));
+    job.close(EventTimeMs::END);
+    prop_assert_eq!((late, folded), (late_expected, rows.len() as u64 - late_expected));
+
+    prop_assert_eq!(job.results.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    for (key, want) in &expected {
+        for ((got, want), spec) in job.results[key].iter().zip(want).zip(&spec.aggregates) {
+            prop_assert!(is_same(got, want, &spec.output_type), "{} of {key:?}: {got:?}, expected {want:?}", spec.name);
+        }
+    }
+    job.ordinals.sort();
+    job.ordinals.dedup();
+    prop_assert_eq!(job.ordinals.len(), expected.len(), "each row has an ordinal of its own");
+    Ok(())
+}
+
+fn is_same(got: &Value, want: &Expected, data_type: &DataType) -> bool {
+    let half_digit = if *data_type == DataType::Float32 { f64::from(f32::EPSILON) } else { 0.0 };
+    match (got, &want.value) {
+        (Value::Double(got), Value::Double(value)) => {
+            got == value
+                || (got.is_nan() && value.is_nan())
+                || (got - value).abs() <= want.tolerance + half_digit * value.abs()
+        }
+        (got, value) => got == value,
+    }
+}
+
+#[test]
+fn every_type_of_the_tests_is_a_key() {
+    assert!(types().iter().all(is_supported));
+}
+
+#[test]
+fn a_window_around_any_time_is_the_oracles() {
+    let tumbling = Tumbling { time_column: 0, size_ms: 7, offset_ms: 3 };
+    assert_eq!(TimeWindow::around(&tumbling, EventTimeMs(-5)).start, EventTimeMs(-11));
+}
