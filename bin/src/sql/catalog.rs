@@ -44,6 +44,8 @@ pub(crate) struct CatalogTable {
     pub(crate) schema: SchemaRef,
     pub(crate) watermark: Option<Watermark>,
     pub(crate) primary_key: Vec<String>,
+    /// As they were given, `connector` among them.
+    pub(crate) options: BTreeMap<String, String>,
     pub(crate) comment: Option<String>,
     pub(crate) is_temporary: bool,
 }

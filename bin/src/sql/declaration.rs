@@ -1,7 +1,6 @@
 //! From a CREATE TABLE, or from the schema of a file, to a table of the catalog.
 
 use std::collections::{BTreeMap, HashSet};
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_schema::{FieldRef, Schema, SchemaRef};
@@ -23,6 +22,7 @@ use super::text::SqlText;
 use super::types::FlinkType;
 use super::typing::{type_of, typed};
 use crate::connect::Connector;
+use crate::connect::options::OptionPart;
 use crate::error::{Error, Result};
 use crate::plan;
 
@@ -39,7 +39,6 @@ impl Declaration<'_> {
     /// For what is wrong in the statement, at its place.
     pub(crate) fn table(&self, create: &CreateTable, more: impl Iterator<Item = (String, String)>) -> Result<CatalogTable> {
         refuse_same_names(create)?;
-        let connector = connector(create, more)?;
         let primary_key = primary_key(create)?;
         let mut columns = Vec::with_capacity(create.columns.len());
         let mut physical: Vec<FieldRef> = Vec::new();
@@ -50,6 +49,8 @@ impl Declaration<'_> {
             }
         }
         let schema: SchemaRef = Arc::new(Schema::new(physical));
+        let options = options(create, more);
+        let connector = connector(create, &schema, &options)?;
         for definition in &create.columns {
             let name = definition.name.value.clone();
             let comment = definition.comment.clone();
@@ -79,6 +80,7 @@ impl Declaration<'_> {
             schema: fields,
             watermark,
             primary_key,
+            options,
             comment: create.comment.clone(),
             is_temporary: create.is_temporary,
         })
@@ -198,6 +200,7 @@ pub(crate) fn file_table(
         schema: fields,
         watermark,
         primary_key: Vec::new(),
+        options: BTreeMap::new(),
         comment: None,
         is_temporary: true,
     })
@@ -275,26 +278,25 @@ fn primary_key(create: &CreateTable) -> Result<Vec<String>> {
     Ok(key)
 }
 
-fn connector(create: &CreateTable, more: impl Iterator<Item = (String, String)>) -> Result<Connector> {
-    let mut options: BTreeMap<String, String> =
-        create.options.iter().map(|option| (option.key.value.clone(), option.value.clone())).collect();
-    options.extend(more);
-    if !options.contains_key("connector") {
-        return Err(Error::statement(format!("the table `{}` has no 'connector'", create.name.value))
-            .help("WITH ('connector' = 'filesystem', 'path' = '…', 'format' = 'csv')")
-            .at(create.name.span.clone()));
-    }
-    Ok(Connector { options })
+/// The options of the statement, and those of the configuration, which beat them.
+fn options(create: &CreateTable, more: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
+    let written = create.options.iter().map(|option| (option.key.value.clone(), option.value.clone()));
+    written.chain(more).collect()
+}
+
+fn connector(create: &CreateTable, schema: &SchemaRef, options: &BTreeMap<String, String>) -> Result<Connector> {
+    let place = |key: &str, part: OptionPart| {
+        let option = create.options.iter().find(|option| option.key.value == key)?;
+        // What the configuration set instead is not in the statement.
+        (options.get(key) == Some(&option.value)).then(|| match part {
+            OptionPart::Key => option.key.span.clone(),
+            OptionPart::Value => option.value_span.clone(),
+        })
+    };
+    Connector::new_at(&create.name.value, schema, options, &place).map_err(|error| error.at(create.name.span.clone()))
 }
 
 fn no_metadata(connector: &Connector, key: &str) -> Error {
-    let name = connector.options.get("connector").map_or("", String::as_str);
-    Error::statement(format!("the connector '{name}' has no metadata '{key}'"))
+    Error::statement(format!("the connector '{}' has no metadata '{key}'", connector.name()))
         .help("leave the column out, or make it a physical column of the input")
-}
-
-/// The place of an option's key or value in the statement, for errors of the connector.
-pub(crate) fn option_place(create: &CreateTable, key: &str, of_value: bool) -> Option<Range<usize>> {
-    let option = create.options.iter().find(|option| option.key.value == key)?;
-    Some(if of_value { option.value_span.clone() } else { option.key.span.clone() })
 }

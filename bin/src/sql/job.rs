@@ -65,7 +65,13 @@ impl Planner<'_> {
 
     fn sink(&self, name: &Name) -> Result<Arc<CatalogTable>> {
         match self.catalog.get(&name.value) {
-            Some(Entry::Table(table)) => Ok(Arc::clone(table)),
+            Some(Entry::Table(table)) if table.table.connector.supports_writing() => Ok(Arc::clone(table)),
+            Some(Entry::Table(table)) => {
+                let connector = table.table.connector.name();
+                Err(Error::statement(format!("`{}` can only be read: its connector is '{connector}'", name.value))
+                    .help("INSERT INTO a table with 'filesystem', 'stdout', 'print' or 'blackhole'")
+                    .at(name.span.clone()))
+            }
             Some(Entry::View(_)) => Err(Error::statement(format!("`{}` is a view; rows go into tables", name.value))
                 .help("INSERT INTO a table")
                 .at(name.span.clone())),
@@ -95,7 +101,7 @@ fn unbounded_source(plan: &LogicalPlan) -> Option<String> {
         if let LogicalPlan::TableScan(scan) = node {
             let source: &dyn Any = scan.source.as_ref();
             if let Some(table) = source.downcast_ref::<CatalogTable>()
-                && !is_bounded(&table.table.connector)
+                && !table.table.connector.is_bounded()
             {
                 unbounded = Some(table.table.name.clone());
                 return Ok(TreeNodeRecursion::Stop);
@@ -104,13 +110,6 @@ fn unbounded_source(plan: &LogicalPlan) -> Option<String> {
         Ok(TreeNodeRecursion::Continue)
     });
     unbounded
-}
-
-fn is_bounded(connector: &crate::connect::Connector) -> bool {
-    match connector.options.get("connector").map(String::as_str) {
-        Some("datagen") => connector.options.contains_key("number-of-rows"),
-        _ => true,
-    }
 }
 
 /// The columns of a query as those of its target: by position, cast where Flink casts silently.

@@ -18,7 +18,7 @@ use super::rewrite::{Rewritten, Scope, rewrite};
 use super::show;
 use super::statement::{CreateView, Insert, Script, Statement, StatementKind, read_script};
 use super::text::SqlText;
-use crate::connect::Connector;
+use crate::connect::{Connector, infer_file};
 use crate::error::{Error, Result};
 use crate::plan::JobPlan;
 
@@ -68,7 +68,7 @@ impl Session {
             options,
             catalog: Catalog::default(),
             functions: KnownFunctions::new(),
-            infer_file: not_inferred,
+            infer_file,
         }
     }
 
@@ -215,8 +215,4 @@ impl fmt::Debug for Session {
 
 fn target(insert: &Insert) -> Target<'_> {
     Target { table: &insert.table, columns: insert.columns.as_deref() }
-}
-
-fn not_inferred(path: &str) -> Result<(SchemaRef, Connector)> {
-    Err(Error::connector(format!("the columns of '{path}' cannot be inferred")).help("CREATE TABLE with its columns"))
 }

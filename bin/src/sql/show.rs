@@ -115,7 +115,7 @@ fn create_table(table: &CatalogTable) -> String {
         lines.push(format!("PRIMARY KEY ({}) NOT ENFORCED", key.join(", ")));
     }
     let options: Vec<String> =
-        table.table.connector.options.iter().map(|(key, value)| format!("  {} = {}", string(key), string(value))).collect();
+        table.options.iter().map(|(key, value)| format!("  {} = {}", string(key), string(value))).collect();
     let temporary = if table.is_temporary { "TEMPORARY " } else { "" };
     let comment = table.comment.as_ref().map(|comment| format!("COMMENT {}\n", string(comment))).unwrap_or_default();
     format!(
