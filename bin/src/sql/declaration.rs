@@ -289,7 +289,7 @@ fn connector(create: &CreateTable, schema: &SchemaRef, options: &BTreeMap<String
         let option = create.options.iter().find(|option| option.key.value == key)?;
         // What the configuration set instead is not in the statement.
         (options.get(key) == Some(&option.value)).then(|| match part {
-            OptionPart::Key => option.key.span.clone(),
+            OptionPart::Name => option.key.span.clone(),
             OptionPart::Value => option.value_span.clone(),
         })
     };
