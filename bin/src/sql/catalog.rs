@@ -44,7 +44,7 @@ pub(crate) struct CatalogTable {
     pub(crate) schema: SchemaRef,
     pub(crate) watermark: Option<Watermark>,
     pub(crate) primary_key: Vec<String>,
-    /// Those of WITH and those that were set for the table; empty for a file without a declaration.
+    /// As they were given, `connector` among them.
     pub(crate) options: BTreeMap<String, String>,
     pub(crate) comment: Option<String>,
     pub(crate) is_temporary: bool,

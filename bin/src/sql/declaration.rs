@@ -1,7 +1,6 @@
 //! From a CREATE TABLE, or from the schema of a file, to a table of the catalog.
 
 use std::collections::{BTreeMap, HashSet};
-use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_schema::{FieldRef, Schema, SchemaRef};
@@ -54,9 +53,8 @@ impl Declaration<'_> {
             }
         }
         let schema: SchemaRef = Arc::new(Schema::new(physical));
-        let options = options(create, more)?;
-        let place = |key: &str, part| option_place(create, key, part);
-        let connector = Connector::new_at(&create.name.value, &schema, &options, &place)?;
+        let options = options(create, more);
+        let connector = connector(create, &schema, &options)?;
         for definition in &create.columns {
             let name = definition.name.value.clone();
             let comment = definition.comment.clone();
@@ -292,30 +290,25 @@ fn primary_key(create: &CreateTable) -> Result<Vec<String>> {
     Ok(key)
 }
 
-/// The options of WITH and those that SET gives the table.
-fn options(create: &CreateTable, more: impl Iterator<Item = (String, String)>) -> Result<BTreeMap<String, String>> {
-    let mut options: BTreeMap<String, String> =
-        create.options.iter().map(|option| (option.key.value.clone(), option.value.clone())).collect();
-    options.extend(more);
-    if !options.contains_key("connector") {
-        return Err(Error::statement(format!("the table `{}` has no 'connector'", create.name.value))
-            .help("WITH ('connector' = 'filesystem', 'path' = '…', 'format' = 'csv')")
-            .at(create.name.span.clone()));
-    }
-    Ok(options)
+/// The options of the statement, and those of the configuration, which beat them.
+fn options(create: &CreateTable, more: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
+    let written = create.options.iter().map(|option| (option.key.value.clone(), option.value.clone()));
+    written.chain(more).collect()
+}
+
+fn connector(create: &CreateTable, schema: &SchemaRef, options: &BTreeMap<String, String>) -> Result<Connector> {
+    let place = |key: &str, part: OptionPart| {
+        let option = create.options.iter().find(|option| option.key.value == key)?;
+        // What the configuration set instead is not in the statement.
+        (options.get(key) == Some(&option.value)).then(|| match part {
+            OptionPart::Name => option.key.span.clone(),
+            OptionPart::Value => option.value_span.clone(),
+        })
+    };
+    Connector::new_at(&create.name.value, schema, options, &place).map_err(|error| error.at(create.name.span.clone()))
 }
 
 fn no_metadata(connector: &Connector, key: &str) -> Error {
-    let name = connector.name();
-    Error::statement(format!("the connector '{name}' has no metadata '{key}'"))
+    Error::statement(format!("the connector '{}' has no metadata '{key}'", connector.name()))
         .help("leave the column out, or make it a physical column of the input")
-}
-
-/// The place of an option's key or value in the statement, for errors of the connector.
-fn option_place(create: &CreateTable, key: &str, part: OptionPart) -> Option<Range<usize>> {
-    let option = create.options.iter().find(|option| option.key.value == key)?;
-    Some(match part {
-        OptionPart::Name => option.key.span.clone(),
-        OptionPart::Value => option.value_span.clone(),
-    })
 }

@@ -65,7 +65,13 @@ impl Planner<'_> {
 
     fn sink(&self, name: &Name) -> Result<Arc<CatalogTable>> {
         match self.catalog.get(&name.value) {
-            Some(Entry::Table(table)) => Ok(Arc::clone(table)),
+            Some(Entry::Table(table)) if table.table.connector.supports_writing() => Ok(Arc::clone(table)),
+            Some(Entry::Table(table)) => {
+                let connector = table.table.connector.name();
+                Err(Error::statement(format!("`{}` can only be read: its connector is '{connector}'", name.value))
+                    .help("INSERT INTO a table with 'filesystem', 'stdout', 'print' or 'blackhole'")
+                    .at(name.span.clone()))
+            }
             Some(Entry::View(_)) => Err(Error::statement(format!("`{}` is a view; rows go into tables", name.value))
                 .help("INSERT INTO a table")
                 .at(name.span.clone())),

@@ -8,6 +8,7 @@ use arrow_schema::{Field, Schema};
 use datafusion_common::DFSchema;
 use datafusion_expr::{Expr, ExprSchemable, FetchType, Limit, LogicalPlan, Projection, SkipType, Sort, Union, Values};
 
+use super::compile::describe;
 use super::lower_aggregate::lower_aggregate;
 use super::lower_scan::lower_scan;
 use super::relation::{ProjectionBuilder, Relation, Slot, WindowColumn, internal};
@@ -125,18 +126,22 @@ impl Lowering {
         let inputs = union.inputs.iter().map(|input| self.lower(input)).collect::<Result<Vec<_>>>()?;
         let fields = union.schema.fields();
         let window = common_window(&inputs);
+        // What no input has computed yet of the common window stays so.
+        let is_open =
+            |column: usize| window.is_some() && inputs.iter().all(|input| input.slots[column].column.is_none());
+        let open: Vec<bool> = (0..fields.len()).map(is_open).collect();
         let mut nodes = Vec::with_capacity(inputs.len());
-        let mut times = Vec::with_capacity(inputs.len());
+        let mut time = 0;
         for (relation, plan) in inputs.into_iter().zip(&union.inputs) {
             let mut builder = ProjectionBuilder::new(&relation, plan.schema());
-            for (slot, field) in relation.slots.iter().zip(fields) {
-                builder.push_slot(*slot, Some(field))?;
+            for ((slot, field), is_open) in relation.slots.iter().zip(fields).zip(&open) {
+                if !is_open {
+                    builder.push_slot(*slot, Some(field))?;
+                }
             }
-            if window.is_some()
-                && let Some(time) = relation.slots.iter().find_map(|slot| slot.window).map(|window| window.time)
-            {
-                let field = relation.node.schema.field(time).clone().with_name("$time");
-                times.push(builder.push_slot(Slot::column(time), Some(&field))?);
+            if let Some(own) = relation.slots.iter().find_map(|slot| slot.window).filter(|_| window.is_some()) {
+                let field = relation.node.schema.field(own.time).clone().with_name("window_time");
+                time = builder.push_slot(Slot::column(own.time), Some(&field))?;
             }
             let projection = builder.finish()?;
             nodes.push(projection.over(relation.node));
@@ -146,12 +151,13 @@ impl Lowering {
         if let Some(other) = nodes.iter().find(|node| !has_equal_types(&node.schema, &schema)) {
             return Err(Error::internal(format!("a union of {:?} and {:?}", other.schema, schema)));
         }
-        let mut slots: Vec<Slot> = (0..fields.len()).map(Slot::column).collect();
-        if let (Some(window), Some(&time)) = (window, times.first()) {
-            for (slot, window) in slots.iter_mut().zip(window) {
-                slot.window = window.map(|window| WindowColumn { time, ..window });
-            }
-        }
+        let windows = window.unwrap_or_else(|| vec![None; fields.len()]);
+        let mut columns = 0..;
+        let slots = windows.iter().zip(open).map(|(window, is_open)| Slot {
+            column: if is_open { None } else { columns.next() },
+            window: window.map(|window| WindowColumn { time, ..window }),
+        });
+        let slots = slots.collect();
         Ok(Relation { node: Node { schema, op: NodeOp::Union { inputs: nodes } }, slots })
     }
 
@@ -252,7 +258,7 @@ fn has_equal_types(a: &Schema, b: &Schema) -> bool {
 /// A field for an expression, under the name that EXPLAIN shows.
 pub(crate) fn field_of(expr: &Expr, logical: &DFSchema) -> Result<Field> {
     let (_, field) = expr.to_field(logical).map_err(|error| internal(&error))?;
-    Ok(field.as_ref().clone())
+    Ok(field.as_ref().clone().with_name(describe(expr, logical)))
 }
 
 fn values_of(values: &Values) -> Result<Relation> {

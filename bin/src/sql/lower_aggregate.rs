@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Schema, TimeUnit};
+use datafusion_common::DFSchema;
 use datafusion_expr::expr::AggregateFunction as AggregateCall;
 use datafusion_expr::{Aggregate, Expr};
 use thalweg_operators::spec::{AggregateSpec, GroupSpec, KeyColumn, Tumbling};
 
 use super::aggregates::{self, LoweredAggregate};
 use super::catalog::as_time_attribute;
+use super::compile::describe;
 use super::lower::{Lowering, field_of};
 use super::relation::{ProjectionBuilder, Relation, Slot, WindowColumn};
 use super::window::WindowPart;
@@ -44,16 +46,18 @@ pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Res
             places.push(Err(key.part));
             continue;
         }
-        let column = builder.share(expr, field)?;
+        let field = field.as_ref().clone().with_name(describe(expr, logical));
+        let column = builder.share(expr, &field)?;
         places.push(Ok(key_columns.len()));
         key_columns.push(KeyColumn { column, data_type: field.data_type().clone() });
-        fields.push(Arc::clone(field));
+        fields.push(Arc::new(field));
     }
     let mut aggregates = Vec::with_capacity(aggregate.aggr_expr.len());
     let output = aggregate.schema.fields().iter().skip(aggregate.group_expr.len());
     for (expr, field) in aggregate.aggr_expr.iter().zip(output) {
         aggregates.push(aggregate_spec(&mut builder, expr, field, logical)?);
-        fields.push(Arc::clone(field));
+        let name = aggregates.last().map_or_else(String::new, |call: &AggregateSpec| call.name.clone());
+        fields.push(Arc::new(field.as_ref().clone().with_name(name)));
     }
     let tumbling = window.map(|window| Tumbling {
         time_column: builder.pass(window.time),
@@ -104,7 +108,7 @@ fn aggregate_spec(
     builder: &mut ProjectionBuilder<'_>,
     expr: &Expr,
     field: &Field,
-    logical: &datafusion_common::DFSchema,
+    logical: &DFSchema,
 ) -> Result<AggregateSpec> {
     let call = aggregate_call(expr)?;
     let LoweredAggregate { function, argument, distinct } = aggregates::lower(call)?;
@@ -125,7 +129,7 @@ fn aggregate_spec(
         filter,
         distinct,
         output_type: field.data_type().clone(),
-        name: shown(expr),
+        name: shown(call, logical),
     })
 }
 
@@ -137,12 +141,17 @@ fn aggregate_call(expr: &Expr) -> Result<&AggregateCall> {
     }
 }
 
-/// The call as EXPLAIN shows it.
-fn shown(expr: &Expr) -> String {
-    match expr {
-        Expr::Alias(alias) => shown(&alias.expr),
-        other => other.human_display().to_string(),
-    }
+/// The call as the user would write it.
+fn shown(call: &AggregateCall, logical: &DFSchema) -> String {
+    let params = &call.params;
+    let star = |arg: &&Expr| matches!(arg, Expr::Literal(value, _) if !value.is_null());
+    let args = match &params.args[..] {
+        [star_of_count] if call.func.name() == "count" && star(&star_of_count) && !params.distinct => "*".to_owned(),
+        args => args.iter().map(|arg| describe(arg, logical)).collect::<Vec<_>>().join(", "),
+    };
+    let distinct = if params.distinct { "DISTINCT " } else { "" };
+    let filter = params.filter.as_ref().map(|filter| format!(" FILTER (WHERE {})", describe(filter, logical)));
+    format!("{}({distinct}{args}){}", call.func.name().to_uppercase(), filter.unwrap_or_default())
 }
 
 fn bound_fields() -> [FieldRef; 3] {
@@ -172,7 +181,7 @@ fn slots(
 
 /// The aggregation gives the window's time without a zone: the same instant as an instant.
 fn in_zone(input: Relation, time: usize, zoned: &DataType) -> Result<Relation> {
-    let logical = datafusion_common::DFSchema::empty();
+    let logical = DFSchema::empty();
     let mut builder = ProjectionBuilder::new(&input, &logical);
     for column in 0..input.node.schema.fields().len() {
         if column == time {

@@ -276,6 +276,8 @@ impl Reader {
         while self.parser.index() > index {
             self.parser.prev_token();
         }
+        // A step back passes over white space, and may go too far.
+        while self.parser.index() < index && self.parser.next_token_no_skip().is_some() {}
     }
 }
 

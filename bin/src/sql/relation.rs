@@ -213,7 +213,7 @@ impl<'a> ProjectionBuilder<'a> {
                 (NewColumn::Expression(self.input.column_expr(index)), self.input.node.schema.field(index).clone())
             }
             (None, Some(window)) => {
-                let bound = WindowBound::new(window, self.input.node.schema.field(window.time).data_type());
+                let bound = WindowBound::new(window, self.input.node.schema.field(window.time));
                 let own = bound.field();
                 (NewColumn::Window(bound), own)
             }
@@ -224,7 +224,7 @@ impl<'a> ProjectionBuilder<'a> {
 
     /// Adds the time of a window, a timestamp, as the same instant in the zone of `zoned`.
     pub(crate) fn push_in_zone(&mut self, time: usize, zoned: &DataType) -> usize {
-        let bound = WindowBound::in_zone(time, zoned);
+        let bound = WindowBound::in_zone(time, zoned, self.input.node.schema.field(time));
         let field = bound.field();
         self.push_column(NewColumn::Window(bound), &field)
     }
@@ -285,7 +285,20 @@ impl Projection {
         if is_identity {
             return Node { schema: self.schema, op: input.op };
         }
-        Node { schema: self.schema, op: NodeOp::Project { input: Box::new(input), expressions: self.expressions } }
+        match input.op {
+            // A choice among the columns of another projection is one projection.
+            NodeOp::Project { input: below, expressions }
+                if self.expressions.iter().all(|scalar| scalar.column().is_some()) =>
+            {
+                let chosen = self.expressions.iter().filter_map(|scalar| expressions.get(scalar.column()?).cloned());
+                let chosen = Self { schema: self.schema, expressions: chosen.collect() };
+                chosen.over(*below)
+            }
+            op => {
+                let input = Box::new(Node { schema: input.schema, op });
+                Node { schema: self.schema, op: NodeOp::Project { input, expressions: self.expressions } }
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Span;
 
-use super::catalog::{Catalog, CatalogTable};
+use super::catalog::{Catalog, CatalogTable, Entry};
 use super::expression::ExpressionRewriter;
 use super::known_functions::KnownFunctions;
 use super::reader::object_name;
@@ -381,6 +381,18 @@ impl Rewriter<'_> {
         if !self.ctes.contains(&value) && self.scope.catalog.get(&value).is_none() {
             let ctes = self.ctes.iter().map(String::as_str);
             return Err(self.scope.catalog.unknown(&value, "table", ctes, self.place(span)));
+        }
+        if !self.ctes.contains(&value)
+            && let Some(Entry::Table(table)) = self.scope.catalog.get(&value)
+            && !table.table.connector.supports_reading()
+        {
+            let connector = table.table.connector.name();
+            let help = "FROM a table with 'filesystem', 'stdin' or 'datagen'";
+            return Err(self.refuse(
+                span,
+                format!("`{value}` can only be written: its connector is '{connector}'"),
+                help,
+            ));
         }
         let last = parts.last().map_or(span, |part| part.span);
         *name = ObjectName(vec![ObjectNamePart::Identifier(Ident { value, quote_style: Some('`'), span: last })]);

@@ -18,7 +18,7 @@ use super::rewrite::{Rewritten, Scope, rewrite};
 use super::show;
 use super::statement::{CreateView, Insert, Script, Statement, StatementKind, read_script};
 use super::text::SqlText;
-use crate::connect::{self, Connector};
+use crate::connect::{Connector, infer_file};
 use crate::error::{Error, Result};
 use crate::plan::JobPlan;
 
@@ -68,7 +68,7 @@ impl Session {
             options,
             catalog: Catalog::default(),
             functions: KnownFunctions::new(),
-            infer_file: connect::infer_file,
+            infer_file,
         }
     }
 

@@ -19,22 +19,23 @@ pub(crate) struct WindowBound {
     data_type: DataType,
     /// The time is a window's already, and becomes an instant without being changed.
     is_passed: bool,
+    time_name: String,
 }
 
 impl WindowBound {
-    /// Over a time column of `time_type`. The window's time has the same type, its start and end have no zone.
-    pub(crate) fn new(window: WindowColumn, time_type: &DataType) -> Self {
+    /// Over the column `time`. The window's time has the same type, its start and end have no zone.
+    pub(crate) fn new(window: WindowColumn, time: &Field) -> Self {
         let data_type = match window.part {
-            WindowPart::Time => time_type.clone(),
+            WindowPart::Time => time.data_type().clone(),
             WindowPart::Start | WindowPart::End => DataType::Timestamp(TimeUnit::Millisecond, None),
         };
-        Self { window, data_type, is_passed: false }
+        Self { window, data_type, is_passed: false, time_name: time.name().clone() }
     }
 
     /// The column `time` as it is, in the zone of `zoned`.
-    pub(crate) fn in_zone(time: usize, zoned: &DataType) -> Self {
+    pub(crate) fn in_zone(time: usize, zoned: &DataType, field: &Field) -> Self {
         let window = WindowColumn { part: WindowPart::Time, time, size_ms: 1, offset_ms: 0 };
-        Self { window, data_type: zoned.clone(), is_passed: true }
+        Self { window, data_type: zoned.clone(), is_passed: true, time_name: field.name().clone() }
     }
 
     /// Name, type and metadata of the column.
@@ -52,7 +53,7 @@ impl WindowBound {
     }
 
     fn failed(&self, message: String) -> EvaluateError {
-        EvaluateError { message, expression: self.name().to_owned() }
+        EvaluateError { message, expression: self.describe() }
     }
 
     /// The bound of the window of one time; `None` out of range.
@@ -90,7 +91,7 @@ impl Scalar for WindowBound {
     }
 
     fn describe(&self) -> String {
-        self.name().to_owned()
+        format!("{}({})", self.name(), self.time_name)
     }
 }
 

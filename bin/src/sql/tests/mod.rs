@@ -5,18 +5,17 @@ mod refusals;
 mod statements;
 mod types;
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use thalweg_operators::expr::Scalar;
 use thalweg_operators::spec::{AggregateSpec, GroupSpec};
 
 use super::types::FlinkType;
 use super::*;
 use crate::connect::Connector;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::plan::{JobPlan, Node, NodeOp, RuntimeMode, SinkTable, WatermarkStrategy};
 
 /// The table that most tests read: bounded, with event time.
@@ -49,11 +48,10 @@ fn session_with(options: SessionOptions) -> Session {
             Field::new("symbol", DataType::Utf8View, true),
             Field::new("price", DataType::Float64, true),
         ];
-        let options =
-            BTreeMap::from([("connector".to_owned(), "filesystem".to_owned()), ("path".to_owned(), path.to_owned())]);
-        let schema: SchemaRef = Arc::new(Schema::new(fields));
-        let connector = Connector::new(path, &schema, &options)?;
-        Ok((schema, connector))
+        let schema = Arc::new(Schema::new(fields));
+        let options = [("connector", "filesystem"), ("path", path), ("format", "csv")];
+        let options = options.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        Ok((Arc::clone(&schema), Connector::new(path, &schema, &options)?))
     });
     session
 }
