@@ -49,7 +49,7 @@ impl<'a> ExpressionRewriter<'a> {
     }
 
     fn at(&self, error: Error, span: Span) -> Error {
-        let place: Option<Range<usize>> = self.text.range(span);
+        let place: Option<Range<usize>> = self.text.place(span);
         place.into_iter().fold(error, Error::at)
     }
 
@@ -70,7 +70,10 @@ impl<'a> ExpressionRewriter<'a> {
                 if format.is_some() || !matches!(kind, ast::CastKind::Cast | ast::CastKind::TryCast) {
                     return Err(self.refuse(span, "this form of a cast is not Flink's", "CAST(x AS type) or TRY_CAST(x AS type)"));
                 }
-                FlinkType::from_ast(data_type).map(drop).map_err(|error| self.at(error, span))
+                FlinkType::from_ast(data_type).map(drop).map_err(|error| {
+                    let place = self.text.range(span).map(|range| self.text.to_closing(&range));
+                    place.into_iter().fold(error, Error::at)
+                })
             }
             Expr::BinaryOp { op, .. } => self.check_operator(op, span),
             Expr::UnaryOp { op, .. } if !matches!(op, UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not) => {

@@ -38,6 +38,11 @@ impl Reader {
         let tokens = Tokenizer::new(&FlinkDialect, text.replaced()).tokenize_with_location().map_err(|error| {
             let place = text.range_at(error.location.line, error.location.column);
             let message = Error::statement(lower_first(&error.message));
+            let message = if error.message.contains("string literal") {
+                message.help("a string ends with a single quote; '' is a quote within it")
+            } else {
+                message
+            };
             place.into_iter().fold(message, Error::at)
         })?;
         refuse_hints(text, &tokens)?;
@@ -90,6 +95,15 @@ impl Reader {
             let end = self.text.end();
             end..end
         })
+    }
+
+    /// The unquoted word that was taken last, and its place.
+    pub(crate) fn previous_word(&self) -> Option<(String, Range<usize>)> {
+        let token = self.parser.get_current_token();
+        match &token.token {
+            Token::Word(word) if word.quote_style.is_none() => Some((word.value.clone(), self.place(token.span))),
+            _ => None,
+        }
     }
 
     /// From `start` to the end of the last token taken.
@@ -305,11 +319,9 @@ pub(crate) fn syntax_error(error: &ParserError, text: &SqlText) -> Error {
     let (message, place) = split_place(message);
     let place = place.and_then(|(line, column)| text.range_at(line, column));
     let found = message.split_once(", found: ").map(|(_, found)| found);
-    // The parser names one character; the word that begins there is what the user looks for.
+    // The parser names one character, and sometimes that of the token after the one that it means.
     let place = place.map(|place| match found {
-        Some(found) if found != "EOF" && text.original(&(place.start..place.start + found.len())) == found => {
-            place.start..place.start + found.len()
-        }
+        Some(found) if found != "EOF" => text.last_before(found, &place).unwrap_or(place),
         _ => place,
     });
     let readable = message.replace("Expected: ", "expected ").replace(", found: EOF", ", found the end of the text");

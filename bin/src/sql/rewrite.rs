@@ -11,6 +11,7 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Span;
 
+use super::binder::plan;
 use super::catalog::{Catalog, CatalogTable, Entry};
 use super::expression::ExpressionRewriter;
 use super::known_functions::KnownFunctions;
@@ -73,8 +74,8 @@ pub(crate) struct Rewriter<'a> {
     text: &'a Arc<SqlText>,
     windows: Vec<WindowCall>,
     files: BTreeMap<String, Arc<CatalogTable>>,
-    /// Names of WITH that can be seen here.
-    ctes: Vec<String>,
+    /// The queries of WITH that can be seen here, ready.
+    ctes: Vec<ast::Cte>,
     /// Arguments of the TUMBLE that the latest SELECT groups by.
     group_window: Option<Vec<Expr>>,
     whole: Range<usize>,
@@ -83,7 +84,7 @@ pub(crate) struct Rewriter<'a> {
 impl Rewriter<'_> {
     /// The place of a piece of syntax, or of the whole query where the parser knows none.
     pub(crate) fn place(&self, span: Span) -> Range<usize> {
-        self.text.range(span).unwrap_or_else(|| self.whole.clone())
+        self.text.place(span).unwrap_or_else(|| self.whole.clone())
     }
 
     /// The error that refuses a piece of syntax.
@@ -129,7 +130,7 @@ impl Rewriter<'_> {
         }
         for cte in &mut with.cte_tables {
             self.query(&mut cte.query)?;
-            self.ctes.push(cte.alias.name.value.clone());
+            self.ctes.push(cte.clone());
         }
         Ok(())
     }
@@ -193,6 +194,7 @@ impl Rewriter<'_> {
         for from in &mut select.from {
             self.table_factor(&mut from.relation)?;
         }
+        self.expand_wildcards(select);
         select_names::name_columns(select);
         self.group_window = group_window::rewrite(self, select)?;
         for item in &mut select.projection {
@@ -220,6 +222,64 @@ impl Rewriter<'_> {
             self.expression(having, "HAVING")?;
         }
         Ok(())
+    }
+
+    /// Writes out a star that is not alone, so that the columns beside it get their names and positions.
+    fn expand_wildcards(&self, select: &mut Select) {
+        let is_star = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
+        if select.projection.len() < 2 || !select.projection.iter().any(is_star) {
+            return;
+        }
+        let Ok(columns) = self.columns_of(&select.from) else {
+            // What is wrong there comes to light when the query itself is planned.
+            return;
+        };
+        let items = std::mem::take(&mut select.projection).into_iter().flat_map(|item| {
+            let table = match &item {
+                SelectItem::Wildcard(_) => None,
+                SelectItem::QualifiedWildcard(ast::SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                    name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone())
+                }
+                _ => return vec![item],
+            };
+            let chosen = columns.iter().filter(|(of_table, _)| table.is_none() || table == *of_table);
+            let chosen = chosen.map(|(table, column)| {
+                let parts = table.iter().chain([column]).map(|part| Ident::with_quote('`', part));
+                SelectItem::UnnamedExpr(match table {
+                    Some(_) => Expr::CompoundIdentifier(parts.collect()),
+                    None => Expr::Identifier(Ident::with_quote('`', column)),
+                })
+            });
+            let chosen: Vec<SelectItem> = chosen.collect();
+            if chosen.is_empty() { vec![item] } else { chosen }
+        });
+        select.projection = items.collect();
+    }
+
+    /// The columns of FROM, each with its table.
+    fn columns_of(&self, from: &[TableWithJoins]) -> Result<Vec<(Option<String>, String)>> {
+        let select = Select {
+            projection: vec![SelectItem::Wildcard(ast::WildcardAdditionalOptions::default())],
+            from: from.to_vec(),
+            ..empty_select()
+        };
+        let mut query = query_of(SetExpr::Select(Box::new(select)));
+        if !self.ctes.is_empty() {
+            let with_token = ast::helpers::attached_token::AttachedToken::empty();
+            query.with = Some(ast::With { with_token, recursive: false, cte_tables: self.ctes.clone() });
+        }
+        let rewritten = Rewritten {
+            query,
+            windows: Arc::new(self.windows.clone()),
+            files: self.files.clone(),
+            text: Arc::clone(self.text),
+            span: self.whole.clone(),
+        };
+        let plan = plan(&rewritten, self.scope.catalog, self.scope.functions)?;
+        let column = |(table, field): (Option<&datafusion_common::TableReference>, &arrow_schema::FieldRef)| {
+            (table.map(|table| table.table().to_owned()), field.name().clone())
+        };
+        Ok(plan.schema().iter().map(column).collect())
     }
 
     fn refuse_clauses(&self, select: &Select) -> Result<()> {
@@ -350,11 +410,12 @@ impl Rewriter<'_> {
         }
         let texts: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
         let value = object_name(&texts).map_err(|error| error.at(self.place(span)))?;
-        if !self.ctes.contains(&value) && self.scope.catalog.get(&value).is_none() {
-            let ctes = self.ctes.iter().map(String::as_str);
+        let is_cte = self.ctes.iter().any(|cte| cte.alias.name.value == value);
+        if !is_cte && self.scope.catalog.get(&value).is_none() {
+            let ctes = self.ctes.iter().map(|cte| cte.alias.name.value.as_str());
             return Err(self.scope.catalog.unknown(&value, "table", ctes, self.place(span)));
         }
-        if !self.ctes.contains(&value)
+        if !is_cte
             && let Some(Entry::Table(table)) = self.scope.catalog.get(&value)
             && !table.table.connector.supports_reading()
         {
@@ -433,7 +494,12 @@ fn is_count(expr: &Expr) -> bool {
 
 /// `(body) AS alias`.
 fn derived(body: SetExpr, alias: TableAlias) -> TableFactor {
-    let subquery = Query {
+    TableFactor::Derived { lateral: false, subquery: Box::new(query_of(body)), alias: Some(alias), sample: None }
+}
+
+/// A query that is no more than its body.
+fn query_of(body: SetExpr) -> Query {
+    Query {
         with: None,
         body: Box::new(body),
         order_by: None,
@@ -444,8 +510,7 @@ fn derived(body: SetExpr, alias: TableAlias) -> TableFactor {
         settings: None,
         format_clause: None,
         pipe_operators: Vec::new(),
-    };
-    TableFactor::Derived { lateral: false, subquery: Box::new(subquery), alias: Some(alias), sample: None }
+    }
 }
 
 /// `SELECT` with nothing in it.

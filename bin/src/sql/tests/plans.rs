@@ -69,5 +69,8 @@ fn dump() {
         r#"SELECT symbol, symbol, price AS symbol FROM trades"#,
         r#"SELECT t.symbol, `t`.`price` FROM trades AS t"#,
         r#"SELECT symbol FROM trades WHERE symbol IN ('a', 'b') AND price BETWEEN 1 AND 2 AND trader LIKE 'x%' AND fee IS NOT DISTINCT FROM 1.5 AND (price > 1) IS TRUE"#,
+        r#"SELECT *, price, price + 1 FROM trades"#,
+        r#"SELECT t.*, window_start FROM TABLE(TUMBLE(TABLE trades, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) AS t"#,
+        r#"WITH x AS (SELECT symbol, price FROM trades) SELECT *, price * 2 AS d FROM x"#,
     ] { let query = q.replace("TUMBLED", TUMBLE); println!("@@ {q}\n{}\n@@", plan_of(&query)); }
 }
