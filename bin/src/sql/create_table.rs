@@ -205,7 +205,7 @@ impl CreateTable {
         while reader.peek().token != Token::RParen {
             let (key, span) = reader.string("an option's key in quotes")?;
             if self.options.iter().any(|option| option.key.value == key) {
-                return Err(Error::statement(format!("the option '{key}' is given twice")).at(span));
+                return Err(Error::statement(format!("the option '{key}' is given twice")).help("leave one of them out").at(span));
             }
             reader.expect_token(&Token::Eq)?;
             let (value, value_span) = reader.string("the option's value in quotes")?;
@@ -237,8 +237,10 @@ fn read_type(reader: &mut Reader) -> Result<FlinkType> {
             "BINARY", "VARBINARY", "BYTES", "DATE", "TIME", "TIMESTAMP", "TIMESTAMP_LTZ",
         ];
         let near = word.and_then(|word| nearest(&word, names.into_iter()).filter(|near| *near != word));
-        match (near, matches!(data_type, ast::DataType::Custom(..)), &error.help) {
-            (Some(near), true, None) => error.help(format!("did you mean {near}?")).at(span),
+        match near {
+            Some(near) if matches!(data_type, ast::DataType::Custom(..)) => {
+                error.help(format!("did you mean {near}?")).at(span)
+            }
             _ => error.at(span),
         }
     })

@@ -135,6 +135,9 @@ fn other_error(error: &DataFusionError) -> Error {
         return Error::statement(format!("two columns of the result are called `{}`", unqualified(name)))
             .help("give one of them another name with AS");
     }
+    if let Some(name) = message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found")) {
+        return Error::statement(format!("there is no table `{name}`"));
+    }
     if message.contains("must appear in") && message.contains("GROUP BY") {
         let name = message.split(['\'', '"']).nth(1).map_or("an expression", unqualified);
         return Error::statement(format!("`{name}` is neither a key of GROUP BY nor aggregated"))

@@ -32,6 +32,7 @@ mod rewrite;
 mod select_names;
 mod session;
 mod show;
+mod stack;
 mod statement;
 pub mod syntax;
 mod table_function;

@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 /// Depth to which expressions, queries and joins may be nested.
 const DEPTH_MAX: usize = 200;
 
+/// Operators between two commas, and queries in a UNION.
+const CHAIN_MAX: usize = 1_000;
+
 /// A name of the user's, and where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Name {
@@ -46,6 +49,7 @@ impl Reader {
             place.into_iter().fold(message, Error::at)
         })?;
         refuse_hints(text, &tokens)?;
+        refuse_chains(text, &tokens)?;
         let parser = Parser::new(&FlinkDialect).with_recursion_limit(DEPTH_MAX).with_tokens_with_locations(tokens);
         Ok(Self { parser, text: Arc::clone(text) })
     }
@@ -366,6 +370,40 @@ fn refuse_hints(text: &SqlText, tokens: &[TokenWithSpan]) -> Result<()> {
         {
             let error = Error::statement("hints are not supported")
                 .help("write the options into the table's WITH, or SET 'thalweg.table.NAME.OPTION' = '…'");
+            return Err(text.range(token.span).into_iter().fold(error, Error::at));
+        }
+    }
+    Ok(())
+}
+
+/// A chain of operators is a tree as deep as it is long, however flat it looks.
+fn refuse_chains(text: &SqlText, tokens: &[TokenWithSpan]) -> Result<()> {
+    let (mut operators, mut unions) = (0_usize, 0_usize);
+    for token in tokens {
+        match &token.token {
+            Token::Comma | Token::SemiColon => operators = 0,
+            Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat | Token::DoubleColon => {
+                operators += 1;
+            }
+            Token::Eq | Token::Neq | Token::Lt | Token::Gt | Token::LtEq | Token::GtEq => operators += 1,
+            Token::Word(word) => match word.keyword {
+                Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::IS | Keyword::LIKE | Keyword::IN => operators += 1,
+                Keyword::BETWEEN | Keyword::COLLATE | Keyword::AT => operators += 1,
+                Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT => unions += 1,
+                _ => {}
+            },
+            _ => {}
+        }
+        if token.token == Token::SemiColon {
+            unions = 0;
+        }
+        if operators > CHAIN_MAX || unions > CHAIN_MAX {
+            let (what, help) = if operators > CHAIN_MAX {
+                ("operators", "IN (…) takes a list of any length; views and derived tables take a part of an expression")
+            } else {
+                ("queries in a UNION", "take them together in views")
+            };
+            let error = Error::statement(format!("more than {CHAIN_MAX} {what} in one expression")).help(help);
             return Err(text.range(token.span).into_iter().fold(error, Error::at));
         }
     }

@@ -370,7 +370,12 @@ fn read_key(reader: &mut Reader, end: &Token) -> Result<Name> {
     }
     let mut value = String::new();
     while !is_statement_end(reader) && reader.peek().token != *end {
-        value.push_str(&reader.next().token.to_string());
+        let before = reader.since(&start).end;
+        let token = reader.next();
+        // `1 min` keeps its blank.
+        let has_blank = !value.is_empty() && reader.place(token.span).start > before;
+        value.push_str(if has_blank { " " } else { "" });
+        value.push_str(&token.token.to_string());
     }
     if value.is_empty() {
         return Err(reader.expected("a key or value; the form is SET 'key' = 'value'"));
