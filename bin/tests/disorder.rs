@@ -152,8 +152,8 @@ fn run(path: &Path, options: &JobOptions) -> (Groups, Account) {
     );
     let mut session = Session::new(SessionOptions::default());
     let mut result = None;
-    for statement in session.parse(&script).expect("the script is correct") {
-        if let Outcome::Job(plan) = session.execute(&statement).expect("the script is correct") {
+    for statement in &session.parse(&script).expect("the script is correct").statements {
+        if let Outcome::Job(plan) = session.execute(statement).expect("the script is correct") {
             result = Some(job::collect(plan, options).expect("the input is correct"));
         }
     }

@@ -133,10 +133,15 @@ impl GroupTable {
 
     /// Forgets all groups, keeps the memory for as many again.
     pub fn clear(&mut self) {
-        // Slots are cleared one by one, so a table that was large once must not stay so.
+        // A table that was large once must not stay so: slots are cleared one by one, and memory is counted.
         let slots = (self.groups() * 4).next_power_of_two().max(SLOTS_MIN);
-        self.slots.truncate(slots);
-        self.slots.fill(0);
+        if slots < self.slots.len() {
+            self.slots = vec![0; slots];
+            self.rows.shrink_to(slots * self.stride());
+            self.hashes.shrink_to(slots);
+        } else {
+            self.slots.fill(0);
+        }
         self.rows.clear();
         self.hashes.clear();
         self.long_starts.clear();
@@ -310,7 +315,7 @@ mod tests {
     fn groups_keep_their_numbers_and_rows_while_the_table_grows_and_come_back_after_a_clear() {
         let mut table = table(DataType::Int64);
         // Half of them share all the bits that choose a slot in a small table.
-        let spread = |i: u64| if i % 2 == 0 { i << 32 } else { i.wrapping_mul(0x9E37_79B9_7F4A_7C15) };
+        let spread = |i: u64| if i.is_multiple_of(2) { i << 32 } else { i.wrapping_mul(0x9E37_79B9_7F4A_7C15) };
         let hashes: Vec<u64> = (0..2_000).map(spread).collect();
         for round in 0..2 {
             let cells: Vec<u64> = (0..hashes.len() as u64).flat_map(|i| [i + round, 0]).collect();
@@ -336,5 +341,6 @@ mod tests {
         assign(&mut table, &cells[..2], &hashes[..1], None);
         table.clear();
         assert_eq!(table.slots.len(), SLOTS_MIN);
+        assert!(table.bytes() < 64 * SLOTS_MIN, "{} bytes", table.bytes());
     }
 }

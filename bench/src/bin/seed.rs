@@ -26,7 +26,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = directory.path().join("trades.csv");
     let expected = generate(&path, arguments.rows)?;
     conditions::print();
-    println!("seed query, {} rows, {} groups, {} rounds, alternating", arguments.rows, expected.len(), arguments.rounds);
+    println!(
+        "seed query, {} rows, {} groups, {} rounds, alternating",
+        arguments.rows,
+        expected.len(),
+        arguments.rounds
+    );
     for mode in ["streaming", "batch"] {
         let mut seconds: Vec<Vec<Duration>> = vec![Vec::new(); WORKERS.len()];
         for _ in 0..arguments.rounds {

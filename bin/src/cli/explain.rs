@@ -29,7 +29,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Reported> {
         for statement in &script.statements {
             let shown = session.execute(statement).and_then(|outcome| match outcome {
                 Outcome::Explain(plan) | Outcome::Job(plan) => {
-                    let text = render(&plan, args.workers.count(&session)?);
+                    let text = render(plan, args.workers.count(&session)?);
                     say(&format!("{}\n\n", text.trim_end()))
                 }
                 Outcome::Done | Outcome::Rows(_) => Ok(()),

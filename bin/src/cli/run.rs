@@ -69,7 +69,7 @@ fn run_statement(args: &RunArgs, session: &mut Session, statement: &Statement) -
         Outcome::Done => Ok(()),
         Outcome::Rows(rows) => result::write_rows(format_of(args, Boundedness::Bounded), &rows),
         Outcome::Explain(plan) => {
-            let text = explain::render(&plan, args.engine.workers.count(session)?);
+            let text = explain::render(plan, args.engine.workers.count(session)?);
             say(&format!("{}\n", text.trim_end()))
         }
         Outcome::Job(plan) => {

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 
 /// Opens the files of a table of CSV: `path` is a file, a directory (its files, but for hidden ones) or a glob.
 ///
-/// `schema` holds the physical columns; the batches hold those of `columns` in that order. A path that names a pipe or
+/// A path of `-` is standard input. `schema` holds the physical columns; the batches hold those of `columns` in that order. A path that names a pipe or
 /// a terminal is read as [`stdin`] is.
 ///
 /// # Errors
@@ -34,6 +34,9 @@ pub fn open(
     bells: &Doorbells,
 ) -> Result<Arc<dyn Source>> {
     check_block_bytes(read.block_bytes)?;
+    if path == "-" {
+        return stdin::open(table_name, schema, columns, csv, read, bells);
+    }
     let special = std::fs::metadata(path).ok().filter(|found| !found.is_file() && !found.is_dir());
     if special.is_some_and(|found| found.file_type().is_fifo() || found.file_type().is_char_device()) {
         return stdin::open_path(table_name, Path::new(path), schema, columns, csv, read, bells);
@@ -212,5 +215,109 @@ impl BlockInput for FileChain {
 
     fn bytes_total(&self) -> Option<u64> {
         Some(self.files.iter().map(|file| file.bytes).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Int64Type;
+    use arrow_schema::{DataType, Field, Schema};
+    use thalweg_runtime::WorkerId;
+
+    use super::*;
+    use crate::connect::SourceEvent;
+    use crate::error::Kind;
+
+    fn open_numbers(path: &Path, block_bytes: usize) -> Result<Arc<dyn Source>> {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+        let read = ReadOptions { batch_rows: 10, block_bytes, workers: 1 };
+        let path = path.to_str().expect("a path of the test is UTF-8");
+        open("t", path, &schema, &[0], CsvOptions::default(), &read, &Doorbells::new(1))
+    }
+
+    /// Polls to the end; only for what never waits for another thread for long.
+    fn numbers(source: &dyn Source) -> Result<Vec<i64>> {
+        let mut reader = source.reader(WorkerId(0));
+        let mut numbers = Vec::new();
+        loop {
+            match reader.poll()? {
+                SourceEvent::Block(block) => {
+                    for batch in block.batches {
+                        numbers.extend(batch.column(0).as_primitive::<Int64Type>().values());
+                    }
+                }
+                SourceEvent::Pending => std::thread::yield_now(),
+                SourceEvent::End => return Ok(numbers),
+            }
+        }
+    }
+
+    #[test]
+    fn a_directory_is_its_visible_files_in_order_of_names() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, text) in [("b.csv", "n\n3\n4"), ("a.csv", "1\n2\n"), (".c.csv", "9\n"), ("_d", "9\n"), ("e", "")] {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        }
+        std::fs::create_dir(directory.path().join("sub")).unwrap();
+        std::fs::write(directory.path().join("sub/c.csv"), "5\n").unwrap();
+        for block_bytes in [1, 2, 3, 1000] {
+            let source = open_numbers(directory.path(), block_bytes).unwrap();
+            assert_eq!(source.bytes_total(), Some(9));
+            assert_eq!(numbers(source.as_ref()).unwrap(), [1, 2, 3, 4]);
+            let source = open_numbers(&directory.path().join("**/[bc].csv"), block_bytes).unwrap();
+            assert_eq!(numbers(source.as_ref()).unwrap(), [3, 4, 5]);
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_an_error_of_the_connector() {
+        let directory = tempfile::tempdir().unwrap();
+        for path in ["none.csv", "*.csv", "."] {
+            let error = open_numbers(&directory.path().join(path), 100).err().expect("nothing is there");
+            assert_eq!(error.kind, Kind::Connector);
+            assert!(error.help.is_some());
+        }
+    }
+
+    #[test]
+    fn what_was_there_at_the_start_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t.csv");
+        std::fs::write(&path, "1\n2\n3\n").unwrap();
+        let source = open_numbers(&path, 2).unwrap();
+        let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(b"4\n5\n").unwrap();
+        assert_eq!(numbers(source.as_ref()).unwrap(), [1, 2, 3]);
+        let source = open_numbers(&path, 2).unwrap();
+        file.set_len(4).unwrap();
+        let error = numbers(source.as_ref()).unwrap_err();
+        assert_eq!(error.kind, Kind::Connector);
+        assert!(error.message.ends_with("became shorter than the 10 bytes it had when it was opened"), "{error}");
+    }
+
+    #[test]
+    fn a_drained_source_hands_out_no_more_blocks() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("t.csv");
+        std::fs::write(&path, "1\n2\n3\n").unwrap();
+        let source = open_numbers(&path, 2).unwrap();
+        source.drain();
+        assert!(numbers(source.as_ref()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_fifo_is_read_like_standard_input() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let source = open_numbers(&path, 100).unwrap();
+        assert_eq!(source.bytes_total(), None);
+        let writer = std::thread::spawn(move || std::fs::write(path, "1\n2"));
+        assert_eq!(numbers(source.as_ref()).unwrap(), [1, 2]);
+        writer.join().unwrap().unwrap();
     }
 }

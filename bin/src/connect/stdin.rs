@@ -192,3 +192,91 @@ impl Filler {
         bells.ring_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use arrow_schema::{DataType, Field, Schema};
+    use thalweg_runtime::WorkerId;
+
+    use super::*;
+    use crate::connect::{SourceBlock, SourceEvent};
+    use crate::error::Kind;
+
+    /// A pipe whose writer is the test.
+    struct Fed(Receiver<std::io::Result<Vec<u8>>>);
+
+    impl Read for Fed {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            // A writer that is gone is the end.
+            let bytes = self.0.recv().unwrap_or_else(|_| Ok(Vec::new()))?;
+            buffer[..bytes.len()].copy_from_slice(&bytes);
+            Ok(bytes.len())
+        }
+    }
+
+    struct Job {
+        source: Arc<dyn Source>,
+        bells: Doorbells,
+        feed: Sender<std::io::Result<Vec<u8>>>,
+    }
+
+    fn job() -> Job {
+        let (feed, fed) = bounded(100);
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+        let read = ReadOptions { batch_rows: 10, block_bytes: 100, workers: 1 };
+        let bells = Doorbells::new(1);
+        let opener = move || -> Result<Box<dyn Read>> { Ok(Box::new(Fed(fed))) };
+        let source = open_with("t", "<stdin>", opener, &schema, &[0], CsvOptions::default(), &read, &bells);
+        Job { source: source.expect("the source opens"), bells, feed }
+    }
+
+    /// The next event that is not Pending, found by the bell alone.
+    fn next(reader: &mut dyn crate::connect::SourceReader, bells: &Doorbells) -> Result<Option<SourceBlock>> {
+        loop {
+            bells.bell(WorkerId(0)).take();
+            match reader.poll()? {
+                SourceEvent::Block(block) => return Ok(Some(block)),
+                SourceEvent::Pending => bells.bell(WorkerId(0)).wait(Duration::from_secs(3600)),
+                SourceEvent::End => return Ok(None),
+            }
+        }
+    }
+
+    #[test]
+    fn rows_come_as_soon_as_they_are_there() {
+        let Job { source, bells, feed } = job();
+        let mut reader = source.reader(WorkerId(0));
+        let rows = |block: Option<SourceBlock>| block.map(|block| (block.index, block.records));
+        for (index, (text, records)) in [("1\n", 1), ("2", 0), ("\n3\n4", 2)].into_iter().enumerate() {
+            feed.send(Ok(text.as_bytes().to_vec())).unwrap();
+            assert_eq!(rows(next(reader.as_mut(), &bells).unwrap()), Some((index as u64, records)));
+        }
+        drop(feed);
+        assert_eq!(rows(next(reader.as_mut(), &bells).unwrap()), Some((3, 1)), "the line without a newline");
+        assert!(next(reader.as_mut(), &bells).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_silent_pipe_hinders_nobody_from_ending() {
+        let Job { source, bells, feed } = job();
+        let mut reader = source.reader(WorkerId(0));
+        assert!(matches!(reader.poll().unwrap(), SourceEvent::Pending));
+        source.drain();
+        assert!(next(reader.as_mut(), &bells).unwrap().is_none());
+        drop(feed);
+    }
+
+    #[test]
+    fn a_broken_pipe_is_an_error_behind_the_rows_before_it() {
+        let Job { source, bells, feed } = job();
+        let mut reader = source.reader(WorkerId(0));
+        feed.send(Ok(b"1\n".to_vec())).unwrap();
+        feed.send(Err(std::io::Error::other("the cable is out"))).unwrap();
+        assert_eq!(next(reader.as_mut(), &bells).unwrap().map(|block| block.records), Some(1));
+        let error = next(reader.as_mut(), &bells).err().expect("the pipe is broken");
+        assert_eq!(error.kind, Kind::Connector);
+        assert_eq!(error.message, "cannot read `<stdin>`: the cable is out");
+    }
+}

@@ -22,9 +22,9 @@ use super::tail::{Fold, SinkTail, Tail, aggregate_refused};
 use super::union::UnionOperator;
 use super::values::ValuesOperator;
 use crate::connect::{Encoder, ReadOptions, Source};
-use crate::error::Result;
-use crate::plan::RuntimeMode;
+use crate::error::{Error, Result};
 use crate::plan::stages::{Head, Stage, StageGraph, Step, Tail as PlannedTail};
+use crate::plan::{RuntimeMode, SortKey};
 
 /// Messages in one lane at most: enough to ride out a neighbour's block, few enough to stay in the caches.
 const LANE_CAPACITY: usize = 8;
@@ -171,8 +171,9 @@ impl Build {
                 is_emitting: false,
             }),
             Head::Sort { keys, offset, limit } => Box::new(SortOperator {
-                sorter: Some(Sorter::new(keys.clone(), *offset, *limit)),
-                sorted: VecDeque::new(),
+                sorter: Some(self.sorter(index, keys, *offset, *limit)?),
+                sorted: None,
+                sorted_bytes: 0,
                 batch_rows: self.batch_rows,
                 steps,
                 tail,
@@ -190,6 +191,16 @@ impl Build {
         // Without GROUP BY there is one group, whose row comes out even if nothing went in: worker 0 says so.
         let empty = if worker == WorkerId(0) { EmptyInput::Emits } else { EmptyInput::Silent };
         Shard::new(Arc::clone(spec), input, close, empty).map_err(aggregate_refused)
+    }
+
+    fn sorter(&self, stage: usize, keys: &[SortKey], offset: u64, limit: Option<u64>) -> Result<Sorter> {
+        let input =
+            self.stages.iter().find(|other| matches!(other.plan.tail, PlannedTail::Gather { to } if to == stage));
+        let input = input.expect("a sort has an input");
+        // More rows than fit in memory are no limit.
+        let rows = |rows: u64| usize::try_from(rows).unwrap_or(usize::MAX);
+        Sorter::new(Arc::clone(&input.plan.schema), keys.to_vec(), limit.map(rows), rows(offset))
+            .map_err(|error| Error::statement(format!("ORDER BY: {error}")))
     }
 
     fn tail(&self, stage: usize) -> Result<Tail> {
@@ -219,7 +230,8 @@ fn has_watermark(stage: &Stage) -> bool {
 
 /// One event time for each pipeline, over the sources that have a watermark.
 fn event_times(graph: &StageGraph) -> Vec<Arc<EventTime>> {
-    let sources = |pipeline| graph.stages.iter().filter(|stage| stage.pipeline == pipeline && has_watermark(stage)).count();
+    let sources =
+        |pipeline| graph.stages.iter().filter(|stage| stage.pipeline == pipeline && has_watermark(stage)).count();
     (0..graph.sinks.len()).map(|pipeline| EventTime::new(sources(pipeline))).collect()
 }
 

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use thalweg_runtime::EventTimeMs;
 use thalweg_runtime::Control;
+use thalweg_runtime::EventTimeMs;
 
 use crate::connect::Source;
 
@@ -36,7 +36,7 @@ pub(super) struct Progress {
 }
 
 /// How far a job is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProgressSnapshot {
     /// Records read.
     pub rows: u64,

@@ -20,11 +20,11 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-pub use thalweg_runtime::driver::{Idle, Pin};
+use thalweg_runtime::Control;
 use thalweg_runtime::driver::{DriveOptions, JobFailure, drive};
+pub use thalweg_runtime::driver::{Idle, Pin};
 use thalweg_runtime::exchange::doorbell::Doorbells;
 use thalweg_runtime::mesh::{self, Mesh};
-use thalweg_runtime::Control;
 
 pub use account::{Account, EdgeAccount, OperatorAccount, SourceAccount};
 pub use control::{JobControl, ProgressSnapshot};
@@ -204,13 +204,7 @@ fn failed(failure: JobFailure) -> Error {
     }
 }
 
-fn account(
-    build: &Build,
-    runtime: &Control,
-    options: &JobOptions,
-    control: &JobControl,
-    started: Instant,
-) -> Account {
+fn account(build: &Build, runtime: &Control, options: &JobOptions, control: &JobControl, started: Instant) -> Account {
     let mut account = Account {
         emitted: control.counters().emitted(),
         state_peak_bytes: runtime.state_peak_bytes() as u64,

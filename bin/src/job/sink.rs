@@ -1,7 +1,6 @@
 //! The consumer of a pipeline: one thread that writes what the workers have encoded, and may block.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use thalweg_runtime::Control;
@@ -79,13 +78,6 @@ impl Order {
         }
         due
     }
-}
-
-/// What every sink thread of a job shares.
-pub(super) struct Shared {
-    pub(super) control: Control,
-    pub(super) job: JobControl,
-    pub(super) progress: Arc<Progress>,
 }
 
 #[cfg(test)]

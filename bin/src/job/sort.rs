@@ -1,10 +1,8 @@
 //! ORDER BY, LIMIT and OFFSET: all rows meet at worker 0, which emits them in order at the end of input.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use thalweg_operators::batch::Batch;
-use thalweg_operators::sort::Sorter;
+use thalweg_operators::sort::{Sorted, Sorter};
 use thalweg_runtime::{Activity, Context, EdgeId, Epoch, EventTimeMs, Fault, Operator, WorkerId};
 
 use super::account::{StageCounters, add};
@@ -18,7 +16,9 @@ use crate::plan::stages::Step;
 pub(super) struct SortOperator {
     /// Taken when the input ends.
     pub(super) sorter: Option<Sorter>,
-    pub(super) sorted: VecDeque<Batch>,
+    pub(super) sorted: Option<Sorted>,
+    /// Bytes that the sorter held when its input ended; they are held until the last row has left.
+    pub(super) sorted_bytes: usize,
     pub(super) batch_rows: usize,
     pub(super) steps: Vec<Step>,
     pub(super) tail: Tail,
@@ -30,7 +30,7 @@ impl Operator<Flow> for SortOperator {
         let (Flow::Rows(batch), Some(sorter)) = (data, &mut self.sorter) else {
             return Err(Error::internal("a sort takes rows, until its input has ended").into());
         };
-        sorter.push(batch).map_err(|error| Error::internal(error.to_string()))?;
+        sorter.push(&batch).map_err(|error| Error::internal(error.to_string()))?;
         Ok(())
     }
 
@@ -38,17 +38,17 @@ impl Operator<Flow> for SortOperator {
         if frontier == EventTimeMs::END
             && let Some(sorter) = self.sorter.take()
         {
-            let sorted = sorter.finish(self.batch_rows).map_err(|error| Error::internal(error.to_string()))?;
-            self.sorted = sorted.into();
+            self.sorted_bytes = sorter.bytes();
+            self.sorted = Some(sorter.finish().map_err(|error| Error::internal(error.to_string()))?);
         }
         Ok(())
     }
 
     fn poll(&mut self, cx: &mut Context<'_, Flow>) -> Result<Activity, Fault> {
-        if self.sorter.is_some() {
+        let Some(sorted) = &mut self.sorted else {
             return Ok(Activity::Waiting);
-        }
-        if let Some(batch) = self.sorted.pop_front() {
+        };
+        if let Some(batch) = sorted.next_batch(self.batch_rows).map_err(|error| Error::internal(error.to_string()))? {
             add(&self.counters.rows_in, batch.rows() as u64);
             let batch = steps::run(&self.steps, batch, &self.counters)?;
             self.tail.push(batch, &self.counters, cx)?;
@@ -65,7 +65,6 @@ impl Operator<Flow> for SortOperator {
     }
 
     fn state_bytes(&self) -> usize {
-        let held: usize = self.sorted.iter().map(|batch| batch.columns.get_array_memory_size()).sum();
-        self.sorter.as_ref().map_or(0, Sorter::state_bytes) + held + self.tail.state_bytes()
+        self.sorter.as_ref().map_or(self.sorted_bytes, Sorter::bytes) + self.tail.state_bytes()
     }
 }

@@ -187,7 +187,8 @@ impl SourceOperator {
             for batch in block.batches {
                 let (stamps, after) = stamps(batch.times.as_ref(), running, others);
                 running = after;
-                let first = (u128::from(self.source) << 96) | (u128::from(block.index) << 32) | u128::from(batch.first_row);
+                let first =
+                    (u128::from(self.source) << 96) | (u128::from(block.index) << 32) | u128::from(batch.first_row);
                 let batch = Batch { columns: batch.columns, ordinals: Ordinals::Run(Ordinal(first)), stamps };
                 let batch = steps::run(&self.steps, batch, &self.counters)?;
                 self.tail.push(batch, &self.counters, cx)?;
@@ -204,8 +205,9 @@ impl Watermark {
         let time = columns.column(self.time_column).as_primitive::<TimestampMillisecondType>();
         if time.null_count() > 0 {
             let name = columns.schema().field(self.time_column).name().clone();
-            return Err(Error::data(format!("event time `{name}` of table `{table}` is NULL in a row"))
-                .help("leave such rows out before the table, or make the column NOT NULL by a computed column with COALESCE"));
+            return Err(Error::data(format!("event time `{name}` of table `{table}` is NULL in a row")).help(
+                "leave such rows out before the table, or make the column NOT NULL by a computed column with COALESCE",
+            ));
         }
         let (least_time, greatest_time) = range(time);
         let (values, lag_ms, greatest) = match &self.strategy {

@@ -51,12 +51,7 @@ pub(super) struct SinkTail {
 
 impl Tail {
     /// Takes a batch that has passed all steps.
-    pub(super) fn push(
-        &mut self,
-        batch: Batch,
-        counters: &StageCounters,
-        cx: &mut Context<'_, Flow>,
-    ) -> Result<()> {
+    pub(super) fn push(&mut self, batch: Batch, counters: &StageCounters, cx: &mut Context<'_, Flow>) -> Result<()> {
         let rows = batch.rows() as u64;
         if rows == 0 {
             return Ok(());

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use thalweg_operators::expr::Scalar;
+pub use thalweg_operators::sort::SortKey;
 use thalweg_operators::spec::GroupSpec;
 
 use crate::connect::Connector;
@@ -129,17 +130,6 @@ pub enum NodeOp {
         /// Rows at most.
         limit: Option<u64>,
     },
-}
-
-/// One key of ORDER BY.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SortKey {
-    /// Column of the input.
-    pub column: usize,
-    /// DESC.
-    pub is_descending: bool,
-    /// Flink: NULL is the least value, so first when ascending and last when descending, unless said otherwise.
-    pub is_nulls_first: bool,
 }
 
 /// How a watermark follows from event time.

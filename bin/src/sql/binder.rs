@@ -102,11 +102,13 @@ fn plan_with_spans(
     let binder = Binder::new(catalog, functions, Some(rewritten));
     let planner = binder.planner_with_spans(collects_spans);
     // Types are checked here, where the syntax tree is at hand to find the place of an error.
-    planner.sql_statement_to_plan(Statement::Query(Box::new(rewritten.query.clone()))).and_then(analyze).map_err(|error| {
-        let found = locate::error(statement_error(&error, &rewritten.text), rewritten, &planner);
-        let known = diagnostic::place(&error, &rewritten.text);
-        known.into_iter().fold(found, Error::at).at(rewritten.span.clone())
-    })
+    planner.sql_statement_to_plan(Statement::Query(Box::new(rewritten.query.clone()))).and_then(analyze).map_err(
+        |error| {
+            let found = locate::error(statement_error(&error, &rewritten.text), rewritten, &planner);
+            let known = diagnostic::place(&error, &rewritten.text);
+            known.into_iter().fold(found, Error::at).at(rewritten.span.clone())
+        },
+    )
 }
 
 /// Types made equal where Flink does so without being asked.

@@ -185,9 +185,11 @@ impl Catalog {
                 self.entries.remove(&name.value);
                 Ok(())
             }
-            Some(found) => Err(Error::statement(format!("`{}` is a {}, not a {}", name.value, found.noun(), object.noun()))
-                .help(format!("DROP {}", found.noun().to_uppercase()))
-                .at(name.span.clone())),
+            Some(found) => {
+                Err(Error::statement(format!("`{}` is a {}, not a {}", name.value, found.noun(), object.noun()))
+                    .help(format!("DROP {}", found.noun().to_uppercase()))
+                    .at(name.span.clone()))
+            }
             None if if_exists => Ok(()),
             None => Err(self.unknown(&name.value, object.noun(), std::iter::empty(), name.span.clone())),
         }

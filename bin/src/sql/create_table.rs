@@ -133,7 +133,9 @@ impl CreateTable {
                 return self.read_primary_key(reader, columns, &start);
             }
             Keyword::UNIQUE if is_constraint || matches!(reader.nth(1), Token::LParen) => {
-                return Err(Error::statement("UNIQUE is not supported").help("PRIMARY KEY (…) NOT ENFORCED").at(reader.here()));
+                return Err(Error::statement("UNIQUE is not supported")
+                    .help("PRIMARY KEY (…) NOT ENFORCED")
+                    .at(reader.here()));
             }
             _ if is_constraint => return Err(reader.expected("PRIMARY KEY")),
             _ => {}
@@ -205,7 +207,9 @@ impl CreateTable {
         while reader.peek().token != Token::RParen {
             let (key, span) = reader.string("an option's key in quotes")?;
             if self.options.iter().any(|option| option.key.value == key) {
-                return Err(Error::statement(format!("the option '{key}' is given twice")).help("leave one of them out").at(span));
+                return Err(Error::statement(format!("the option '{key}' is given twice"))
+                    .help("leave one of them out")
+                    .at(span));
             }
             reader.expect_token(&Token::Eq)?;
             let (value, value_span) = reader.string("the option's value in quotes")?;
@@ -233,8 +237,24 @@ fn read_type(reader: &mut Reader) -> Result<FlinkType> {
     let span = reader.since(&start);
     FlinkType::from_ast(&data_type).map_err(|error| {
         let names = [
-            "BOOLEAN", "TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL", "CHAR", "VARCHAR", "STRING",
-            "BINARY", "VARBINARY", "BYTES", "DATE", "TIME", "TIMESTAMP", "TIMESTAMP_LTZ",
+            "BOOLEAN",
+            "TINYINT",
+            "SMALLINT",
+            "INT",
+            "BIGINT",
+            "FLOAT",
+            "DOUBLE",
+            "DECIMAL",
+            "CHAR",
+            "VARCHAR",
+            "STRING",
+            "BINARY",
+            "VARBINARY",
+            "BYTES",
+            "DATE",
+            "TIME",
+            "TIMESTAMP",
+            "TIMESTAMP_LTZ",
         ];
         let near = word.and_then(|word| nearest(&word, names.into_iter()).filter(|near| *near != word));
         match near {

@@ -37,7 +37,11 @@ impl Declaration<'_> {
     ///
     /// # Errors
     /// For what is wrong in the statement, at its place.
-    pub(crate) fn table(&self, create: &CreateTable, more: impl Iterator<Item = (String, String)>) -> Result<CatalogTable> {
+    pub(crate) fn table(
+        &self,
+        create: &CreateTable,
+        more: impl Iterator<Item = (String, String)>,
+    ) -> Result<CatalogTable> {
         refuse_same_names(create)?;
         let primary_key = primary_key(create)?;
         let mut columns = Vec::with_capacity(create.columns.len());
@@ -61,9 +65,9 @@ impl Declaration<'_> {
                     Column { name, data_type: *data_type, is_nullable, source: ColumnSource::Physical(index), comment }
                 }
                 ColumnKind::Computed { expression, span } => {
-                    let typed = self.expression(expression, &schema).map_err(|error| {
-                        self.explain_computed(error, create).at(span.clone())
-                    })?;
+                    let typed = self
+                        .expression(expression, &schema)
+                        .map_err(|error| self.explain_computed(error, create).at(span.clone()))?;
                     let text = self.text.original(span).to_owned();
                     let source = ColumnSource::Computed { expression: typed.expr, text };
                     Column { name, data_type: typed.data_type, is_nullable: typed.is_nullable, source, comment }
@@ -90,7 +94,8 @@ impl Declaration<'_> {
     fn watermark(&self, definition: &WatermarkDefinition, columns: &[Column]) -> Result<Watermark> {
         let WatermarkDefinition { column, expression, span } = definition;
         let index = columns.iter().position(|known| known.name == column.value).ok_or_else(|| {
-            let error = Error::statement(format!("the watermark is for `{}`, and there is no such column", column.value));
+            let error =
+                Error::statement(format!("the watermark is for `{}`, and there is no such column", column.value));
             let error = match nearest(&column.value, columns.iter().map(|known| known.name.as_str())) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
                 None => error.help("name the column that holds event time"),
@@ -106,7 +111,9 @@ impl Declaration<'_> {
             .help(match data_type {
                 FlinkType::Timestamp(_) => "declare it as TIMESTAMP(3)".to_owned(),
                 FlinkType::TimestampLtz(_) => "declare it as TIMESTAMP_LTZ(3)".to_owned(),
-                FlinkType::BigInt => format!("add a computed column: event_time AS TO_TIMESTAMP_LTZ({}, 3)", column.value),
+                FlinkType::BigInt => {
+                    format!("add a computed column: event_time AS TO_TIMESTAMP_LTZ({}, 3)", column.value)
+                }
                 _ => format!("add a computed column: event_time AS TO_TIMESTAMP({})", column.value),
             })
             .at(column.span.clone()));
@@ -134,7 +141,9 @@ impl Declaration<'_> {
             .planner()
             .sql_to_expr(rewritten, &schema, &mut PlannerContext::new())
             .and_then(|expr| typed(expr, &schema))
-            .and_then(|expr| Ok((type_of(&expr, &schema)?, datafusion_expr::ExprSchemable::nullable(&expr, &schema)?, expr)));
+            .and_then(|expr| {
+                Ok((type_of(&expr, &schema)?, datafusion_expr::ExprSchemable::nullable(&expr, &schema)?, expr))
+            });
         planned.map(|(data_type, is_nullable, expr)| Typed { expr, data_type, is_nullable }).map_err(|error| {
             let known = place(&error, self.text);
             known.into_iter().fold(statement_error(&error, self.text), Error::at)
@@ -144,9 +153,10 @@ impl Declaration<'_> {
     /// A computed column that names another one is an error that deserves its reason.
     fn explain_computed(&self, error: Error, create: &CreateTable) -> Error {
         let is_computed = |name: &str| {
-            create.columns.iter().any(|column| {
-                column.name.value == name && matches!(column.kind, ColumnKind::Computed { .. })
-            })
+            create
+                .columns
+                .iter()
+                .any(|column| column.name.value == name && matches!(column.kind, ColumnKind::Computed { .. }))
         };
         match error.span.clone() {
             Some(span) if is_computed(self.text.original(&span).trim_matches('`')) => Error {
@@ -239,7 +249,9 @@ fn lag_ms(expression: &ast::Expr, column: &str) -> Result<Option<i64>> {
     match expression {
         ast::Expr::Nested(inner) => lag_ms(inner, column),
         expr if is_column(expr) => Ok(Some(0)),
-        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Minus, right } if is_column(left) => fixed_interval_ms(right),
+        ast::Expr::BinaryOp { left, op: ast::BinaryOperator::Minus, right } if is_column(left) => {
+            fixed_interval_ms(right)
+        }
         _ => Ok(None),
     }
 }

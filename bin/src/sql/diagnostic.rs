@@ -87,7 +87,8 @@ fn unknown_column(field: &Column, valid: &[Column]) -> Error {
         Some(relation) => format!("there is no column `{}` in `{}`", field.name, relation.table()),
         None => format!("there is no column `{}`", shown(&field.name)),
     });
-    let mut names: Vec<&str> = valid.iter().map(|column| column.name.as_str()).filter(|name| !name.starts_with('$')).collect();
+    let mut names: Vec<&str> =
+        valid.iter().map(|column| column.name.as_str()).filter(|name| !name.starts_with('$')).collect();
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(*name));
     if let Some(same) = names.iter().find(|name| **name == field.name) {

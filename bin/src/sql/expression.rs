@@ -3,7 +3,10 @@
 
 use std::ops::{ControlFlow, Range};
 
-use sqlparser::ast::{self, Expr, Function, FunctionArg, FunctionArguments, Ident, Spanned, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut};
+use sqlparser::ast::{
+    self, Expr, Function, FunctionArg, FunctionArguments, Ident, Spanned, UnaryOperator, Value, ValueWithSpan,
+    VisitMut, VisitorMut,
+};
 use sqlparser::tokenizer::Span;
 
 use super::known_functions::KnownFunctions;
@@ -57,18 +60,28 @@ impl<'a> ExpressionRewriter<'a> {
     fn check(&self, expr: &Expr) -> Result<()> {
         let span = expr.span();
         match expr {
-            Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } | Expr::AnyOp { .. } | Expr::AllOp { .. } => {
+            Expr::Subquery(_)
+            | Expr::Exists { .. }
+            | Expr::InSubquery { .. }
+            | Expr::AnyOp { .. }
+            | Expr::AllOp { .. } => {
                 Err(self.refuse(span, "subqueries in expressions are not supported", "a derived table in FROM"))
             }
-            Expr::InUnnest { .. } | Expr::Array(_) | Expr::Map(_) | Expr::Struct { .. } | Expr::Tuple(_) => {
-                Err(self.refuse(span, "ARRAY, MAP and ROW values are not supported yet", "use one column for each value"))
-            }
-            Expr::Prefixed { prefix, .. } => {
-                Err(self.refuse(prefix.span, "TABLE is an argument of window functions only", "FROM TABLE(TUMBLE(TABLE t, …))"))
-            }
+            Expr::InUnnest { .. } | Expr::Array(_) | Expr::Map(_) | Expr::Struct { .. } | Expr::Tuple(_) => Err(
+                self.refuse(span, "ARRAY, MAP and ROW values are not supported yet", "use one column for each value")
+            ),
+            Expr::Prefixed { prefix, .. } => Err(self.refuse(
+                prefix.span,
+                "TABLE is an argument of window functions only",
+                "FROM TABLE(TUMBLE(TABLE t, …))",
+            )),
             Expr::Cast { data_type, format, kind, .. } => {
                 if format.is_some() || !matches!(kind, ast::CastKind::Cast | ast::CastKind::TryCast) {
-                    return Err(self.refuse(span, "this form of a cast is not Flink's", "CAST(x AS type) or TRY_CAST(x AS type)"));
+                    return Err(self.refuse(
+                        span,
+                        "this form of a cast is not Flink's",
+                        "CAST(x AS type) or TRY_CAST(x AS type)",
+                    ));
                 }
                 FlinkType::from_ast(data_type).map(drop).map_err(|error| {
                     let place = self.text.range(span).map(|range| self.text.to_closing(&range));
@@ -76,15 +89,23 @@ impl<'a> ExpressionRewriter<'a> {
                 })
             }
             Expr::BinaryOp { op, .. } => self.check_operator(op, span),
-            Expr::UnaryOp { op, .. } if !matches!(op, UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not) => {
-                Err(self.refuse(span, format!("the operator {op} is not Flink's"), "see the list of functions: SHOW FUNCTIONS"))
+            Expr::UnaryOp { op, .. }
+                if !matches!(op, UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not) =>
+            {
+                Err(self.refuse(
+                    span,
+                    format!("the operator {op} is not Flink's"),
+                    "see the list of functions: SHOW FUNCTIONS",
+                ))
             }
             Expr::ILike { .. } => Err(self.refuse(span, "ILIKE is not Flink's", "LOWER(x) LIKE 'pattern'")),
             Expr::RLike { .. } => Err(self.refuse(span, "RLIKE is not Flink's", "REGEXP(x, 'pattern')")),
             Expr::AtTimeZone { .. } => {
                 Err(self.refuse(span, "AT TIME ZONE is not supported", "CONVERT_TZ or TO_TIMESTAMP_LTZ"))
             }
-            Expr::Collate { .. } => Err(self.refuse(span, "COLLATE is not supported", "strings compare by their bytes")),
+            Expr::Collate { .. } => {
+                Err(self.refuse(span, "COLLATE is not supported", "strings compare by their bytes"))
+            }
             Expr::Value(ValueWithSpan { value, .. }) => self.check_value(value, span),
             Expr::Identifier(name) => self.check_name(name),
             Expr::Function(function) => self.check_function(function),
@@ -110,12 +131,16 @@ impl<'a> ExpressionRewriter<'a> {
         match value {
             Value::Number(..) | Value::SingleQuotedString(_) | Value::Boolean(_) | Value::Null => Ok(()),
             Value::HexStringLiteral(_) => Ok(()),
-            Value::Placeholder(name) => {
-                Err(self.refuse(span, format!("`{name}` has no value"), "write ${NAME} and give it one with --var NAME=VALUE"))
-            }
-            Value::DoubleQuotedString(text) => {
-                Err(self.refuse(span, "double quotes mean nothing", format!("'{text}' is a string, `{text}` is a name")))
-            }
+            Value::Placeholder(name) => Err(self.refuse(
+                span,
+                format!("`{name}` has no value"),
+                "write ${NAME} and give it one with --var NAME=VALUE",
+            )),
+            Value::DoubleQuotedString(text) => Err(self.refuse(
+                span,
+                "double quotes mean nothing",
+                format!("'{text}' is a string, `{text}` is a name"),
+            )),
             _ => Err(self.refuse(span, "this literal is not Flink's", "strings stand in single quotes")),
         }
     }
@@ -151,27 +176,50 @@ impl<'a> ExpressionRewriter<'a> {
             return Err(self.unknown_function(&name.to_string(), &upper, span));
         }
         if is_aggregate && !self.allows_aggregates {
-            let help = if self.clause == "WHERE" { "filter groups with HAVING" } else { "aggregate in SELECT or HAVING" };
-            return Err(self.refuse(span, format!("an aggregate function cannot stand in {}", self.clause_name()), help));
+            let help =
+                if self.clause == "WHERE" { "filter groups with HAVING" } else { "aggregate in SELECT or HAVING" };
+            return Err(self.refuse(
+                span,
+                format!("an aggregate function cannot stand in {}", self.clause_name()),
+                help,
+            ));
         }
         let list = match args {
             FunctionArguments::List(list) => Some(list),
             FunctionArguments::None => None,
             FunctionArguments::Subquery(_) => {
-                return Err(self.refuse(span, "subqueries in expressions are not supported", "a derived table in FROM"));
+                return Err(self.refuse(
+                    span,
+                    "subqueries in expressions are not supported",
+                    "a derived table in FROM",
+                ));
             }
         };
-        let is_distinct = list.is_some_and(|list| matches!(list.duplicate_treatment, Some(ast::DuplicateTreatment::Distinct)));
+        let is_distinct =
+            list.is_some_and(|list| matches!(list.duplicate_treatment, Some(ast::DuplicateTreatment::Distinct)));
         if !is_aggregate && (filter.is_some() || is_distinct) {
-            return Err(self.refuse(span, format!("FILTER and DISTINCT are for aggregate functions, and {upper} is none"), "CASE WHEN … END"));
+            return Err(self.refuse(
+                span,
+                format!("FILTER and DISTINCT are for aggregate functions, and {upper} is none"),
+                "CASE WHEN … END",
+            ));
         }
         let has_clauses = list.is_some_and(|list| !list.clauses.is_empty());
-        if null_treatment.is_some() || !within_group.is_empty() || has_clauses || *parameters != FunctionArguments::None {
-            return Err(self.refuse(span, format!("this form of {upper} is not supported"), format!("{upper}(arguments)")));
+        if null_treatment.is_some() || !within_group.is_empty() || has_clauses || *parameters != FunctionArguments::None
+        {
+            return Err(self.refuse(
+                span,
+                format!("this form of {upper} is not supported"),
+                format!("{upper}(arguments)"),
+            ));
         }
         let is_named = |arg: &&FunctionArg| !matches!(arg, FunctionArg::Unnamed(_));
         if let Some(named) = list.and_then(|list| list.args.iter().find(is_named)) {
-            return Err(self.refuse(named.span(), format!("{upper} takes its arguments by position"), "leave out the name and =>"));
+            return Err(self.refuse(
+                named.span(),
+                format!("{upper} takes its arguments by position"),
+                "leave out the name and =>",
+            ));
         }
         Ok(())
     }

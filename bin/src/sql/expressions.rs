@@ -879,10 +879,9 @@ fn unions_and_values_get_common_types() {
     ] {
         assert_eq!(planned(sql).expect(sql), expected, "{sql}");
     }
-    for (sql, words) in [
-        ("SELECT 1 UNION ALL SELECT TRUE", "has the types INT and BOOLEAN"),
-        ("SELECT SUM(TRUE)", "SUM of BOOLEAN"),
-    ] {
+    for (sql, words) in
+        [("SELECT 1 UNION ALL SELECT TRUE", "has the types INT and BOOLEAN"), ("SELECT SUM(TRUE)", "SUM of BOOLEAN")]
+    {
         let error = planned(sql).expect_err(sql);
         assert!(error.message.contains(words), "{sql}: {error}");
     }

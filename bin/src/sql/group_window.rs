@@ -31,7 +31,11 @@ pub(crate) fn rewrite(rewriter: &mut Rewriter<'_>, select: &mut Select) -> Resul
     let span = key.span();
     let (name, args) = window_function(&key).unwrap_or_default();
     if name != "TUMBLE" {
-        return Err(rewriter.refuse(span, format!("{name} windows are not supported yet"), format!("TUMBLE windows are: {FORM}")));
+        return Err(rewriter.refuse(
+            span,
+            format!("{name} windows are not supported yet"),
+            format!("TUMBLE windows are: {FORM}"),
+        ));
     }
     if let Some(second) = keys[at + 1..].iter().find(|key| window_function(key).is_some()) {
         return Err(rewriter.refuse(second.span(), "one GROUP BY has one window", FORM));
@@ -121,7 +125,9 @@ fn bounds_without_group(rewriter: &Rewriter<'_>, select: &Select) -> Option<Erro
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => Some(expr),
         _ => None,
     });
-    let wrong = expressions.chain(&select.having).find(|expr| call(expr).is_some_and(|(name, _)| bound_column(&name).is_some()))?;
+    let wrong = expressions
+        .chain(&select.having)
+        .find(|expr| call(expr).is_some_and(|(name, _)| bound_column(&name).is_some()))?;
     let (name, _) = call(wrong)?;
     Some(rewriter.refuse(wrong.span(), format!("{name} needs a window in GROUP BY"), FORM))
 }

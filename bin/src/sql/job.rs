@@ -84,9 +84,11 @@ impl Planner<'_> {
         for (logical, query) in plans {
             let Some(unbounded) = unbounded_source(logical) else { continue };
             if setting == ModeSetting::Batch {
-                return Err(Error::statement(format!("the input of `{unbounded}` has no end, and batch mode needs one"))
-                    .help(format!("SET '{MODE}' = 'streaming'"))
-                    .at(query.span.clone()));
+                return Err(Error::statement(format!(
+                    "the input of `{unbounded}` has no end, and batch mode needs one"
+                ))
+                .help(format!("SET '{MODE}' = 'streaming'"))
+                .at(query.span.clone()));
             }
             return Ok(RuntimeMode::Streaming);
         }
@@ -148,8 +150,11 @@ fn fit(plan: LogicalPlan, table: &CatalogTable, target: &Target<'_>) -> Result<L
             }
             None if column.is_nullable => converted(Expr::Literal(ScalarValue::Null, None), FlinkType::Null, to)?,
             None => {
-                return Err(Error::statement(format!("`{}` of `{}` is NOT NULL and gets no value", column.name, table.table.name))
-                    .help("name it among the columns after INSERT INTO"));
+                return Err(Error::statement(format!(
+                    "`{}` of `{}` is NOT NULL and gets no value",
+                    column.name, table.table.name
+                ))
+                .help("name it among the columns after INSERT INTO"));
             }
         };
         expressions.push(value.alias(&column.name));
@@ -182,15 +187,21 @@ fn place(name: &Name, table: &CatalogTable) -> Result<usize> {
 fn wrong_width(schema: &datafusion_common::DFSchema, table: &CatalogTable, places: &[usize]) -> Error {
     let shown = |columns: Vec<String>| columns.join(", ");
     let query = schema.fields().iter().map(|field| {
-        let data_type = FlinkType::from_field(field).map_or_else(|_| String::new(), |data_type| format!(" {data_type}"));
+        let data_type =
+            FlinkType::from_field(field).map_or_else(|_| String::new(), |data_type| format!(" {data_type}"));
         format!("{}{data_type}", field.name())
     });
     let sink = places.iter().map(|index| {
         let column = &table.columns[*index];
         format!("{} {}", column.name, column.data_type)
     });
-    Error::statement(format!("the query has {} columns, `{}` takes {}", schema.fields().len(), table.table.name, places.len()))
-        .help(format!("the query: {}; the table: {}", shown(query.collect()), shown(sink.collect())))
+    Error::statement(format!(
+        "the query has {} columns, `{}` takes {}",
+        schema.fields().len(),
+        table.table.name,
+        places.len()
+    ))
+    .help(format!("the query: {}; the table: {}", shown(query.collect()), shown(sink.collect())))
 }
 
 fn converted(value: Expr, from: FlinkType, to: FlinkType) -> Result<Expr> {
@@ -203,7 +214,9 @@ fn casts_silently(from: FlinkType, to: FlinkType) -> bool {
     match (from, to) {
         (T::Null, _) => true,
         (from, to) if from == to => true,
-        (T::TinyInt, T::SmallInt | T::Int | T::BigInt) | (T::SmallInt, T::Int | T::BigInt) | (T::Int, T::BigInt) => true,
+        (T::TinyInt, T::SmallInt | T::Int | T::BigInt) | (T::SmallInt, T::Int | T::BigInt) | (T::Int, T::BigInt) => {
+            true
+        }
         (from, T::Decimal(..)) => from.is_exact(),
         (from, T::Double) => from.is_numeric(),
         (from, T::Float) => from.is_exact(),

@@ -5,7 +5,9 @@ use std::ops::ControlFlow;
 use datafusion_common::DFSchema;
 use datafusion_expr::ExprSchemable;
 use datafusion_sql::planner::{PlannerContext, SqlToRel};
-use sqlparser::ast::{Expr, GroupByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Spanned, Statement, TableFactor, Visit, Visitor};
+use sqlparser::ast::{
+    Expr, GroupByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Spanned, Statement, TableFactor, Visit, Visitor,
+};
 
 use super::binder::{Binder, analyze};
 use super::diagnostic::statement_error;
@@ -48,7 +50,8 @@ impl Search<'_, '_> {
             SetExpr::SetOperation { left, right, .. } => {
                 let within = self.body(left, query).or_else(|| self.body(right, query));
                 within.or_else(|| {
-                    let whole = Query { body: Box::new(body.clone()), order_by: None, limit_clause: None, ..query.clone() };
+                    let whole =
+                        Query { body: Box::new(body.clone()), order_by: None, limit_clause: None, ..query.clone() };
                     let planned = self.planner.sql_statement_to_plan(Statement::Query(Box::new(whole)));
                     let error = planned.and_then(analyze).err()?;
                     let place = self.rewritten.text.place(right.span())?;
@@ -94,7 +97,9 @@ impl Search<'_, '_> {
         expressions
             .into_iter()
             .find_map(|expression| self.expression(expression, &schema))
-            .or_else(|| conditions.iter().find_map(|(clause, condition)| self.condition(clause, condition.as_ref()?, &schema)))
+            .or_else(|| {
+                conditions.iter().find_map(|(clause, condition)| self.condition(clause, condition.as_ref()?, &schema))
+            })
             .or_else(|| self.order_by(select, query, schema))
     }
 
@@ -146,7 +151,10 @@ impl Search<'_, '_> {
 
     fn check(&self, expression: &Expr, schema: &DFSchema) -> Option<Error> {
         let planned = self.planner.sql_to_expr(expression.clone(), schema, &mut PlannerContext::new());
-        let error = planned.and_then(|planned| typed(planned, schema)).and_then(|typed| typed.to_field(schema).map(drop)).err()?;
+        let error = planned
+            .and_then(|planned| typed(planned, schema))
+            .and_then(|typed| typed.to_field(schema).map(drop))
+            .err()?;
         let place = self.rewritten.text.place(expression.span())?;
         Some(statement_error(&error, &self.rewritten.text).at(place))
     }

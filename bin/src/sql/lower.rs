@@ -77,7 +77,9 @@ impl Lowering {
                     .map_err(|error| Error::internal(error.to_string()))?;
                 Ok(Relation::of(Node { schema, op: NodeOp::Values(batch) }))
             }
-            LogicalPlan::Join(_) => Err(Error::statement("joins are not supported").help("read one table, or several with UNION ALL")),
+            LogicalPlan::Join(_) => {
+                Err(Error::statement("joins are not supported").help("read one table, or several with UNION ALL"))
+            }
             other => Err(Error::internal(format!("a query planned as {}", other.display()))),
         }
     }
@@ -127,7 +129,8 @@ impl Lowering {
         let fields = union.schema.fields();
         let window = common_window(&inputs);
         // What no input has computed yet of the common window stays so.
-        let is_open = |column: usize| window.is_some() && inputs.iter().all(|input| input.slots[column].column.is_none());
+        let is_open =
+            |column: usize| window.is_some() && inputs.iter().all(|input| input.slots[column].column.is_none());
         let open: Vec<bool> = (0..fields.len()).map(is_open).collect();
         let mut nodes = Vec::with_capacity(inputs.len());
         let mut time = 0;
@@ -246,7 +249,8 @@ fn with_limit(node: Node, offset: u64, fetch: Option<u64>) -> Result<Node, Node>
             Ok(Node { schema: node.schema, op: NodeOp::Sort { input, keys, offset, limit: fetch } })
         }
         NodeOp::Project { input, expressions } => {
-            let rebuild = |input| Node { schema: node.schema, op: NodeOp::Project { input: Box::new(input), expressions } };
+            let rebuild =
+                |input| Node { schema: node.schema, op: NodeOp::Project { input: Box::new(input), expressions } };
             match with_limit(*input, offset, fetch) {
                 Ok(input) => Ok(rebuild(input)),
                 Err(input) => Err(rebuild(input)),
@@ -270,7 +274,8 @@ fn common_window(inputs: &[Relation]) -> Option<Vec<Option<WindowColumn>>> {
 }
 
 fn has_equal_types(a: &Schema, b: &Schema) -> bool {
-    a.fields().len() == b.fields().len() && a.fields().iter().zip(b.fields()).all(|(a, b)| a.data_type() == b.data_type())
+    a.fields().len() == b.fields().len()
+        && a.fields().iter().zip(b.fields()).all(|(a, b)| a.data_type() == b.data_type())
 }
 
 /// A field for an expression, under the name that EXPLAIN shows.
@@ -298,7 +303,8 @@ fn values_of(values: &Values) -> Result<Relation> {
         if column.data_type() == field.data_type() { Ok(column) } else { arrow_cast::cast(&column, field.data_type()) }
     });
     let columns = columns.collect::<Result<Vec<ArrayRef>, _>>().map_err(|error| Error::internal(error.to_string()))?;
-    let batch = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|error| Error::internal(error.to_string()))?;
+    let batch =
+        RecordBatch::try_new(Arc::clone(&schema), columns).map_err(|error| Error::internal(error.to_string()))?;
     Ok(Relation::of(Node { schema, op: NodeOp::Values(batch) }))
 }
 

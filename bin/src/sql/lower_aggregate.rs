@@ -25,16 +25,14 @@ use crate::plan::{Node, NodeOp};
 pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Result<Relation> {
     let input = lowering.lower(&aggregate.input)?;
     let logical = aggregate.input.schema();
-    let keys: Vec<Option<WindowColumn>> = aggregate
-        .group_expr
-        .iter()
-        .map(|key| input.slot_of(key, logical).and_then(|slot| slot.window))
-        .collect();
+    let keys: Vec<Option<WindowColumn>> =
+        aggregate.group_expr.iter().map(|key| input.slot_of(key, logical).and_then(|slot| slot.window)).collect();
     let window = window_of(&keys);
     if window.is_none() {
         refuse_unwindowed(lowering, aggregate, &keys)?;
     }
-    let is_bound = |key: &Option<WindowColumn>| window.zip(*key).is_some_and(|(window, key)| window.is_same_window(&key));
+    let is_bound =
+        |key: &Option<WindowColumn>| window.zip(*key).is_some_and(|(window, key)| window.is_same_window(&key));
 
     let other_keys = aggregate.group_expr.iter().zip(&keys).filter(|(_, key)| !is_bound(key)).map(|(expr, _)| expr);
     let input = input.with_computed(other_keys.chain(&aggregate.aggr_expr), logical)?;
@@ -69,12 +67,8 @@ pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Res
     let time_type = window.map(|window| input.node.schema.field(window.time).data_type().clone());
     let projection = builder.finish()?;
     let node = projection.over(input.node);
-    let spec = GroupSpec {
-        keys: key_columns,
-        aggregates,
-        window: tumbling,
-        is_global: aggregate.group_expr.is_empty(),
-    };
+    let spec =
+        GroupSpec { keys: key_columns, aggregates, window: tumbling, is_global: aggregate.group_expr.is_empty() };
     let first_bound = fields.len();
     if window.is_some() {
         fields.extend(bound_fields());
@@ -91,9 +85,8 @@ pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Res
 
 /// The first window that has its start and its end among the keys.
 fn window_of(keys: &[Option<WindowColumn>]) -> Option<WindowColumn> {
-    let has = |window: &WindowColumn, part| {
-        keys.iter().flatten().any(|key| key.part == part && key.is_same_window(window))
-    };
+    let has =
+        |window: &WindowColumn, part| keys.iter().flatten().any(|key| key.part == part && key.is_same_window(window));
     keys.iter().flatten().find(|window| has(window, WindowPart::Start) && has(window, WindowPart::End)).copied()
 }
 

@@ -113,7 +113,8 @@ fn columns_in(expression: &Expr, schema: &Schema) -> Result<Vec<usize>> {
     expression
         .apply(|expr| {
             if let Expr::Column(column) = expr {
-                columns.push(schema.index_of(&column.name).map_err(|error| DataFusionError::Internal(error.to_string()))?);
+                columns
+                    .push(schema.index_of(&column.name).map_err(|error| DataFusionError::Internal(error.to_string()))?);
             }
             Ok(datafusion_common::tree_node::TreeNodeRecursion::Continue)
         })

@@ -54,10 +54,6 @@ impl Reader {
         Ok(Self { parser, text: Arc::clone(text) })
     }
 
-    pub(crate) fn text(&self) -> &Arc<SqlText> {
-        &self.text
-    }
-
     /// The next token.
     pub(crate) fn peek(&self) -> &TokenWithSpan {
         self.parser.peek_token_ref()
@@ -306,8 +302,9 @@ impl Reader {
 pub(crate) fn object_name(parts: &[&str]) -> Result<String> {
     match parts {
         [name] | ["default_database", name] | ["default_catalog", "default_database", name] => Ok((*name).to_owned()),
-        [.., name] => Err(Error::statement("catalogs and databases are not supported")
-            .help(format!("write `{name}` alone"))),
+        [.., name] => {
+            Err(Error::statement("catalogs and databases are not supported").help(format!("write `{name}` alone")))
+        }
         [] => Err(Error::internal("a name without a part")),
     }
 }
@@ -343,21 +340,44 @@ pub(crate) fn syntax_error(error: &ParserError, text: &SqlText) -> Error {
 /// `message at Line: 3, Column: 14`.
 fn split_place(message: &str) -> (&str, Option<(u64, u64)>) {
     let Some((head, place)) = message.rsplit_once(" at Line: ") else { return (message, None) };
-    let place = place.split_once(", Column: ").and_then(|(line, column)| Some((line.parse().ok()?, column.parse().ok()?)));
+    let place =
+        place.split_once(", Column: ").and_then(|(line, column)| Some((line.parse().ok()?, column.parse().ok()?)));
     (head, place)
 }
 
 /// The keyword that `found` may have been meant to be.
 fn misspelt(found: &str, message: &str) -> Option<&'static str> {
     const KEYWORDS: [&str; 24] = [
-        "SELECT", "FROM", "WHERE", "GROUP BY", "HAVING", "ORDER BY", "LIMIT", "UNION", "VALUES", "INSERT", "CREATE", "TABLE",
-        "TEMPORARY", "WATERMARK", "PRIMARY KEY", "INTERVAL", "BETWEEN", "DISTINCT", "DESCRIBE", "EXPLAIN", "WITH", "AND",
-        "OFFSET", "FETCH",
+        "SELECT",
+        "FROM",
+        "WHERE",
+        "GROUP BY",
+        "HAVING",
+        "ORDER BY",
+        "LIMIT",
+        "UNION",
+        "VALUES",
+        "INSERT",
+        "CREATE",
+        "TABLE",
+        "TEMPORARY",
+        "WATERMARK",
+        "PRIMARY KEY",
+        "INTERVAL",
+        "BETWEEN",
+        "DISTINCT",
+        "DESCRIBE",
+        "EXPLAIN",
+        "WITH",
+        "AND",
+        "OFFSET",
+        "FETCH",
     ];
     if found.len() < 3 || !found.chars().all(char::is_alphabetic) {
         return None;
     }
-    let near = nearest(&found.to_uppercase(), KEYWORDS.iter().map(|keyword| keyword.split(' ').next().unwrap_or(keyword)))?;
+    let near =
+        nearest(&found.to_uppercase(), KEYWORDS.iter().map(|keyword| keyword.split(' ').next().unwrap_or(keyword)))?;
     let keyword = KEYWORDS.iter().find(|keyword| keyword.split(' ').next() == Some(near))?;
     (*keyword != found.to_uppercase() && !message.contains("identifier")).then_some(*keyword)
 }
@@ -382,7 +402,13 @@ fn refuse_chains(text: &SqlText, tokens: &[TokenWithSpan]) -> Result<()> {
     for token in tokens {
         match &token.token {
             Token::Comma | Token::SemiColon => operators = 0,
-            Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat | Token::DoubleColon => {
+            Token::Plus
+            | Token::Minus
+            | Token::Mul
+            | Token::Div
+            | Token::Mod
+            | Token::StringConcat
+            | Token::DoubleColon => {
                 operators += 1;
             }
             Token::Eq | Token::Neq | Token::Lt | Token::Gt | Token::LtEq | Token::GtEq => operators += 1,
@@ -399,7 +425,10 @@ fn refuse_chains(text: &SqlText, tokens: &[TokenWithSpan]) -> Result<()> {
         }
         if operators > CHAIN_MAX || unions > CHAIN_MAX {
             let (what, help) = if operators > CHAIN_MAX {
-                ("operators", "IN (…) takes a list of any length; views and derived tables take a part of an expression")
+                (
+                    "operators",
+                    "IN (…) takes a list of any length; views and derived tables take a part of an expression",
+                )
             } else {
                 ("queries in a UNION", "take them together in views")
             };

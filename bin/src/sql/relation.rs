@@ -287,7 +287,9 @@ impl Projection {
         }
         match input.op {
             // A choice among the columns of another projection is one projection.
-            NodeOp::Project { input: below, expressions } if self.expressions.iter().all(|scalar| scalar.column().is_some()) => {
+            NodeOp::Project { input: below, expressions }
+                if self.expressions.iter().all(|scalar| scalar.column().is_some()) =>
+            {
                 let chosen = self.expressions.iter().filter_map(|scalar| expressions.get(scalar.column()?).cloned());
                 let chosen = Self { schema: self.schema, expressions: chosen.collect() };
                 chosen.over(*below)

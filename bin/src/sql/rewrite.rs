@@ -6,8 +6,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    self, Distinct, Expr, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart, OrderByKind, Query, Select, SelectItem,
-    SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias, TableFactor, TableWithJoins, Value,
+    self, Distinct, Expr, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart, OrderByKind, Query, Select,
+    SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias, TableFactor, TableWithJoins, Value,
 };
 use sqlparser::tokenizer::Span;
 
@@ -51,8 +51,15 @@ pub(crate) struct Scope<'a> {
 /// For the first thing in it that is not supported.
 pub(crate) fn rewrite(query: &Query, span: &Range<usize>, scope: &Scope<'_>, text: &Arc<SqlText>) -> Result<Rewritten> {
     let mut query = query.clone();
-    let mut rewriter =
-        Rewriter { scope, text, windows: Vec::new(), files: BTreeMap::new(), ctes: Vec::new(), group_window: None, whole: span.clone() };
+    let mut rewriter = Rewriter {
+        scope,
+        text,
+        windows: Vec::new(),
+        files: BTreeMap::new(),
+        ctes: Vec::new(),
+        group_window: None,
+        whole: span.clone(),
+    };
     rewriter.query(&mut query).map_err(|error| error.at(span.clone()))?;
     let Rewriter { windows, files, .. } = rewriter;
     Ok(Rewritten { query, windows: Arc::new(windows), files, text: Arc::clone(text), span: span.clone() })
@@ -103,10 +110,6 @@ impl Rewriter<'_> {
         ExpressionRewriter::new(self.scope.functions, self.text, clause).rewrite(expression)
     }
 
-    pub(crate) fn text(&self) -> &SqlText {
-        self.text
-    }
-
     fn query(&mut self, query: &mut Query) -> Result<()> {
         let visible = self.ctes.len();
         self.with(query)?;
@@ -145,7 +148,11 @@ impl Rewriter<'_> {
                     return Err(self.refuse(right.span(), format!("{op} is not supported"), help));
                 }
                 if !matches!(set_quantifier, SetQuantifier::All | SetQuantifier::None | SetQuantifier::Distinct) {
-                    return Err(self.refuse(right.span(), "UNION BY NAME is not Flink's", "UNION ALL goes by position"));
+                    return Err(self.refuse(
+                        right.span(),
+                        "UNION BY NAME is not Flink's",
+                        "UNION ALL goes by position",
+                    ));
                 }
                 self.body(left)?;
                 self.body(right)
@@ -199,7 +206,9 @@ impl Rewriter<'_> {
         self.group_window = group_window::rewrite(self, select)?;
         for item in &mut select.projection {
             match item {
-                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => self.expression(expr, "SELECT")?,
+                SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                    self.expression(expr, "SELECT")?
+                }
                 SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => {}
                 SelectItem::ExprWithAliases { expr, .. } => {
                     let span = expr.span();
@@ -326,16 +335,15 @@ impl Rewriter<'_> {
     fn refuse_group_by(&self, group_by: &GroupByExpr) -> Result<()> {
         let help = "one GROUP BY for each set of keys, put together with UNION ALL";
         match group_by {
-            GroupByExpr::All(_) => {
-                Err(self.refuse(group_by.span(), "GROUP BY ALL is not Flink's", "name the keys"))
-            }
+            GroupByExpr::All(_) => Err(self.refuse(group_by.span(), "GROUP BY ALL is not Flink's", "name the keys")),
             GroupByExpr::Expressions(keys, modifiers) => {
                 if !modifiers.is_empty() {
                     return Err(self.refuse(group_by.span(), "WITH ROLLUP, CUBE and TOTALS are not supported", help));
                 }
-                match keys.iter().find(|key| {
-                    matches!(key, Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_) | Expr::Tuple(_))
-                }) {
+                match keys
+                    .iter()
+                    .find(|key| matches!(key, Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_) | Expr::Tuple(_)))
+                {
                     Some(Expr::Tuple(_)) => {
                         Err(self.refuse(group_by.span(), "keys in parentheses are not supported", "write them without"))
                     }
@@ -356,7 +364,17 @@ impl Rewriter<'_> {
                 *factor = table_function::rewrite(self, factor)?;
                 Ok(())
             }
-            TableFactor::Table { name, version, sample, with_hints, with_ordinality, partitions, json_path, index_hints, .. } => {
+            TableFactor::Table {
+                name,
+                version,
+                sample,
+                with_hints,
+                with_ordinality,
+                partitions,
+                json_path,
+                index_hints,
+                ..
+            } => {
                 if version.is_some() {
                     return Err(self.refuse(span, "FOR SYSTEM_TIME is not supported", "read the table as it is"));
                 }
@@ -385,13 +403,19 @@ impl Rewriter<'_> {
             TableFactor::NestedJoin { .. } => {
                 Err(self.refuse(span, "joins are not supported", "read one table, or several with UNION ALL"))
             }
-            TableFactor::UNNEST { .. } | TableFactor::Function { .. } => {
-                Err(self.refuse(span, "table functions other than TUMBLE are not supported", "TABLE(TUMBLE(TABLE t, …))"))
-            }
+            TableFactor::UNNEST { .. } | TableFactor::Function { .. } => Err(self.refuse(
+                span,
+                "table functions other than TUMBLE are not supported",
+                "TABLE(TUMBLE(TABLE t, …))",
+            )),
             TableFactor::MatchRecognize { .. } => {
                 Err(self.refuse(span, "MATCH_RECOGNIZE is not supported", "aggregate with GROUP BY"))
             }
-            _ => Err(self.refuse(span, "this is not Flink's FROM", "a table, a view, a query in parentheses or TABLE(TUMBLE(…))")),
+            _ => Err(self.refuse(
+                span,
+                "this is not Flink's FROM",
+                "a table, a view, a query in parentheses or TABLE(TUMBLE(…))",
+            )),
         }
     }
 
@@ -421,7 +445,11 @@ impl Rewriter<'_> {
         {
             let connector = table.table.connector.name();
             let help = "FROM a table with 'filesystem', 'stdin' or 'datagen'";
-            return Err(self.refuse(span, format!("`{value}` can only be written: its connector is '{connector}'"), help));
+            return Err(self.refuse(
+                span,
+                format!("`{value}` can only be written: its connector is '{connector}'"),
+                help,
+            ));
         }
         let last = parts.last().map_or(span, |part| part.span);
         *name = ObjectName(vec![ObjectNamePart::Identifier(Ident { value, quote_style: Some('`'), span: last })]);
@@ -454,9 +482,15 @@ impl Rewriter<'_> {
         let span = query.body.span();
         if let Some(fetch) = query.fetch.take() {
             if fetch.with_ties || fetch.percent {
-                return Err(self.refuse(span, "FETCH WITH TIES and PERCENT are not supported", "FETCH FIRST 10 ROWS ONLY"));
+                return Err(self.refuse(
+                    span,
+                    "FETCH WITH TIES and PERCENT are not supported",
+                    "FETCH FIRST 10 ROWS ONLY",
+                ));
             }
-            let limit = Some(fetch.quantity.unwrap_or_else(|| Expr::Value(Value::Number("1".to_owned(), false).with_span(span))));
+            let limit = Some(
+                fetch.quantity.unwrap_or_else(|| Expr::Value(Value::Number("1".to_owned(), false).with_span(span))),
+            );
             let offset = match query.limit_clause.take() {
                 None => None,
                 Some(LimitClause::LimitOffset { limit: None, offset, .. }) => offset,
@@ -473,7 +507,11 @@ impl Rewriter<'_> {
                 limit.iter().chain(offset.iter().map(|offset| &offset.value)).collect()
             }
             Some(LimitClause::OffsetCommaLimit { offset, .. }) => {
-                return Err(self.refuse(offset.span(), "LIMIT offset, count is not Flink's", "LIMIT count OFFSET offset"));
+                return Err(self.refuse(
+                    offset.span(),
+                    "LIMIT offset, count is not Flink's",
+                    "LIMIT count OFFSET offset",
+                ));
             }
         };
         match numbers.into_iter().find(|number| !is_count(number)) {

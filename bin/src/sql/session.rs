@@ -130,7 +130,8 @@ impl Session {
                 Ok(Outcome::Done)
             }
             StatementKind::Set(None) => {
-                let lines = self.configuration.iter().map(|(key, value)| vec![Some(key.to_owned()), Some(value.to_owned())]);
+                let lines =
+                    self.configuration.iter().map(|(key, value)| vec![Some(key.to_owned()), Some(value.to_owned())]);
                 show::rows(&["key", "value"], lines.collect()).map(Outcome::Rows)
             }
             StatementKind::Reset(key) => {

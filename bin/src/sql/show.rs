@@ -21,7 +21,8 @@ pub(crate) fn rows(header: &[&str], rows: Vec<Vec<Option<String>>>) -> Result<Re
         let cells = rows.iter().map(|row| row.get(column).cloned().flatten());
         Arc::new(cells.collect::<StringViewArray>()) as ArrayRef
     });
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.collect()).map_err(|error| Error::internal(error.to_string()))
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.collect())
+        .map_err(|error| Error::internal(error.to_string()))
 }
 
 /// SHOW TABLES lists views as well, as Flink does; SHOW VIEWS only them.

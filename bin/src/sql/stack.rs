@@ -21,6 +21,8 @@ pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         Some(Ok(Some(result))) => result,
         Some(Err(panic)) => resume_unwind(panic),
         // No thread could be started: the stack at hand must do.
-        Some(Ok(None)) | None => run().unwrap_or_else(|| resume_unwind(Box::new("work is done once") as Box<dyn Any + Send>)),
+        Some(Ok(None)) | None => {
+            run().unwrap_or_else(|| resume_unwind(Box::new("work is done once") as Box<dyn Any + Send>))
+        }
     }
 }

@@ -43,7 +43,11 @@ pub struct Statement {
 pub(crate) enum StatementKind {
     CreateTable(Box<CreateTable>),
     CreateView(Box<CreateView>),
-    Drop { object: Object, name: Name, if_exists: bool },
+    Drop {
+        object: Object,
+        name: Name,
+        if_exists: bool,
+    },
     Insert(Insert),
     StatementSet(Vec<Insert>),
     /// `SET` alone shows the configuration.
@@ -54,7 +58,10 @@ pub(crate) enum StatementKind {
     Describe(Name),
     Show(Object),
     ShowFunctions,
-    ShowCreate { object: Object, name: Name },
+    ShowCreate {
+        object: Object,
+        name: Name,
+    },
     Query(Box<Query>, Range<usize>),
 }
 
@@ -138,7 +145,9 @@ fn expect_end(reader: &Reader) -> Result<()> {
     if let Some((word, place)) = reader.previous_word()
         && let Some(near) = near(&word.to_uppercase())
     {
-        return Err(Error::statement(format!("expected a clause, found `{word}`")).help(format!("did you mean {near}?")).at(place));
+        return Err(Error::statement(format!("expected a clause, found `{word}`"))
+            .help(format!("did you mean {near}?"))
+            .at(place));
     }
     let Some(word) = reader.word_at(0) else { return Err(error) };
     Err(match (near(&word), word.as_str()) {
@@ -155,9 +164,9 @@ fn read_statement(reader: &mut Reader) -> Result<StatementKind> {
         (Keyword::CREATE, _) => read_create(reader),
         (Keyword::DROP, _) => read_drop(reader),
         (Keyword::INSERT, _) => read_insert(reader).map(StatementKind::Insert),
-        (Keyword::EXECUTE, Keyword::STATEMENT) | (Keyword::BEGIN, Keyword::STATEMENT) | (Keyword::STATEMENT, Keyword::SET) => {
-            read_statement_set(reader)
-        }
+        (Keyword::EXECUTE, Keyword::STATEMENT)
+        | (Keyword::BEGIN, Keyword::STATEMENT)
+        | (Keyword::STATEMENT, Keyword::SET) => read_statement_set(reader),
         (Keyword::EXECUTE, Keyword::INSERT) => {
             reader.next();
             read_insert(reader).map(StatementKind::Insert)
@@ -182,7 +191,11 @@ fn read_query(reader: &mut Reader) -> Result<StatementKind> {
 fn refused_statement(reader: &Reader) -> Error {
     const REFUSED: [(&str, &str, &str); 14] = [
         ("UPDATE", "UPDATE is not supported: rows of a source are read, not changed", "INSERT INTO another table"),
-        ("DELETE", "DELETE is not supported: rows of a source are read, not changed", "INSERT INTO another table what is to stay"),
+        (
+            "DELETE",
+            "DELETE is not supported: rows of a source are read, not changed",
+            "INSERT INTO another table what is to stay",
+        ),
         ("TRUNCATE", "TRUNCATE is not supported", "remove the sink's file"),
         ("MERGE", "MERGE is not supported", "INSERT INTO another table"),
         ("ALTER", "ALTER is not supported", "DROP the table and CREATE it anew"),
@@ -233,9 +246,8 @@ fn read_create(reader: &mut Reader) -> Result<StatementKind> {
             read_create_view(reader, is_temporary).map(|view| StatementKind::CreateView(Box::new(view)))
         }
         _ => Err(match reader.word_at(0).as_deref() {
-            Some("FUNCTION" | "SYSTEM") => {
-                Error::statement("functions of your own are not supported").help("SHOW FUNCTIONS lists the built-in ones")
-            }
+            Some("FUNCTION" | "SYSTEM") => Error::statement("functions of your own are not supported")
+                .help("SHOW FUNCTIONS lists the built-in ones"),
             Some("DATABASE" | "CATALOG") => {
                 Error::statement("catalogs and databases are not supported").help("CREATE TABLE needs neither")
             }
@@ -300,7 +312,9 @@ fn read_insert(reader: &mut Reader) -> Result<Insert> {
     reader.expect(&[Keyword::INTO])?;
     let table = reader.object_name()?;
     if reader.keyword_at(0) == Keyword::PARTITION {
-        return Err(Error::statement("partitions are not supported").help("INSERT INTO the table as a whole").at(reader.here()));
+        return Err(Error::statement("partitions are not supported")
+            .help("INSERT INTO the table as a whole")
+            .at(reader.here()));
     }
     // A parenthesis may also begin the query.
     let is_query = matches!(reader.keyword_at(1), Keyword::SELECT | Keyword::WITH | Keyword::VALUES);
@@ -407,7 +421,9 @@ fn read_explain(reader: &mut Reader) -> Result<StatementKind> {
 fn read_describe(reader: &mut Reader) -> Result<StatementKind> {
     reader.next();
     if reader.keyword_at(0) == Keyword::EXTENDED {
-        return Err(Error::statement("DESCRIBE EXTENDED is not supported").help("write DESCRIBE alone").at(reader.here()));
+        return Err(Error::statement("DESCRIBE EXTENDED is not supported")
+            .help("write DESCRIBE alone")
+            .at(reader.here()));
     }
     reader.take(&[Keyword::TABLE]);
     Ok(StatementKind::Describe(reader.object_name()?))

@@ -1,8 +1,8 @@
 //! TUMBLE in FROM, with and without `TABLE(…)`, with positional and with named arguments.
 
 use sqlparser::ast::{
-    self, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Spanned, TableAlias,
-    TableFactor,
+    self, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Spanned,
+    TableAlias, TableFactor,
 };
 use sqlparser::tokenizer::Span;
 
@@ -60,9 +60,11 @@ fn check_name(rewriter: &Rewriter<'_>, name: &ObjectName) -> Result<()> {
     let upper = name.to_string().to_uppercase();
     match upper.as_str() {
         "TUMBLE" => Ok(()),
-        "HOP" | "CUMULATE" | "SESSION" => {
-            Err(rewriter.refuse(name.span(), format!("{upper} windows are not supported yet"), format!("TUMBLE windows are: {FORM}")))
-        }
+        "HOP" | "CUMULATE" | "SESSION" => Err(rewriter.refuse(
+            name.span(),
+            format!("{upper} windows are not supported yet"),
+            format!("TUMBLE windows are: {FORM}"),
+        )),
         "UNNEST" => Err(rewriter.refuse(name.span(), "UNNEST is not supported", "arrays are not supported yet")),
         _ => {
             let error = rewriter.refuse(name.span(), format!("there is no table function `{name}`"), FORM);
@@ -111,9 +113,8 @@ fn parameter(rewriter: &Rewriter<'_>, name: &Ident) -> Result<usize> {
 
 /// The column in `DESCRIPTOR(column)`.
 fn descriptor(rewriter: &Rewriter<'_>, argument: &Expr) -> Result<Expr> {
-    let refuse = |span: Span| {
-        rewriter.refuse(span, "the time attribute of a window is given as DESCRIPTOR(column)", FORM)
-    };
+    let refuse =
+        |span: Span| rewriter.refuse(span, "the time attribute of a window is given as DESCRIPTOR(column)", FORM);
     let Expr::Function(function) = argument else { return Err(refuse(argument.span())) };
     let FunctionArguments::List(list) = &function.args else { return Err(refuse(argument.span())) };
     match &list.args[..] {

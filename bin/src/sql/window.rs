@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, TimeUnit};
-use datafusion_common::{DFSchema, ExprSchema, DFSchemaRef, DataFusionError, Result as PlannerResult};
+use datafusion_common::{DFSchema, DFSchemaRef, DataFusionError, ExprSchema, Result as PlannerResult};
 use datafusion_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
 use sqlparser::ast::{self, TableFactor};
@@ -116,14 +116,7 @@ impl Window {
         }
         let schema = Self::schema_over(schema, field, names)
             .map_err(|error| Error::internal(format!("the columns of a window: {error}")))?;
-        Ok(Self {
-            input: Arc::new(input),
-            time,
-            size_ms: call.size_ms,
-            offset_ms: call.offset_ms,
-            names,
-            schema,
-        })
+        Ok(Self { input: Arc::new(input), time, size_ms: call.size_ms, offset_ms: call.offset_ms, names, schema })
     }
 
     fn schema_over(input: &DFSchema, time: &Field, names: WindowNames) -> PlannerResult<DFSchemaRef> {

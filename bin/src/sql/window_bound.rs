@@ -107,9 +107,15 @@ mod tests {
 
     #[test]
     fn windows_are_aligned_to_the_offset_before_and_after_1970() {
-        for (time, size, offset, start) in
-            [(0, 10, 0, 0), (9, 10, 0, 0), (10, 10, 0, 10), (-1, 10, 0, -10), (3, 10, 4, -6), (4, 10, 4, 4), (3, 10, -8, 2)]
-        {
+        for (time, size, offset, start) in [
+            (0, 10, 0, 0),
+            (9, 10, 0, 0),
+            (10, 10, 0, 10),
+            (-1, 10, 0, -10),
+            (3, 10, 4, -6),
+            (4, 10, 4, 4),
+            (3, 10, -8, 2),
+        ] {
             assert_eq!(window_start_ms(time, size, offset), Some(start), "{time} {size} {offset}");
         }
         assert_eq!(window_start_ms(i64::MIN, 10, 0), None);

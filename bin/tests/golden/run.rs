@@ -21,8 +21,9 @@ pub fn check(case: &Case, way: &Way, directory: &Path) -> Result<(), String> {
     let late = if way.mode == RuntimeMode::Streaming { case.late } else { 0 };
     let mut session = Session::new(SessionOptions::default());
     let mut has_run = false;
-    for statement in session.parse(&script).map_err(|error| told(&error, &script))? {
-        match session.execute(&statement).map_err(|error| told(&error, &script))? {
+    let statements = session.parse(&script).map_err(|errors| told(&errors[0], &script))?.statements;
+    for statement in &statements {
+        match session.execute(statement).map_err(|error| told(&error, &script))? {
             Outcome::Job(plan) => {
                 run(case, way, plan, late)?;
                 has_run = true;

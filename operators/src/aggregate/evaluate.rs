@@ -11,6 +11,7 @@ use super::AggregateError;
 use super::decimal::{average, fit, from_f64, unwrap_sum};
 use super::input::unordered_f64;
 use super::layout::{Count, Layout, Output, OutputKind, ROWS, SidePlan};
+use super::moments;
 use super::side::{Entry, Side, SideKind, converter};
 use super::update::{Rows, UpdateScratch, join, update};
 use crate::batch::{Ordinal, Ordinals};
@@ -116,8 +117,7 @@ impl<'a> Evaluation<'a> {
 
     fn moment(&self, part: usize, row: &[u64]) -> Option<f64> {
         use AggregateFunction as F;
-        let hot = self.place(part).0;
-        let (count, squares) = (row[hot], f64::from_bits(row[hot + 2]));
+        let (count, squares) = moments::count_and_squares(&row[self.place(part).0..]);
         let divisor = match self.output.spec.function {
             F::VarPop | F::StddevPop => count,
             _ => count.saturating_sub(1),
@@ -273,18 +273,17 @@ impl<'a> Evaluation<'a> {
         columns.into_iter().next().ok_or(AggregateError::Mismatch("an encoded value has one column"))
     }
 
-    /// Feeds the distinct values, in an order that only depends on them, to the plain aggregate.
+    /// Feeds the distinct values to the plain aggregate: in their own order, so that sums of doubles are always the same;
+    /// aggregates that go by ordinals do so themselves.
     fn distinct(&self, side: usize, inner: &Layout) -> Result<ArrayRef, AggregateError> {
-        use AggregateFunction as F;
-        if self.output.spec.function == F::Count {
+        if self.output.spec.function == AggregateFunction::Count {
             return Ok(counts(self.entries(side).map(|entry| entry.distinct().count() as u64)));
         }
-        let is_by_ordinal = matches!(self.output.spec.function, F::FirstValue | F::LastValue | F::ListAgg { .. });
         let (mut ids, mut values, mut ordinals) = (Vec::new(), Vec::new(), Vec::new());
         let parser = converter(&self.layout.sides[side])?.parser();
         for (id, entry) in (0..).zip(self.entries(side)) {
             let mut distinct: Vec<_> = entry.distinct().collect();
-            distinct.sort_unstable_by_key(|&(value, ordinal)| (is_by_ordinal.then_some(ordinal), value));
+            distinct.sort_unstable();
             for (value, ordinal) in distinct {
                 ids.push(id);
                 values.push(parser.parse(value));

@@ -7,6 +7,7 @@ use arrow_row::{RowConverter, SortField};
 use arrow_schema::{DataType, Schema, TimeUnit};
 
 use super::AggregateError;
+use super::moments;
 use super::side::SideKind;
 use crate::key::{self, KeyShape};
 use crate::spec::{AggregateFunction as F, AggregateSpec, GroupSpec};
@@ -80,7 +81,7 @@ pub(crate) enum PartKind {
     MinI128,
     /// Greatest `i128`, low half first.
     MaxI128,
-    /// Number of values, mean, sum of squared distances to the mean.
+    /// Number of values, their mean and spread.
     Moments,
 }
 
@@ -98,7 +99,7 @@ impl PartKind {
             Self::MaxI64 => (&[1 << 63], &[]),
             Self::MinI128 => (&GREATEST, &[]),
             Self::MaxI128 => (&LEAST, &[]),
-            Self::Moments => (&[0, 0, 0], &[]),
+            Self::Moments => (&[0; moments::WORDS], &[]),
         }
     }
 }
@@ -205,6 +206,9 @@ impl Planner {
         } else {
             self.plain(spec, input)?
         };
+        if !is_output(&kind, spec) {
+            return Err(AggregateError::unsupported(format!("the result of {}", spec.name), &spec.output_type));
+        }
         self.outputs.push(Output { kind, input, spec: spec.clone() });
         Ok(())
     }
@@ -296,6 +300,28 @@ impl Planner {
         }
         let Self { inputs, parts, sides, outputs } = self;
         Layout { shape, inputs, parts, sides, outputs, accumulators }
+    }
+}
+
+/// Can the result be of the type that the plan gives it?
+fn is_output(kind: &OutputKind, spec: &AggregateSpec) -> bool {
+    use DataType as T;
+    let output = &spec.output_type;
+    let more_digits = match (&spec.input_type, output) {
+        (T::Decimal128(_, from), T::Decimal128(_, to)) => Some(i16::from(*to) - i16::from(*from)),
+        _ => None,
+    };
+    let is_integer = matches!(output, T::Int8 | T::Int16 | T::Int32 | T::Int64);
+    let is_number = is_integer || matches!(output, T::Decimal128(..) | T::Float32 | T::Float64);
+    match kind {
+        OutputKind::Count => *output == T::Int64,
+        OutputKind::SumI64(_) | OutputKind::AvgI64(_) => is_integer || matches!(output, T::Decimal128(_, 0..)),
+        OutputKind::SumI128(_) => more_digits == Some(0),
+        OutputKind::AvgI128(_) => more_digits.is_some_and(|digits| (0..=38).contains(&digits)),
+        OutputKind::SumF64(_) | OutputKind::AvgF64(_) | OutputKind::Moments(_) => is_number,
+        OutputKind::ExtremeI64(_) | OutputKind::ExtremeI128(_) | OutputKind::Side(_) => *output == spec.input_type,
+        // The inner layout was asked.
+        OutputKind::Distinct(..) => true,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Groups into groups: what another table has gathered is added to this one's.
 
 use super::layout::{Layout, Part, PartKind};
+use super::moments;
 use super::update::{Rows, add_carry, halves, join};
 
 /// Adds the `i`-th row of `from` to group `ids[i]`. Words only: sides are merged one by one.
@@ -48,25 +49,10 @@ fn merge_part(part: &Part, into: &mut [u64], from: &[u64]) {
             let greatest = pair(into).max(pair(from));
             into[hot..hot + 2].copy_from_slice(&halves(greatest));
         }
-        PartKind::Moments => merge_moments(&mut into[hot..hot + 3], &from[hot..hot + 3]),
+        PartKind::Moments => {
+            if let (Some(into), Some(from)) = (into[hot..].first_chunk_mut(), from[hot..].first_chunk()) {
+                moments::merge(into, from);
+            }
+        }
     }
-}
-
-/// Chan, Golub and LeVeque's pairwise step: <http://i.stanford.edu/pub/cstr/reports/cs/tr/79/773/CS-TR-79-773.pdf>
-fn merge_moments(into: &mut [u64], from: &[u64]) {
-    if from[0] == 0 {
-        return;
-    }
-    if into[0] == 0 {
-        into.copy_from_slice(from);
-        return;
-    }
-    let number = |word: u64| f64::from_bits(word);
-    let (count, more) = (into[0] as f64, from[0] as f64);
-    let total = count + more;
-    let distance = number(from[1]) - number(into[1]);
-    let squares = number(into[2]) + number(from[2]) + distance * distance * count * more / total;
-    into[0] += from[0];
-    into[1] = (number(into[1]) + distance * more / total).to_bits();
-    into[2] = squares.to_bits();
 }

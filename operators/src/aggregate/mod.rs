@@ -13,6 +13,7 @@ mod evaluate;
 mod input;
 mod layout;
 mod merge;
+mod moments;
 mod side;
 mod update;
 

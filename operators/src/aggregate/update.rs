@@ -5,6 +5,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use super::AggregateError;
 use super::input::{Taken, decimals, doubles, integers, ordered};
 use super::layout::{Layout, Part, PartKind};
+use super::moments;
 use super::side::Side;
 use crate::batch::Ordinals;
 
@@ -88,7 +89,7 @@ impl Kernel<'_, '_> {
                 let values = decimals(argument()?)?;
                 self.fold_values(values, |most: &mut [u64; 2], value| *most = halves(value.max(join(*most))));
             }
-            PartKind::Moments => self.fold_values(doubles(argument()?, &mut scratch.doubles)?, add_moment),
+            PartKind::Moments => self.fold_values(doubles(argument()?, &mut scratch.doubles)?, moments::add),
         }
         Ok(())
     }
@@ -163,16 +164,6 @@ impl Kernel<'_, '_> {
 /// A sum wrapped when something was added to it: upwards, or downwards where that was negative.
 pub(super) fn add_carry(carries: &mut u64, is_negative: bool) {
     *carries = carries.wrapping_add(if is_negative { u64::MAX } else { 1 });
-}
-
-/// Welford's step: count, mean, sum of squared distances to the mean.
-/// <https://doi.org/10.1080/00401706.1962.10490022>
-pub(super) fn add_moment([count, mean, squares]: &mut [u64; 3], value: f64) {
-    *count += 1;
-    let (before, distance) = (f64::from_bits(*mean), value - f64::from_bits(*mean));
-    let after = before + distance / *count as f64;
-    *mean = after.to_bits();
-    *squares = (f64::from_bits(*squares) + distance * (value - after)).to_bits();
 }
 
 pub(super) fn join([low, high]: [u64; 2]) -> i128 {

@@ -99,7 +99,7 @@ pub fn pick(data_type: &DataType, choice: usize) -> Value {
             let greatest = 10i128.pow((*precision).into()) - 1;
             integer((-greatest, greatest))
         }
-        T::Boolean => i128::from(choice % 2 == 0),
+        T::Boolean => i128::from(choice.is_multiple_of(2)),
         T::Float32 | T::Float64 => {
             let special = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -f64::NAN];
             let ordinary = [0.0, -0.0, 0.25, -0.5, 3.0, -1024.0, 0.75, 100.5, 2.0, 8.0, 16.0];

@@ -105,7 +105,8 @@ fn columns_of(text: &str) -> Vec<String> {
 }
 
 fn render(node: &Node, depth: usize, out: &mut String) {
-    let names = |schema: &Schema| schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ");
+    let names =
+        |schema: &Schema| schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ");
     let _ = write!(out, "{:depth$}", "", depth = depth * 2);
     let mut inputs: Vec<&Node> = Vec::new();
     match &node.op {

@@ -16,39 +16,59 @@ fn check(cases: &[(&str, &str)]) {
 fn a_scan_reads_what_is_used_and_filters_stand_above_it() {
     check(&[
         ("SELECT * FROM trades", "scan trades: trader, symbol, price, quantity, fee, ts"),
-        ("SELECT COUNT(*) FROM trades", "
+        (
+            "SELECT COUNT(*) FROM trades",
+            "
       project COUNT(*) AS EXPR$0
         aggregate [] [Count(*)] global
-          scan trades: "),
-        ("SELECT quantity AS q, symbol FROM trades WHERE price > 1.5", "
+          scan trades: ",
+        ),
+        (
+            "SELECT quantity AS q, symbol FROM trades WHERE price > 1.5",
+            "
       project quantity AS q, symbol
         filter price > 1.5
-          scan trades: symbol, price, quantity"),
+          scan trades: symbol, price, quantity",
+        ),
     ]);
 }
 
 #[test]
 fn windows_are_recognised_in_every_form() {
     check(&[
-        ("SELECT trader, window_start, window_end, COUNT(*) AS n FROM TUMBLED GROUP BY window_start, window_end, trader", "
+        (
+            "SELECT trader, window_start, window_end, COUNT(*) AS n FROM TUMBLED GROUP BY window_start, window_end, trader",
+            "
       project trader, window_start, window_end, COUNT(*) AS n
         aggregate [trader] [Count(*)] window ts 60000
-          scan trades: trader, ts"),
-        ("SELECT window_end, SUM(price) FROM TUMBLE(TABLE trades, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '3' SECOND) GROUP BY window_end, window_start", "
+          scan trades: trader, ts",
+        ),
+        (
+            "SELECT window_end, SUM(price) FROM TUMBLE(TABLE trades, DESCRIPTOR(ts), INTERVAL '10' SECOND, INTERVAL '3' SECOND) GROUP BY window_end, window_start",
+            "
       project window_end, SUM(price) AS EXPR$1
         aggregate [] [Sum(price)] window ts 10000 offset 3000
-          scan trades: price, ts"),
-        ("SELECT window_start, MAX(price) AS m FROM TABLE(TUMBLE(DATA => TABLE trades, TIMECOL => DESCRIPTOR(ts), SIZE => INTERVAL '1' HOUR, OFFSET => INTERVAL '-5' MINUTE)) AS w GROUP BY window_start, window_end, window_time", "
+          scan trades: price, ts",
+        ),
+        (
+            "SELECT window_start, MAX(price) AS m FROM TABLE(TUMBLE(DATA => TABLE trades, TIMECOL => DESCRIPTOR(ts), SIZE => INTERVAL '1' HOUR, OFFSET => INTERVAL '-5' MINUTE)) AS w GROUP BY window_start, window_end, window_time",
+            "
       project window_start, MAX(price) AS m
         aggregate [] [Max(price)] window ts 3600000 offset -300000
-          scan trades: price, ts"),
-        ("SELECT w.symbol, COUNT(*) FROM TABLE(TUMBLE((SELECT * FROM trades WHERE price > 1), DESCRIPTOR(ts), INTERVAL '1' DAY)) w GROUP BY w.window_start, w.window_end, w.symbol", "
+          scan trades: price, ts",
+        ),
+        (
+            "SELECT w.symbol, COUNT(*) FROM TABLE(TUMBLE((SELECT * FROM trades WHERE price > 1), DESCRIPTOR(ts), INTERVAL '1' DAY)) w GROUP BY w.window_start, w.window_end, w.symbol",
+            "
       project symbol, COUNT(*) AS EXPR$1
         aggregate [symbol] [Count(*)] window ts 86400000
           project symbol, ts
             filter price > 1.0
-              scan trades: symbol, price, ts"),
-        ("SELECT TUMBLE_START(ts, INTERVAL '1' HOUR) AS s, TUMBLE_END(ts, INTERVAL '1' HOUR), TUMBLE_ROWTIME(ts, INTERVAL '1' HOUR) AS t, symbol, COUNT(*) FROM trades WHERE price > 0 GROUP BY symbol, TUMBLE(ts, INTERVAL '1' HOUR) HAVING TUMBLE_START(ts, INTERVAL '1' HOUR) > TIMESTAMP '2024-01-01 00:00:00' ORDER BY TUMBLE_END(ts, INTERVAL '1' HOUR)", "
+              scan trades: symbol, price, ts",
+        ),
+        (
+            "SELECT TUMBLE_START(ts, INTERVAL '1' HOUR) AS s, TUMBLE_END(ts, INTERVAL '1' HOUR), TUMBLE_ROWTIME(ts, INTERVAL '1' HOUR) AS t, symbol, COUNT(*) FROM trades WHERE price > 0 GROUP BY symbol, TUMBLE(ts, INTERVAL '1' HOUR) HAVING TUMBLE_START(ts, INTERVAL '1' HOUR) > TIMESTAMP '2024-01-01 00:00:00' ORDER BY TUMBLE_END(ts, INTERVAL '1' HOUR)",
+            "
       sort [EXPR$1] offset 0 limit None
         project window_start AS s, window_end AS EXPR$1, window_time AS t, symbol, COUNT(*) AS EXPR$4
           aggregate [symbol] [Count(*)] window ts 3600000
@@ -57,77 +77,114 @@ fn windows_are_recognised_in_every_form() {
                 project symbol, ts, window_start(ts) AS window_start
                   project symbol, ts
                     filter price > 0.0
-                      scan trades: symbol, price, ts"),
-        ("SELECT COUNT(*) FROM trades GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)", "
+                      scan trades: symbol, price, ts",
+        ),
+        (
+            "SELECT COUNT(*) FROM trades GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)",
+            "
       project COUNT(*) AS EXPR$0
         aggregate [] [Count(*)] window ts 60000
-          scan trades: ts"),
-        ("SELECT COUNT(*) FROM trades AS x GROUP BY TUMBLE(x.ts, INTERVAL '1' MINUTE), x.symbol", "
+          scan trades: ts",
+        ),
+        (
+            "SELECT COUNT(*) FROM trades AS x GROUP BY TUMBLE(x.ts, INTERVAL '1' MINUTE), x.symbol",
+            "
       project COUNT(*) AS EXPR$0
         aggregate [symbol] [Count(*)] window ts 60000
-          scan trades: symbol, ts"),
-        ("SELECT DISTINCT window_start, window_end, symbol FROM TUMBLED", "
+          scan trades: symbol, ts",
+        ),
+        (
+            "SELECT DISTINCT window_start, window_end, symbol FROM TUMBLED",
+            "
       project window_start, window_end, symbol
         aggregate [symbol] [] window ts 60000
-          scan trades: symbol, ts"),
-        ("SELECT symbol, window_start FROM TUMBLED", "
+          scan trades: symbol, ts",
+        ),
+        (
+            "SELECT symbol, window_start FROM TUMBLED",
+            "
       project symbol, window_start(ts) AS window_start
-        scan trades: symbol, ts"),
-        ("SELECT window_start + INTERVAL '1' SECOND AS x, window_time FROM TUMBLED WHERE window_end > TIMESTAMP '2024-01-01 00:00:00'", "
+        scan trades: symbol, ts",
+        ),
+        (
+            "SELECT window_start + INTERVAL '1' SECOND AS x, window_time FROM TUMBLED WHERE window_end > TIMESTAMP '2024-01-01 00:00:00'",
+            "
       project x, window_time(ts) AS window_time
         project window_start + INTERVAL '+0 00:00:01.000' AS x, ts
           project ts, window_end, window_start(ts) AS window_start
             filter window_end > TIMESTAMP '2024-01-01 00:00:00'
               project ts, window_end(ts) AS window_end
-                scan trades: ts"),
-        ("SELECT window_start, COUNT(*) FROM TUMBLED GROUP BY window_start", "
+                scan trades: ts",
+        ),
+        (
+            "SELECT window_start, COUNT(*) FROM TUMBLED GROUP BY window_start",
+            "
       project window_start, COUNT(*) AS EXPR$1
         aggregate [window_start] [Count(*)]
           project window_start(ts) AS window_start
-            scan trades: ts"),
-        ("SELECT s, COUNT(*) FROM (SELECT window_start AS s, window_end AS e, price FROM TUMBLED WHERE price > 3) GROUP BY s, e", "
+            scan trades: ts",
+        ),
+        (
+            "SELECT s, COUNT(*) FROM (SELECT window_start AS s, window_end AS e, price FROM TUMBLED WHERE price > 3) GROUP BY s, e",
+            "
       project window_start AS s, COUNT(*) AS EXPR$1
         aggregate [] [Count(*)] window ts 60000
           project ts
             filter price > 3.0
-              scan trades: price, ts"),
+              scan trades: price, ts",
+        ),
     ]);
 }
 
 #[test]
 fn a_window_over_a_window_uses_its_time() {
     check(&[
-        ("SELECT w2.window_start, SUM(n) AS n FROM TABLE(TUMBLE((SELECT window_time AS t, COUNT(*) AS n FROM TUMBLED GROUP BY window_start, window_end, window_time), DESCRIPTOR(t), INTERVAL '1' HOUR)) w2 GROUP BY w2.window_start, w2.window_end", "
+        (
+            "SELECT w2.window_start, SUM(n) AS n FROM TABLE(TUMBLE((SELECT window_time AS t, COUNT(*) AS n FROM TUMBLED GROUP BY window_start, window_end, window_time), DESCRIPTOR(t), INTERVAL '1' HOUR)) w2 GROUP BY w2.window_start, w2.window_end",
+            "
       project window_start, SUM(n) AS n
         aggregate [] [Sum(n)] window t 3600000
           project COUNT(*) AS n, window_time AS t
             aggregate [] [Count(*)] window ts 60000
-              scan trades: ts"),
-        ("SELECT window_start, window_end, MAX(n) FROM (SELECT window_start, window_end, symbol, COUNT(*) AS n FROM TUMBLED GROUP BY window_start, window_end, symbol) GROUP BY window_start, window_end", "
+              scan trades: ts",
+        ),
+        (
+            "SELECT window_start, window_end, MAX(n) FROM (SELECT window_start, window_end, symbol, COUNT(*) AS n FROM TUMBLED GROUP BY window_start, window_end, symbol) GROUP BY window_start, window_end",
+            "
       project window_start, window_end, MAX(n) AS EXPR$2
         aggregate [] [Max(n)] window window_time 60000
           project COUNT(*) AS n, window_time
             aggregate [symbol] [Count(*)] window ts 60000
-              scan trades: symbol, ts"),
-        ("SELECT window_start, SUM(price) FROM TABLE(TUMBLE((SELECT window_time AS t, price FROM TUMBLED), DESCRIPTOR(t), INTERVAL '1' HOUR)) GROUP BY window_start, window_end", "
+              scan trades: symbol, ts",
+        ),
+        (
+            "SELECT window_start, SUM(price) FROM TABLE(TUMBLE((SELECT window_time AS t, price FROM TUMBLED), DESCRIPTOR(t), INTERVAL '1' HOUR)) GROUP BY window_start, window_end",
+            "
       project window_start, SUM(price) AS EXPR$1
         aggregate [] [Sum(price)] window window_time 3600000
           project price, window_time(ts) AS window_time
-            scan trades: price, ts"),
-        ("SELECT TUMBLE_START(t, INTERVAL '1' HOUR), SUM(n) FROM (SELECT TUMBLE_ROWTIME(ts, INTERVAL '1' MINUTE) AS t, COUNT(*) AS n FROM trades GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)) GROUP BY TUMBLE(t, INTERVAL '1' HOUR)", "
+            scan trades: price, ts",
+        ),
+        (
+            "SELECT TUMBLE_START(t, INTERVAL '1' HOUR), SUM(n) FROM (SELECT TUMBLE_ROWTIME(ts, INTERVAL '1' MINUTE) AS t, COUNT(*) AS n FROM trades GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)) GROUP BY TUMBLE(t, INTERVAL '1' HOUR)",
+            "
       project window_start AS EXPR$0, SUM(n) AS EXPR$1
         aggregate [] [Sum(n)] window t 3600000
           project COUNT(*) AS n, window_time AS t
             aggregate [] [Count(*)] window ts 60000
-              scan trades: ts"),
-        ("SELECT window_start, COUNT(*) FROM (SELECT window_start, window_end, symbol FROM TUMBLED UNION ALL SELECT window_start, window_end, trader FROM TUMBLED) GROUP BY window_start, window_end", "
+              scan trades: ts",
+        ),
+        (
+            "SELECT window_start, COUNT(*) FROM (SELECT window_start, window_end, symbol FROM TUMBLED UNION ALL SELECT window_start, window_end, trader FROM TUMBLED) GROUP BY window_start, window_end",
+            "
       project window_start, COUNT(*) AS EXPR$1
         aggregate [] [Count(*)] window window_time 60000
           union
             project ts AS window_time
               scan trades: ts
             project ts AS window_time
-              scan trades: ts"),
+              scan trades: ts",
+        ),
     ]);
 }
 

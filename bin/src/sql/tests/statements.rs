@@ -74,7 +74,8 @@ fn names_are_listed_and_dropped() {
     assert_eq!(rows(&mut session, "SHOW TABLES"), ["trades", "v"]);
     assert_eq!(rows(&mut session, "SHOW VIEWS"), ["v"]);
     assert!(rows(&mut session, "SHOW FUNCTIONS").contains(&"COALESCE".to_owned()));
-    outcome_in(&mut session, "DROP TABLE default_catalog.default_database.trades; DROP TABLE IF EXISTS trades").unwrap();
+    outcome_in(&mut session, "DROP TABLE default_catalog.default_database.trades; DROP TABLE IF EXISTS trades")
+        .unwrap();
     let error = outcome_in(&mut session, "SELECT * FROM v").unwrap_err();
     assert!(error.message.contains("the view `v` is no longer valid: there is no table `trades`"), "{error}");
     outcome_in(&mut session, "DROP VIEW v").unwrap();
@@ -107,7 +108,10 @@ fn an_insert_goes_by_position_and_casts_where_flink_does() {
     let sink = "CREATE TABLE sink (a BIGINT, b DOUBLE, c STRING, d AS a + 1) WITH ('connector' = 'print');\n";
     for (insert, plan) in [
         ("INSERT INTO sink SELECT 1, quantity, symbol FROM trades", "project 1 AS a, quantity AS b, symbol AS c"),
-        ("INSERT INTO sink (c, a) SELECT symbol, quantity FROM trades", "project quantity AS a, NULL AS b, symbol AS c"),
+        (
+            "INSERT INTO sink (c, a) SELECT symbol, quantity FROM trades",
+            "project quantity AS a, NULL AS b, symbol AS c",
+        ),
         ("INSERT INTO sink VALUES (1, 2, 'x')", "project EXPR$0 AS a, EXPR$1 AS b, EXPR$2 AS c"),
         ("EXECUTE INSERT INTO sink SELECT 2 + 1, fee, 'x' FROM trades", "project 3 AS a, fee AS b, 'x' AS c"),
     ] {
@@ -126,7 +130,8 @@ fn a_statement_set_is_one_job() {
           INSERT INTO a SELECT quantity FROM trades;
           INSERT INTO b SELECT symbol FROM trades;
         END;";
-    let expected = "into a\nproject quantity AS n\n  scan trades: quantity\ninto b\nproject symbol AS s\n  scan trades: symbol";
+    let expected =
+        "into a\nproject quantity AS n\n  scan trades: quantity\ninto b\nproject symbol AS s\n  scan trades: symbol";
     assert_eq!(plan_of(text), expected);
     let text = text.replace("EXECUTE STATEMENT SET BEGIN", "BEGIN STATEMENT SET;");
     assert_eq!(plan_of(&text), expected);
@@ -197,7 +202,8 @@ fn a_view_keeps_time_attributes_and_its_own_names() {
 
 #[test]
 fn a_file_is_a_table_with_the_event_time_of_the_command_line() {
-    let query = "SELECT symbol, MAX(price) AS top FROM TABLE(TUMBLE(TABLE 'trades.csv', DESCRIPTOR(ts), INTERVAL '1' DAY))
+    let query =
+        "SELECT symbol, MAX(price) AS top FROM TABLE(TUMBLE(TABLE 'trades.csv', DESCRIPTOR(ts), INTERVAL '1' DAY))
         GROUP BY window_start, window_end, symbol";
     let watermark = Some("ts - INTERVAL '5' SECOND".to_owned());
     let mut with = session_with(SessionOptions { watermark, ..SessionOptions::default() });
@@ -234,5 +240,8 @@ fn the_mode_follows_the_sources_unless_it_is_set() {
 fn comments_back_ticks_and_semicolons_are_read_as_flink_does() {
     let text = "-- a comment; with a semicolon\n/* another; */ ;;\nSELECT `Price` AS `a ``b` FROM (SELECT price AS `Price` FROM trades); ;";
     assert_eq!(columns_of(text), ["a `b DOUBLE"]);
-    assert_eq!(columns_of("SELECT ';' AS x, '--' AS y, `symbol` FROM `trades`"), ["x STRING", "y STRING", "symbol STRING"]);
+    assert_eq!(
+        columns_of("SELECT ';' AS x, '--' AS y, `symbol` FROM `trades`"),
+        ["x STRING", "y STRING", "symbol STRING"]
+    );
 }

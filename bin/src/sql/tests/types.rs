@@ -21,7 +21,11 @@ fn results_have_the_types_of_flink() {
         ("LISTAGG(symbol)", "STRING"),
         ("STDDEV_POP(price)", "DOUBLE"),
     ] {
-        assert_eq!(columns_of(&format!("SELECT {expression} AS x FROM trades")), [format!("x {data_type}")], "{expression}");
+        assert_eq!(
+            columns_of(&format!("SELECT {expression} AS x FROM trades")),
+            [format!("x {data_type}")],
+            "{expression}"
+        );
     }
 }
 

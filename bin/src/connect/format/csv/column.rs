@@ -88,10 +88,10 @@ pub fn decode(column: Column<'_>, fields: Fields<'_>, dates: &mut DateCache, ref
         DataType::Timestamp(unit, zone) => {
             let zone = zone.clone();
             match unit {
-                TimeUnit::Second => Arc::new(out.timestamps::<TimestampSecondType>(zone, 1, dates)),
-                TimeUnit::Millisecond => Arc::new(out.timestamps::<TimestampMillisecondType>(zone, 1000, dates)),
-                TimeUnit::Microsecond => Arc::new(out.timestamps::<TimestampMicrosecondType>(zone, 1_000_000, dates)),
-                TimeUnit::Nanosecond => Arc::new(out.timestamps::<TimestampNanosecondType>(zone, 1_000_000_000, dates)),
+                TimeUnit::Second => Arc::new(out.timestamps::<TimestampSecondType, 1>(zone, dates)),
+                TimeUnit::Millisecond => Arc::new(out.timestamps::<TimestampMillisecondType, 1000>(zone, dates)),
+                TimeUnit::Microsecond => Arc::new(out.timestamps::<TimestampMicrosecondType, 1_000_000>(zone, dates)),
+                TimeUnit::Nanosecond => Arc::new(out.timestamps::<TimestampNanosecondType, 1_000_000_000>(zone, dates)),
             }
         }
         // Refused when the table was opened.
@@ -117,20 +117,19 @@ impl Out<'_, '_> {
         let bytes = self.fields.block.as_slice();
         let rows = self.fields.starts.iter().zip(self.fields.ends);
         let has_literal = self.column.null_literal.is_some();
-        let mut values = Vec::with_capacity(self.fields.len());
-        for (row, (&start, &end)) in rows.enumerate() {
+        // `extend` knows the number of rows: nothing is checked for each but the row itself.
+        let mut values = Vec::new();
+        values.extend(rows.enumerate().map(|(row, (&start, &end))| {
             let (start, end) = (start as usize, end as usize);
-            let parsed = if (start == end || has_literal) && self.is_null(row) {
+            if (start == end || has_literal) && self.is_null(row) {
                 self.null(row);
-                Ok(T::Native::default())
-            } else {
-                parse(bytes, start, end)
-            };
-            values.push(match parsed {
+                return T::Native::default();
+            }
+            match parse(bytes, start, end) {
                 Ok(value) => value,
                 Err(refusal) => self.parse_trimmed(row, refusal, &mut parse).unwrap_or_default(),
-            });
-        }
+            }
+        }));
         PrimitiveArray::new(values.into(), self.nulls.finish(self.fields.len()))
     }
 
@@ -170,14 +169,14 @@ impl Out<'_, '_> {
         })
     }
 
-    fn timestamps<T: arrow_array::types::ArrowTimestampType>(
+    /// The unit is a constant, so that no row divides.
+    fn timestamps<T: arrow_array::types::ArrowTimestampType, const PER_SECOND: i64>(
         &mut self,
         zone: Option<Arc<str>>,
-        per_second: i64,
         dates: &mut DateCache,
     ) -> PrimitiveArray<T> {
         let in_units = |instant: Option<Instant>| {
-            instant.ok_or(Refusal::Malformed)?.in_units(per_second).ok_or(Refusal::OutOfRange)
+            instant.ok_or(Refusal::Malformed)?.in_units(PER_SECOND).ok_or(Refusal::OutOfRange)
         };
         let values = if zone.is_some() {
             self.primitive::<T>(|b, s, e| in_units(temporal::timestamp_with_zone(&b[s..e], dates)))

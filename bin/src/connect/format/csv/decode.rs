@@ -83,8 +83,8 @@ impl Decoder {
                     // A field starts behind the separator before it; there is one in front of the very first, too.
                     let before = &region.positions[region.first - 1 + field..];
                     let behind = &region.positions[region.first + field..];
-                    slices.starts.extend(before.iter().step_by(shape.fields).take(*rows).map(|position| position + 1));
-                    slices.ends.extend(behind.iter().step_by(shape.fields).take(*rows));
+                    gather(&mut slices.starts, before, shape.fields, *rows, |position| position + 1);
+                    gather(&mut slices.ends, behind, shape.fields, *rows, |position| position);
                 }
                 Selected::Listed(rows) => {
                     slices.starts.extend(rows.iter().map(|row| field_start(region, row, field)));
@@ -124,6 +124,14 @@ impl Decoder {
             }
         }
         bytes.resize(bytes.len() + PAD_BYTES, 0);
+    }
+}
+
+/// The first of each `stride` positions, `rows` times.
+fn gather(into: &mut Vec<u32>, positions: &[u32], stride: usize, rows: usize, of: impl Fn(u32) -> u32) {
+    into.resize(rows, 0);
+    for (value, chunk) in into.iter_mut().zip(positions.chunks(stride)) {
+        *value = of(chunk[0]);
     }
 }
 

@@ -27,7 +27,7 @@ pub enum BadNumber {
 /// If it is not one, or does not fit 64 bits.
 #[inline]
 pub fn integer(bytes: &[u8], start: usize, end: usize) -> Result<i64, BadNumber> {
-    let is_negative = bytes[start..end].first() == Some(&b'-');
+    let is_negative = start < end && bytes[start] == b'-';
     if let Some(magnitude) = digits(bytes, start + usize::from(is_negative), end) {
         // At most 16 digits: fits.
         let magnitude = magnitude.cast_signed();
@@ -150,7 +150,7 @@ fn scaled_slowly(text: &[u8]) -> Option<(u64, usize)> {
 /// If it is not one. A magnitude too large is infinite, as in Java.
 #[inline]
 pub fn double(bytes: &[u8], start: usize, end: usize) -> Result<f64, BadNumber> {
-    let is_negative = bytes[start..end].first() == Some(&b'-');
+    let is_negative = start < end && bytes[start] == b'-';
     if let Some((number, fraction_digits)) = scaled(bytes, start + usize::from(is_negative), end) {
         // Both are exact (at most 15 digits, below 2^53), so their quotient is rounded once: correctly.
         let magnitude = number as f64 / EXACT_POWERS[fraction_digits];
@@ -173,7 +173,7 @@ pub fn float(bytes: &[u8], start: usize, end: usize) -> Result<f32, BadNumber> {
 /// If it is not a number, or has more digits before the point than the type.
 #[inline]
 pub fn decimal(bytes: &[u8], start: usize, end: usize, precision: u8, scale: i8) -> Result<i128, BadNumber> {
-    let is_negative = bytes[start..end].first() == Some(&b'-');
+    let is_negative = start < end && bytes[start] == b'-';
     if let Some((number, fraction_digits)) = scaled(bytes, start + usize::from(is_negative), end)
         && let Ok(missing) = u32::try_from(i64::from(scale) - fraction_digits as i64)
         && let Some(unscaled) = 10_i128.checked_pow(missing).and_then(|power| power.checked_mul(i128::from(number)))

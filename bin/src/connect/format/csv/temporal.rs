@@ -103,6 +103,15 @@ fn clock(text: &[u8]) -> Option<u32> {
 /// Nanoseconds of a fraction like `.741` at the start of `text`, which may be absent, and what follows it.
 #[inline]
 fn fraction(text: &[u8]) -> Option<(u32, &[u8])> {
+    // Milliseconds and nothing behind them are what most files hold.
+    if let &[b'.', a, b, c] = text
+        && a.is_ascii_digit()
+        && b.is_ascii_digit()
+        && c.is_ascii_digit()
+    {
+        let millis = u32::from(a - b'0') * 100 + u32::from(b - b'0') * 10 + u32::from(c - b'0');
+        return Some((millis * 1_000_000, &[]));
+    }
     let Some(digits) = text.strip_prefix(b".") else { return Some((0, text)) };
     let (mut nanos, mut count) = (0_u32, 0);
     while let Some(digit) = digits.get(count).map(|byte| byte.wrapping_sub(b'0'))

@@ -1,11 +1,13 @@
 //! CSV as a whole: any text, cut anywhere, read by any number of workers, against a parser of a few obvious lines.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use arrow_array::Array;
+use arrow_array::{Array, RecordBatch};
 use arrow_cast::display::array_value_to_string;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -14,7 +16,7 @@ use thalweg_runtime::exchange::doorbell::Doorbells;
 
 use super::{CsvOptions, CsvSource, Header, OnError};
 use crate::connect::block::{BlockInput, BlockPool, RawBlock, Taken};
-use crate::connect::{ReadOptions, Source, SourceEvent};
+use crate::connect::{ReadOptions, Source, SourceBlock, SourceEvent};
 use crate::error::Error;
 
 /// Files in memory.
@@ -111,8 +113,7 @@ impl Reading {
                     column.to_data().validate_full().expect("arrow accepts the array");
                 }
                 for row in 0..batch.num_rows() {
-                    let values = batch.columns().iter().map(|column| shown(column, row));
-                    outcome.rows.push(values.collect::<Vec<_>>());
+                    outcome.rows.push(shown_row(batch, row));
                 }
             }
         }
@@ -122,6 +123,43 @@ impl Reading {
 
     fn read_text(&self, text: &str) -> Result<Outcome, Error> {
         self.read(&[text.as_bytes().to_vec()])
+    }
+
+    /// What the workers come to as threads: all blocks, or the errors of those that have one.
+    fn read_by_threads(&self, text: &str) -> Result<Vec<SourceBlock>, Vec<Error>> {
+        let bells = Doorbells::new(self.workers);
+        let read = ReadOptions { batch_rows: self.batch_rows, block_bytes: self.block_bytes, workers: self.workers };
+        let input = Memory::new(&[text.as_bytes().to_vec()], self.block_bytes);
+        let source = CsvSource::new(input, &self.schema, &self.columns, self.options.clone(), &read, &bells);
+        let source = source.expect("the table opens");
+        let (blocks, errors) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+        std::thread::scope(|scope| {
+            for worker in (0..self.workers).map(|worker| WorkerId(worker as u16)) {
+                let (blocks, errors, bells, source) = (&blocks, &errors, &bells, &source);
+                scope.spawn(move || {
+                    let mut reader = source.reader(worker);
+                    loop {
+                        bells.bell(worker).take();
+                        match reader.poll() {
+                            Ok(SourceEvent::Block(block)) => blocks.lock().expect("no panic").push(block),
+                            Ok(SourceEvent::End) => break,
+                            // As in a job: an error of one worker ends all.
+                            Ok(SourceEvent::Pending) if !errors.lock().expect("no panic").is_empty() => break,
+                            Ok(SourceEvent::Pending) => bells.bell(worker).wait(Duration::from_secs(3600)),
+                            Err(error) => {
+                                errors.lock().expect("no panic").push(error);
+                                bells.ring_all();
+                                break;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        let errors = errors.into_inner().expect("no panic");
+        let mut blocks = blocks.into_inner().expect("no panic");
+        blocks.sort_by_key(|block| block.index);
+        if errors.is_empty() { Ok(blocks) } else { Err(errors) }
     }
 
     /// The rows, the same for each way to cut and share `text`.
@@ -136,6 +174,10 @@ impl Reading {
         }
         whole
     }
+}
+
+fn shown_row(batch: &RecordBatch, row: usize) -> Vec<String> {
+    batch.columns().iter().map(|column| shown(column, row)).collect()
 }
 
 fn shown(column: &dyn Array, row: usize) -> String {
@@ -306,6 +348,7 @@ fn the_first_bad_record_is_shown_with_its_place_however_the_text_is_cut() {
         ("a,1,b\na,2,\"b\n\nc,3,d\n", "f0:2:5: the quote that is opened here is never closed"),
         ("a,x,\"b\"c\n", "f0:1:3: \"x\" is not a BIGINT (column `qty`)"),
         ("a,1,b\na,x,b\na,2\n", "f0:2:3: \"x\" is not a BIGINT (column `qty`)"),
+        ("\"ä\n\nö\",1,b\nc,2,d\n\ne,x,f\n", "f0:6:3: \"x\" is not a BIGINT (column `qty`)"),
         ("\u{feff}a,x,b\n", "f0:1:3: \"x\" is not a BIGINT (column `qty`)"),
     ] {
         let error = three_columns().read_every_way(text).unwrap_err();
@@ -320,6 +363,32 @@ fn the_first_bad_record_is_shown_with_its_place_however_the_text_is_cut() {
     reading.options.on_error = OnError::Skip;
     let outcome = reading.read_every_way(&format!("a,1,b\nc,1,\"{long}\nd,1,\"\"e\n")).unwrap();
     assert_eq!((outcome.rows.len(), outcome.rejected), (1, 2));
+}
+
+#[test]
+fn threads_read_what_one_worker_reads() {
+    let text = (0..400).map(|n| format!("\"a\n{n}\",{n},\"{}\"\n", "\"\"x,\n".repeat(n % 5))).collect::<String>();
+    let expected = three_columns().read_text(&text).unwrap().rows;
+    for round in 0..20 {
+        let reading = Reading { workers: 4, block_bytes: 16 + 7 * round, ..three_columns() };
+        let blocks = reading.read_by_threads(&text).unwrap();
+        assert!(blocks.iter().map(|block| block.index).eq(0..text.len().div_ceil(reading.block_bytes) as u64));
+        let batches = blocks.iter().flat_map(|block| &block.batches);
+        let rows = batches.flat_map(|batch| (0..batch.num_rows()).map(|row| shown_row(batch, row)));
+        assert!(rows.eq(expected.iter().cloned()), "round {round}");
+    }
+}
+
+#[test]
+fn threads_come_with_the_first_error_and_no_other() {
+    let good = "a,1,b\n".repeat(300);
+    let bad = (0..300).map(|n| format!("a,{n}?,b\n")).collect::<String>();
+    for round in 0..30 {
+        let reading = Reading { workers: 4, block_bytes: 8 + 3 * round, ..three_columns() };
+        let errors = reading.read_by_threads(&(good.clone() + &bad)).map(drop).unwrap_err();
+        let messages = errors.iter().map(|error| error.message.as_str()).collect::<Vec<_>>();
+        assert_eq!(messages, ["f0:301:3: \"0?\" is not a BIGINT (column `qty`)"], "round {round}");
+    }
 }
 
 #[test]
@@ -474,9 +543,8 @@ fn every_type_is_read_at_its_edges() {
 mod round_trip {
     use arrow_array::{
         ArrayRef, BinaryViewArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int8Array,
-        Int16Array, Int32Array, Int64Array, RecordBatch, StringViewArray, Time32MillisecondArray,
-        Time64NanosecondArray, TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
-        TimestampSecondArray,
+        Int16Array, Int32Array, Int64Array, StringViewArray, Time32MillisecondArray, Time64NanosecondArray,
+        TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray,
     };
 
     use super::*;
@@ -563,6 +631,72 @@ mod round_trip {
                 }
             }
             prop_assert_eq!(rows.len(), batch.num_rows());
+        }
+    }
+}
+
+/// Two blocks: the first comes out when the test says so, the second cannot be read.
+struct Gate {
+    blocks: Memory,
+    is_asked: Sender<()>,
+    goes_on: Receiver<()>,
+}
+
+impl BlockInput for Gate {
+    fn take(&self) -> Taken {
+        match self.blocks.take() {
+            Taken::Block(block) if block.index == 0 => {
+                self.is_asked.send(()).expect("the test listens");
+                self.goes_on.recv().expect("the test goes on");
+                Taken::Block(block)
+            }
+            Taken::Block(block) => Taken::Failed { index: block.index, error: Error::connector("the disk is gone") },
+            other => other,
+        }
+    }
+
+    fn next_index(&self) -> u64 {
+        self.blocks.next_index()
+    }
+
+    fn stop(&self) {
+        self.blocks.stop();
+    }
+
+    fn bytes_total(&self) -> Option<u64> {
+        None
+    }
+}
+
+#[test]
+fn an_error_is_kept_back_while_another_worker_holds_an_earlier_block() {
+    for (text, first_is_bad) in [("a,1,b\na,2,b\n", false), ("a,x,b\na,2,b\n", true)] {
+        let bells = Doorbells::new(2);
+        let Reading { schema, columns, options, .. } = three_columns();
+        let read = ReadOptions { batch_rows: 10, block_bytes: 6, workers: 2 };
+        let (is_asked, asked) = bounded(1);
+        let (go, goes_on) = bounded(1);
+        let gate = Gate { blocks: Memory::new(&[text.as_bytes().to_vec()], 6), is_asked, goes_on };
+        let source = CsvSource::new(gate, &schema, &columns, options, &read, &bells).unwrap();
+        let (mut early, mut late) = (source.reader(WorkerId(0)), source.reader(WorkerId(1)));
+        let early = std::thread::scope(|scope| {
+            let early = scope.spawn(move || early.poll().map(|event| matches!(event, SourceEvent::Block(_))));
+            // Gone with this scope, so that a failing test lets the other thread go.
+            let go = go;
+            asked.recv().unwrap();
+            bells.bell(WorkerId(1)).take();
+            assert!(matches!(late.poll(), Ok(SourceEvent::Pending)), "block 0 may be bad");
+            go.send(()).unwrap();
+            early.join().unwrap()
+        });
+        assert!(bells.bell(WorkerId(1)).is_rung(), "block 0 is done");
+        let late = late.poll();
+        if first_is_bad {
+            assert!(early.unwrap_err().message.contains("\"x\" is not a BIGINT"));
+            assert!(matches!(late, Ok(SourceEvent::Pending)), "one error is enough");
+        } else {
+            assert!(early.unwrap());
+            assert_eq!(late.err().map(|error| error.message).as_deref(), Some("the disk is gone"));
         }
     }
 }
