@@ -39,7 +39,7 @@ pub(crate) enum ColumnKind {
     /// From the input.
     Physical { data_type: FlinkType, is_nullable: bool },
     /// From an expression over the physical columns.
-    Computed { expression: Expr, span: Range<usize> },
+    Computed { expression: Box<Expr>, span: Range<usize> },
     /// From the connector.
     Metadata { key: String, span: Range<usize> },
 }
@@ -148,7 +148,7 @@ impl CreateTable {
         if reader.take(&[Keyword::AS]) {
             let expression_start = reader.here();
             let expression = reader.expression()?;
-            let kind = ColumnKind::Computed { expression, span: reader.since(&expression_start) };
+            let kind = ColumnKind::Computed { expression: Box::new(expression), span: reader.since(&expression_start) };
             let comment = reader.comment()?;
             self.columns.push(ColumnDefinition { name, kind, comment });
             return Ok(());

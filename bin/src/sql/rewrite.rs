@@ -11,12 +11,13 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Span;
 
-use super::binder::plan;
+use super::blank_query::{derived, empty_select};
 use super::catalog::{Catalog, CatalogTable, Entry};
 use super::expression::ExpressionRewriter;
 use super::known_functions::KnownFunctions;
 use super::reader::object_name;
 use super::select_names;
+use super::star;
 use super::text::SqlText;
 use super::window::{self, WindowCall};
 use super::{group_window, table_function};
@@ -77,15 +78,15 @@ pub(crate) fn rewrite_expression(expression: &Expr, functions: &KnownFunctions, 
 
 /// The state of one rewriting.
 pub(crate) struct Rewriter<'a> {
-    scope: &'a Scope<'a>,
-    text: &'a Arc<SqlText>,
-    windows: Vec<WindowCall>,
-    files: BTreeMap<String, Arc<CatalogTable>>,
+    pub(crate) scope: &'a Scope<'a>,
+    pub(crate) text: &'a Arc<SqlText>,
+    pub(crate) windows: Vec<WindowCall>,
+    pub(crate) files: BTreeMap<String, Arc<CatalogTable>>,
     /// The queries of WITH that can be seen here, ready.
-    ctes: Vec<ast::Cte>,
+    pub(crate) ctes: Vec<ast::Cte>,
     /// Arguments of the TUMBLE that the latest SELECT groups by.
     group_window: Option<Vec<Expr>>,
-    whole: Range<usize>,
+    pub(crate) whole: Range<usize>,
 }
 
 impl Rewriter<'_> {
@@ -201,7 +202,7 @@ impl Rewriter<'_> {
         for from in &mut select.from {
             self.table_factor(&mut from.relation)?;
         }
-        self.expand_wildcards(select);
+        star::expand(self, select);
         select_names::name_columns(select);
         self.group_window = group_window::rewrite(self, select)?;
         for item in &mut select.projection {
@@ -231,64 +232,6 @@ impl Rewriter<'_> {
             self.expression(having, "HAVING")?;
         }
         Ok(())
-    }
-
-    /// Writes out a star that is not alone, so that the columns beside it get their names and positions.
-    fn expand_wildcards(&self, select: &mut Select) {
-        let is_star = |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
-        if select.projection.len() < 2 || !select.projection.iter().any(is_star) {
-            return;
-        }
-        let Ok(columns) = self.columns_of(&select.from) else {
-            // What is wrong there comes to light when the query itself is planned.
-            return;
-        };
-        let items = std::mem::take(&mut select.projection).into_iter().flat_map(|item| {
-            let table = match &item {
-                SelectItem::Wildcard(_) => None,
-                SelectItem::QualifiedWildcard(ast::SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
-                    name.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.clone())
-                }
-                _ => return vec![item],
-            };
-            let chosen = columns.iter().filter(|(of_table, _)| table.is_none() || table == *of_table);
-            let chosen = chosen.map(|(table, column)| {
-                let parts = table.iter().chain([column]).map(|part| Ident::with_quote('`', part));
-                SelectItem::UnnamedExpr(match table {
-                    Some(_) => Expr::CompoundIdentifier(parts.collect()),
-                    None => Expr::Identifier(Ident::with_quote('`', column)),
-                })
-            });
-            let chosen: Vec<SelectItem> = chosen.collect();
-            if chosen.is_empty() { vec![item] } else { chosen }
-        });
-        select.projection = items.collect();
-    }
-
-    /// The columns of FROM, each with its table.
-    fn columns_of(&self, from: &[TableWithJoins]) -> Result<Vec<(Option<String>, String)>> {
-        let select = Select {
-            projection: vec![SelectItem::Wildcard(ast::WildcardAdditionalOptions::default())],
-            from: from.to_vec(),
-            ..empty_select()
-        };
-        let mut query = query_of(SetExpr::Select(Box::new(select)));
-        if !self.ctes.is_empty() {
-            let with_token = ast::helpers::attached_token::AttachedToken::empty();
-            query.with = Some(ast::With { with_token, recursive: false, cte_tables: self.ctes.clone() });
-        }
-        let rewritten = Rewritten {
-            query,
-            windows: Arc::new(self.windows.clone()),
-            files: self.files.clone(),
-            text: Arc::clone(self.text),
-            span: self.whole.clone(),
-        };
-        let plan = plan(&rewritten, self.scope.catalog, self.scope.functions)?;
-        let column = |(table, field): (Option<&datafusion_common::TableReference>, &arrow_schema::FieldRef)| {
-            (table.map(|table| table.table().to_owned()), field.name().clone())
-        };
-        Ok(plan.schema().iter().map(column).collect())
     }
 
     fn refuse_clauses(&self, select: &Select) -> Result<()> {
@@ -528,55 +471,4 @@ fn is_number(expr: &Expr) -> bool {
 
 fn is_count(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if matches!(&value.value, Value::Number(text, _) if text.parse::<u32>().is_ok()))
-}
-
-/// `(body) AS alias`.
-fn derived(body: SetExpr, alias: TableAlias) -> TableFactor {
-    TableFactor::Derived { lateral: false, subquery: Box::new(query_of(body)), alias: Some(alias), sample: None }
-}
-
-/// A query that is no more than its body.
-fn query_of(body: SetExpr) -> Query {
-    Query {
-        with: None,
-        body: Box::new(body),
-        order_by: None,
-        limit_clause: None,
-        fetch: None,
-        locks: Vec::new(),
-        for_clause: None,
-        settings: None,
-        format_clause: None,
-        pipe_operators: Vec::new(),
-    }
-}
-
-/// `SELECT` with nothing in it.
-fn empty_select() -> Select {
-    Select {
-        select_token: ast::helpers::attached_token::AttachedToken::empty(),
-        optimizer_hints: Vec::new(),
-        distinct: None,
-        select_modifiers: None,
-        top: None,
-        top_before_distinct: false,
-        projection: Vec::new(),
-        exclude: None,
-        into: None,
-        from: Vec::new(),
-        lateral_views: Vec::new(),
-        prewhere: None,
-        selection: None,
-        connect_by: Vec::new(),
-        group_by: GroupByExpr::Expressions(Vec::new(), Vec::new()),
-        cluster_by: Vec::new(),
-        distribute_by: Vec::new(),
-        sort_by: Vec::new(),
-        having: None,
-        named_window: Vec::new(),
-        qualify: None,
-        window_before_qualify: false,
-        value_table_mode: None,
-        flavor: ast::SelectFlavor::Standard,
-    }
 }

@@ -183,12 +183,10 @@ fn windows_over_instants_start_and_end_without_a_zone() {
 
 #[test]
 fn a_view_keeps_time_attributes_and_its_own_names() {
-    let text = format!(
-        "CREATE VIEW v (t, s) AS SELECT ts, symbol FROM trades WHERE price > 1;
-        SELECT s, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE v, DESCRIPTOR(t), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, s"
-    );
+    let text = "CREATE VIEW v (t, s) AS SELECT ts, symbol FROM trades WHERE price > 1;
+        SELECT s, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE v, DESCRIPTOR(t), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end, s";
     assert_eq!(
-        plan_of(&text),
+        plan_of(text),
         "project s, COUNT(*) AS n
   aggregate [s] [Count(*)] window t 60000
     project symbol AS s, ts AS t
