@@ -8,12 +8,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type, TimestampMillisecondType};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
+use thalweg::error::Result;
 use thalweg::job::{self, Account, JobOptions, Pin};
+use thalweg::plan::JobPlan;
 use thalweg::sql::{Outcome, Session, SessionOptions};
 
 const WORKERS: [usize; 4] = [1, 2, 4, 7];
@@ -22,6 +25,8 @@ const WINDOW_MS: i64 = 10_000;
 const LAG_MS: i64 = 5_000;
 const START_MS: i64 = 1_704_067_200_000; // 2024-01-01 00:00:00
 const ROWS: i32 = 400;
+/// Simulated schedules, each of other rows.
+const SCHEDULES: u64 = 200;
 
 /// A row of the input.
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +78,29 @@ fn disorder_beyond_the_lag_makes_the_same_rows_late_however_the_job_is_run() {
             assert_eq!(account.late(), late, "seed {seed}, {options:?}");
             assert_eq!(groups, expected, "seed {seed}, {options:?}");
         }
+    }
+}
+
+/// The workers of production under the simulator: which one steps, and how far, is the seed's choice at every step.
+#[test]
+fn any_schedule_of_the_workers_gives_the_rows_and_the_late_rows_of_the_oracle() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for seed in 0..SCHEDULES {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let disorder_ms = *[LAG_MS, LAG_MS * 3, LAG_MS * 20].choose(&mut rng).expect("there is one");
+        let shuffled = put_off(&events(&mut rng), disorder_ms, &mut rng);
+        let (expected, late) = naive(&shuffled, LAG_MS);
+        let path = directory.path().join("shuffled.csv");
+        std::fs::write(&path, csv(&shuffled)).expect("the input can be written");
+        let options = JobOptions {
+            workers: rng.random_range(1..=5),
+            batch_rows: *BATCH_ROWS.choose(&mut rng).expect("there is one"),
+            block_bytes: rng.random_range(30..2000),
+            ..JobOptions::default()
+        };
+        let (groups, account) = run_by(&path, |plan| job::simulate(plan, &options, seed));
+        assert_eq!(account.late(), late, "seed {seed}, {options:?}");
+        assert_eq!(groups, expected, "seed {seed}, {options:?}");
     }
 }
 
@@ -140,6 +168,10 @@ fn csv(events: &[Event]) -> String {
 }
 
 fn run(path: &Path, options: &JobOptions) -> (Groups, Account) {
+    run_by(path, |plan| job::collect(plan, options))
+}
+
+fn run_by(path: &Path, run: impl Fn(JobPlan) -> Result<(Vec<RecordBatch>, Account)>) -> (Groups, Account) {
     let script = format!(
         "SET 'execution.runtime-mode' = 'streaming';
          CREATE TABLE events (id INT, k INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '{}' SECOND)
@@ -154,7 +186,7 @@ fn run(path: &Path, options: &JobOptions) -> (Groups, Account) {
     let mut result = None;
     for statement in &session.parse(&script).expect("the script is correct").statements {
         if let Outcome::Job(plan) = session.execute(statement).expect("the script is correct") {
-            result = Some(job::collect(plan, options).expect("the input is correct"));
+            result = Some(run(plan).expect("the input is correct"));
         }
     }
     let (batches, account) = result.expect("the script runs a job");

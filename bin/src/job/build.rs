@@ -206,13 +206,13 @@ impl Build {
     fn tail(&self, stage: usize) -> Result<Tail> {
         let edge = EdgeId(stage as u16);
         Ok(match &self.stages[stage].plan.tail {
-            PlannedTail::Fold { spec, .. } => Tail::Fold(Fold {
+            PlannedTail::Fold { spec, .. } => Tail::Fold(Box::new(Fold {
                 local: LocalFold::new(Arc::clone(spec), &self.stages[stage].plan.schema, self.workers)
                     .map_err(aggregate_refused)?,
                 spec: Arc::clone(spec),
                 edge,
                 next_close: EventTimeMs::MIN,
-            }),
+            })),
             PlannedTail::Gather { .. } => Tail::Gather(edge),
             PlannedTail::Pass { .. } => Tail::Pass(edge),
             PlannedTail::Sink { sink } => Tail::Sink(SinkTail {

@@ -14,17 +14,20 @@ mod tail;
 mod union;
 mod values;
 
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use thalweg_runtime::Control;
 use thalweg_runtime::driver::{DriveOptions, JobFailure, drive};
 pub use thalweg_runtime::driver::{Idle, Pin};
 use thalweg_runtime::exchange::doorbell::Doorbells;
 use thalweg_runtime::mesh::{self, Mesh};
+use thalweg_runtime::simulate::{SimulationFailure, Simulator};
+use thalweg_runtime::{Control, EdgeId};
 
 pub use account::{Account, EdgeAccount, OperatorAccount, SourceAccount};
 pub use control::{JobControl, ProgressSnapshot};
@@ -32,6 +35,7 @@ pub use control::{JobControl, ProgressSnapshot};
 use self::account::StageCounters;
 use self::build::{Build, MakeEncoder};
 use self::flow::Flow;
+use self::sink::Collector;
 use crate::connect::result::{self, ResultFormat};
 use crate::connect::{OpenSink, ReadOptions, SinkWriter};
 use crate::error::{Error, Kind, Result};
@@ -136,6 +140,33 @@ pub fn collect(plan: JobPlan, options: &JobOptions) -> Result<(Vec<RecordBatch>,
     Ok((batches, account(&build, &runtime, options, &control, started)))
 }
 
+/// As [`collect`], but on this thread alone: the seed decides which worker steps when. The same seed takes the same
+/// schedule, so a failure can be played again.
+///
+/// # Errors
+/// As for [`run`]; also if the workers come to a standstill before the job is done. The seed is in the message.
+pub fn simulate(plan: JobPlan, options: &JobOptions, seed: u64) -> Result<(Vec<RecordBatch>, Account)> {
+    let control = JobControl::new();
+    let started = Instant::now();
+    let mode = plan.mode;
+    let graph = StageGraph::new(plan);
+    let encoders = graph.sinks.iter().map(|_| None).collect();
+    let (build, mesh) = assemble(graph, mode, encoders, options, &control)?;
+    let (runtime, progress) = (mesh.control.clone(), control.counters());
+    let mut collectors: BTreeMap<EdgeId, Collector> = BTreeMap::new();
+    let outcome = Simulator::new(seed).run(mesh, |edge, _, data| {
+        collectors.entry(edge).or_default().take_in(data, &progress);
+        ControlFlow::Continue(())
+    });
+    control.end();
+    outcome.map_err(|failure| match failure {
+        SimulationFailure::Job { failure, .. } => failed(failure),
+        other => Error::internal(other.to_string()),
+    })?;
+    let batches = collectors.into_values().flat_map(|collector| collector.batches).collect();
+    Ok((batches, account(&build, &runtime, options, &control, started)))
+}
+
 fn open_sink(table: &SinkTable, schema: &SchemaRef, options: &JobOptions) -> Result<OpenSink> {
     match table {
         SinkTable::Result => result::open(options.format, schema),
@@ -174,7 +205,7 @@ fn assemble(
     if let Some(error) = refused {
         return Err(error);
     }
-    let mut operators: std::collections::BTreeMap<_, _> = operators.into_iter().collect();
+    let mut operators: BTreeMap<_, _> = operators.into_iter().collect();
     let mesh = mesh::build(&topology, options.workers, &bells, |stage, worker| {
         operators.remove(&(stage, worker)).expect("one operator was made for each stage and worker")
     });

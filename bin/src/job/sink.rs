@@ -42,16 +42,29 @@ pub(super) fn write(
 
 /// Collects the batches of a pipeline for a caller in the same process.
 pub(super) fn collect(mut external: External<Flow>, progress: &Progress) -> Vec<RecordBatch> {
-    let (mut order, mut batches) = (Order::default(), Vec::new());
+    let mut collector = Collector::default();
     while let Some((_, data)) = external.recv() {
+        collector.take_in(data, progress);
+    }
+    collector.batches
+}
+
+/// The rows of one sink, in its order.
+#[derive(Default)]
+pub(super) struct Collector {
+    order: Order,
+    pub(super) batches: Vec<RecordBatch>,
+}
+
+impl Collector {
+    pub(super) fn take_in(&mut self, data: Flow, progress: &Progress) {
         if let Flow::Output(output) = data {
-            for output in order.take_in(output) {
+            for output in self.order.take_in(output) {
                 progress.add_emitted(output.rows);
-                batches.extend(output.batches);
+                self.batches.extend(output.batches);
             }
         }
     }
-    batches
 }
 
 fn write_one(writer: &mut dyn SinkWriter, output: &Output) -> Result<WriteOutcome> {

@@ -23,7 +23,7 @@ const PRIVATE_GROUPS_MAX: usize = 1 << 16;
 /// Where the batches of a stage go.
 pub(super) enum Tail {
     /// Into private tables, whose partials go to the owners.
-    Fold(Fold),
+    Fold(Box<Fold>),
     /// All to worker 0.
     Gather(EdgeId),
     /// To the same worker.
