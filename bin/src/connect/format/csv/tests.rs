@@ -9,8 +9,8 @@ use arrow_cast::display::array_value_to_string;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use proptest::prelude::*;
+use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use rand_pcg::Pcg64Mcg;
 use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 
@@ -91,7 +91,7 @@ impl Reading {
         let block_count = input.blocks.len() as u64;
         let source = CsvSource::new(input, &self.schema, &self.columns, self.options.clone(), &read, &bells)?;
         let mut readers: Vec<_> = (0..self.workers).map(|worker| source.reader(WorkerId(worker as u16))).collect();
-        let mut random = Pcg64Mcg::seed_from_u64(self.seed);
+        let mut random = StdRng::seed_from_u64(self.seed);
         let (mut blocks, mut ended) = (Vec::new(), vec![false; self.workers]);
         while ended.contains(&false) {
             let worker = random.random_range(0..self.workers);
