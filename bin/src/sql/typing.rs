@@ -19,7 +19,7 @@ use datafusion_expr::{BinaryExpr, Case, Expr, ExprSchemable, Operator};
 use datafusion_optimizer::analyzer::AnalyzerRule;
 
 use super::arithmetic::decimals;
-use super::cast::{OnFailure, cast};
+use super::cast::{CAST_TO, OnFailure, TRY_CAST_TO, cast, named_type};
 use super::functions::binding::{Argument, Bound, Declared, Form, Value, to_datafusion};
 use super::functions::named;
 use super::types::FlinkType;
@@ -220,6 +220,13 @@ fn typed_expr(expr: Expr, schema: &DFSchema, literals: Literals) -> datafusion_c
             casted(*call.expr, to, schema, OnFailure::Null)
         }
         Expr::ScalarFunction(call) => match call.func.inner().downcast_ref::<Declared>() {
+            Some(declared) if [CAST_TO, TRY_CAST_TO].contains(&declared.name) => {
+                let on_failure = if declared.name == CAST_TO { OnFailure::Error } else { OnFailure::Null };
+                let [operand, to] = <[Expr; 2]>::try_from(call.args)
+                    .map_err(|_| to_datafusion(Error::internal("a cast takes a value and a type")))?;
+                let to = named_type(to.as_literal()).map_err(to_datafusion)?;
+                casted(operand, to, schema, on_failure)
+            }
             Some(declared) => bound(declared, call.args, schema),
             None => Ok(Expr::ScalarFunction(call)),
         },
