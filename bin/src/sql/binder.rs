@@ -60,22 +60,28 @@ impl<'a> Binder<'a> {
 
     /// DataFusion's planner over these answers.
     pub(crate) fn planner(&self) -> SqlToRel<'_, Self> {
+        self.planner_with_spans(true)
+    }
+
+    fn planner_with_spans(&self, collects_spans: bool) -> SqlToRel<'_, Self> {
         let options = ParserOptions::new()
             .with_enable_ident_normalization(false)
-            .with_collect_spans(true)
+            .with_collect_spans(collects_spans)
             .with_parse_float_as_decimal(true)
             .with_default_null_ordering(NullOrdering::NullsMin);
         SqlToRel::new_with_options(self, options)
     }
 
     fn view(&self, view: &View) -> Result<LogicalPlan> {
-        plan(&view.query, self.catalog, self.functions).and_then(|plan| with_names(plan, &view.columns)).map_err(
-            |error| Error {
+        // The places of another text would point anywhere in this one.
+        let is_same_text = self.rewritten.is_some_and(|rewritten| Arc::ptr_eq(&rewritten.text, &view.query.text));
+        plan_with_spans(&view.query, self.catalog, self.functions, is_same_text)
+            .and_then(|plan| with_names(plan, &view.columns))
+            .map_err(|error| Error {
                 span: None,
                 message: format!("the view `{}` is no longer valid: {}", view.name, error.message),
                 ..error
-            },
-        )
+            })
     }
 }
 
@@ -84,8 +90,17 @@ impl<'a> Binder<'a> {
 /// # Errors
 /// For what the query gets wrong, at its place.
 pub(crate) fn plan(rewritten: &Rewritten, catalog: &Catalog, functions: &KnownFunctions) -> Result<LogicalPlan> {
+    plan_with_spans(rewritten, catalog, functions, true)
+}
+
+fn plan_with_spans(
+    rewritten: &Rewritten,
+    catalog: &Catalog,
+    functions: &KnownFunctions,
+    collects_spans: bool,
+) -> Result<LogicalPlan> {
     let binder = Binder::new(catalog, functions, Some(rewritten));
-    let planner = binder.planner();
+    let planner = binder.planner_with_spans(collects_spans);
     // Types are checked here, where the syntax tree is at hand to find the place of an error.
     planner.sql_statement_to_plan(Statement::Query(Box::new(rewritten.query.clone()))).and_then(analyze).map_err(
         |error| {
@@ -97,7 +112,7 @@ pub(crate) fn plan(rewritten: &Rewritten, catalog: &Catalog, functions: &KnownFu
 }
 
 /// Types made equal where Flink does so without being asked.
-fn analyze(plan: LogicalPlan) -> PlannerResult<LogicalPlan> {
+pub(crate) fn analyze(plan: LogicalPlan) -> PlannerResult<LogicalPlan> {
     let analyzer = Analyzer::with_rules(vec![Arc::new(FlinkTyping)]);
     analyzer.execute_and_check(plan, &ConfigOptions::new(), |_, _| {})
 }

@@ -4,13 +4,13 @@
 //! a / b > 1` never divides by zero. An operand is tried on the whole batch first, which is the fast way and the usual
 //! case; only where that fails it is evaluated again for just the rows that need it.
 
+mod comparison;
+mod text;
+
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type};
-use arrow_array::{
-    Array, ArrayRef, BooleanArray, Datum, RecordBatch, RecordBatchOptions, Scalar as ArrowScalar, UInt32Array,
-};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow_buffer::{BooleanBuffer, NullBuffer};
 use arrow_schema::DataType;
 use arrow_select::{interleave::interleave, take::take, take::take_record_batch};
@@ -18,6 +18,8 @@ use datafusion_common::DFSchema;
 use datafusion_expr::{BinaryExpr, Expr, Operator};
 use thalweg_operators::expr::{EvaluateError, Scalar};
 
+use self::comparison::{Comparison, compare};
+use self::text::literal_text;
 use super::functions::binding::{Binding, Bound, Form, Value, from_datafusion};
 use super::functions::columns::all_null;
 use super::types::FlinkType;
@@ -144,18 +146,6 @@ enum Node {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Comparison {
-    Eq,
-    NotEq,
-    Lt,
-    LtEq,
-    Gt,
-    GtEq,
-    Distinct,
-    NotDistinct,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Test {
     Null,
     NotNull,
@@ -199,7 +189,7 @@ fn node(expr: &Expr, schema: &DFSchema, depth: usize) -> Result<Node> {
         Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) => {
             Ok(Node::Logic { is_and: *op == Operator::And, left: boxed(left)?, right: boxed(right)? })
         }
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match comparison(*op) {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match Comparison::of(*op) {
             Some(op) => Ok(Node::Compare { op, left: boxed(left)?, right: boxed(right)? }),
             None => Err(Error::internal(format!("the operator {op} is not bound"))),
         },
@@ -226,67 +216,6 @@ fn node(expr: &Expr, schema: &DFSchema, depth: usize) -> Result<Node> {
         }
         other => Err(Error::statement(format!("cannot compute {other} row by row"))
             .help("aggregates belong in SELECT or HAVING of a GROUP BY; subqueries are not supported here")),
-    }
-}
-
-fn comparison(op: Operator) -> Option<Comparison> {
-    Some(match op {
-        Operator::Eq => Comparison::Eq,
-        Operator::NotEq => Comparison::NotEq,
-        Operator::Lt => Comparison::Lt,
-        Operator::LtEq => Comparison::LtEq,
-        Operator::Gt => Comparison::Gt,
-        Operator::GtEq => Comparison::GtEq,
-        Operator::IsDistinctFrom => Comparison::Distinct,
-        Operator::IsNotDistinctFrom => Comparison::NotDistinct,
-        _ => return None,
-    })
-}
-
-fn literal_text(value: &Value, flink: FlinkType) -> String {
-    if value.is_null(0) {
-        return "NULL".to_owned();
-    }
-    let mut text = String::new();
-    match super::cast::writer(value, flink) {
-        Ok(write) => write(0, &mut text),
-        Err(_) => return "?".to_owned(),
-    }
-    match flink {
-        flink if flink.is_string() => format!("'{}'", text.replace('\'', "''")),
-        FlinkType::Date => format!("DATE '{text}'"),
-        FlinkType::Time(_) => format!("TIME '{text}'"),
-        FlinkType::Timestamp(_) => format!("TIMESTAMP '{text}'"),
-        FlinkType::IntervalYearMonth | FlinkType::IntervalDayTime => format!("INTERVAL '{text}'"),
-        _ => text,
-    }
-}
-
-impl Test {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Null => "NULL",
-            Self::NotNull => "NOT NULL",
-            Self::True => "TRUE",
-            Self::NotTrue => "NOT TRUE",
-            Self::False => "FALSE",
-            Self::NotFalse => "NOT FALSE",
-        }
-    }
-}
-
-impl Comparison {
-    fn symbol(self) -> &'static str {
-        match self {
-            Self::Eq => "=",
-            Self::NotEq => "<>",
-            Self::Lt => "<",
-            Self::LtEq => "<=",
-            Self::Gt => ">",
-            Self::GtEq => ">=",
-            Self::Distinct => "IS DISTINCT FROM",
-            Self::NotDistinct => "IS NOT DISTINCT FROM",
-        }
     }
 }
 
@@ -549,164 +478,4 @@ impl Node {
         let nulls = (nulls.null_count() > 0).then_some(nulls);
         Ok(Value::column(Arc::new(BooleanArray::new(values, nulls))))
     }
-
-    /// The expression as SQL.
-    fn text(&self) -> String {
-        match self {
-            Self::Column { name, .. } => name.clone(),
-            Self::Literal { text, .. } => text.clone(),
-            Self::Call { name, form, binding, arguments } => {
-                let texts: Vec<_> = match (form, &arguments[..]) {
-                    (Form::Infix, [left, right]) => vec![left.left_text(self), right.right_text(self)],
-                    (Form::Negation, [operand]) => vec![operand.right_text(self)],
-                    _ => arguments.iter().map(Self::text).collect(),
-                };
-                form.write(name, binding.result, &texts)
-            }
-            Self::Coalesce { arguments, name, .. } => format!("{name}({})", listed(arguments)),
-            Self::Compare { op, left, right } => {
-                format!("{} {} {}", left.right_text(self), op.symbol(), right.right_text(self))
-            }
-            Self::Logic { is_and, left, right } => {
-                let symbol = if *is_and { "AND" } else { "OR" };
-                format!("{} {symbol} {}", left.left_text(self), right.left_text(self))
-            }
-            Self::Not(operand) => format!("NOT {}", operand.right_text(self)),
-            Self::Is { test, operand } => format!("{} IS {}", operand.right_text(self), test.words()),
-            Self::In { operand, list, is_negated } => {
-                let not = if *is_negated { "NOT " } else { "" };
-                format!("{} {not}IN ({})", operand.right_text(self), listed(list))
-            }
-            Self::Case { branches, otherwise, .. } => {
-                let mut text = String::from("CASE");
-                for (when, then) in branches {
-                    text.push_str(&format!(" WHEN {} THEN {}", when.text(), then.text()));
-                }
-                text.push_str(&format!(" ELSE {} END", otherwise.text()));
-                text
-            }
-        }
-    }
-
-    /// How tightly the operation binds its operands.
-    fn precedence(&self) -> u8 {
-        match self {
-            Self::Logic { is_and: false, .. } => 1,
-            Self::Logic { is_and: true, .. } => 2,
-            Self::Not(_) => 3,
-            Self::Compare { .. } | Self::Is { .. } | Self::In { .. } => 4,
-            Self::Call { form: Form::Implicit, arguments, .. } => arguments.first().map_or(8, Self::precedence),
-            Self::Call { form: Form::Infix, name, .. } => match *name {
-                "*" | "/" | "%" => 6,
-                "+" | "-" | "||" => 5,
-                _ => 4,
-            },
-            Self::Call { form: Form::Negation, .. } => 7,
-            Self::Literal { text, .. } if text.starts_with('-') => 7,
-            _ => 8,
-        }
-    }
-
-    /// The text as the left operand of an operation, in parentheses where that binds more tightly.
-    fn left_text(&self, operation: &Node) -> String {
-        if self.precedence() < operation.precedence() { format!("({})", self.text()) } else { self.text() }
-    }
-
-    /// The text as an operand of an operation that does not associate on that side.
-    fn right_text(&self, operation: &Node) -> String {
-        if self.precedence() <= operation.precedence() { format!("({})", self.text()) } else { self.text() }
-    }
-}
-
-fn listed(nodes: &[Node]) -> String {
-    nodes.iter().map(Node::text).collect::<Vec<_>>().join(", ")
-}
-
-/// A comparison with SQL's NULL; numbers as IEEE 754 has them, so NaN equals nothing, and −0.0 equals 0.0.
-fn compare(op: Comparison, left: &Value, right: &Value, rows: usize) -> Result<Value, String> {
-    use arrow_ord::cmp;
-    let is_scalar = left.is_scalar && right.is_scalar;
-    let len = if is_scalar { 1 } else { rows };
-    let is_null = |value: &Value| *value.array.data_type() == DataType::Null;
-    if is_null(left) || is_null(right) {
-        return Ok(compare_with_null(op, left, right, len, is_scalar));
-    }
-    let array = match left.array.data_type() {
-        DataType::Float32 | DataType::Float64 => compare_floats(op, left, right, len)?,
-        _ => {
-            let as_datum = |value: &Value| -> Box<dyn Datum> {
-                if value.is_scalar {
-                    Box::new(ArrowScalar::new(Arc::clone(&value.array)))
-                } else {
-                    Box::new(Arc::clone(&value.array))
-                }
-            };
-            let (l, r) = (as_datum(left), as_datum(right));
-            let compared = match op {
-                Comparison::Eq => cmp::eq(&*l, &*r),
-                Comparison::NotEq => cmp::neq(&*l, &*r),
-                Comparison::Lt => cmp::lt(&*l, &*r),
-                Comparison::LtEq => cmp::lt_eq(&*l, &*r),
-                Comparison::Gt => cmp::gt(&*l, &*r),
-                Comparison::GtEq => cmp::gt_eq(&*l, &*r),
-                Comparison::Distinct => cmp::distinct(&*l, &*r),
-                Comparison::NotDistinct => cmp::not_distinct(&*l, &*r),
-            };
-            compared.map_err(|error| error.to_string())?
-        }
-    };
-    Ok(Value { array: Arc::new(array), is_scalar })
-}
-
-/// A comparison where one side is a bare NULL.
-fn compare_with_null(op: Comparison, left: &Value, right: &Value, len: usize, is_scalar: bool) -> Value {
-    let both_null = |row: usize| {
-        let is_null = |value: &Value| *value.array.data_type() == DataType::Null || value.is_null(row);
-        is_null(left) && is_null(right)
-    };
-    let array = match op {
-        Comparison::Distinct => BooleanArray::new(BooleanBuffer::collect_bool(len, |row| !both_null(row)), None),
-        Comparison::NotDistinct => BooleanArray::new(BooleanBuffer::collect_bool(len, both_null), None),
-        _ => BooleanArray::new_null(len),
-    };
-    Value { array: Arc::new(array), is_scalar }
-}
-
-fn compare_floats(op: Comparison, left: &Value, right: &Value, len: usize) -> Result<BooleanArray, String> {
-    use super::functions::columns::{natives, nulls_of};
-    if left.array.data_type() != right.array.data_type() {
-        return Err("internal error: a comparison of two types".to_owned());
-    }
-    let pair = [left.clone(), right.clone()];
-    let (l, r) = (left.stride(), right.stride());
-    macro_rules! loops {
-        ($kind:ty) => {{
-            let (lefts, rights) = (natives::<$kind>(left), natives::<$kind>(right));
-            let collect = |test: fn(&_, &_) -> bool| {
-                BooleanBuffer::collect_bool(len, |row| test(&lefts[row * l], &rights[row * r]))
-            };
-            match op {
-                Comparison::Eq | Comparison::NotDistinct | Comparison::Distinct => collect(|l, r| l == r),
-                Comparison::NotEq => collect(|l, r| l != r),
-                Comparison::Lt => collect(|l, r| l < r),
-                Comparison::LtEq => collect(|l, r| l <= r),
-                Comparison::Gt => collect(|l, r| l > r),
-                Comparison::GtEq => collect(|l, r| l >= r),
-            }
-        }};
-    }
-    let values = match left.array.data_type() {
-        DataType::Float32 => loops!(Float32Type),
-        _ => loops!(Float64Type),
-    };
-    if !matches!(op, Comparison::Distinct | Comparison::NotDistinct) {
-        return Ok(BooleanArray::new(values, nulls_of(&pair, len)));
-    }
-    let is_same = BooleanBuffer::collect_bool(len, |row| match (left.is_null(row), right.is_null(row)) {
-        (true, true) => true,
-        (false, false) => values.value(row),
-        _ => false,
-    });
-    let values = if op == Comparison::NotDistinct { is_same } else { !&is_same };
-    Ok(BooleanArray::new(values, None))
 }

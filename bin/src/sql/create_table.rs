@@ -39,7 +39,7 @@ pub(crate) enum ColumnKind {
     /// From the input.
     Physical { data_type: FlinkType, is_nullable: bool },
     /// From an expression over the physical columns.
-    Computed { expression: Expr, span: Range<usize> },
+    Computed { expression: Box<Expr>, span: Range<usize> },
     /// From the connector.
     Metadata { key: String, span: Range<usize> },
 }
@@ -148,7 +148,7 @@ impl CreateTable {
         if reader.take(&[Keyword::AS]) {
             let expression_start = reader.here();
             let expression = reader.expression()?;
-            let kind = ColumnKind::Computed { expression, span: reader.since(&expression_start) };
+            let kind = ColumnKind::Computed { expression: Box::new(expression), span: reader.since(&expression_start) };
             let comment = reader.comment()?;
             self.columns.push(ColumnDefinition { name, kind, comment });
             return Ok(());
@@ -207,7 +207,9 @@ impl CreateTable {
         while reader.peek().token != Token::RParen {
             let (key, span) = reader.string("an option's key in quotes")?;
             if self.options.iter().any(|option| option.key.value == key) {
-                return Err(Error::statement(format!("the option '{key}' is given twice")).at(span));
+                return Err(Error::statement(format!("the option '{key}' is given twice"))
+                    .help("leave one of them out")
+                    .at(span));
             }
             reader.expect_token(&Token::Eq)?;
             let (value, value_span) = reader.string("the option's value in quotes")?;
@@ -255,8 +257,10 @@ fn read_type(reader: &mut Reader) -> Result<FlinkType> {
             "TIMESTAMP_LTZ",
         ];
         let near = word.and_then(|word| nearest(&word, names.into_iter()).filter(|near| *near != word));
-        match (near, matches!(data_type, ast::DataType::Custom(..)), &error.help) {
-            (Some(near), true, None) => error.help(format!("did you mean {near}?")).at(span),
+        match near {
+            Some(near) if matches!(data_type, ast::DataType::Custom(..)) => {
+                error.help(format!("did you mean {near}?")).at(span)
+            }
             _ => error.at(span),
         }
     })

@@ -282,7 +282,7 @@ fn primary_key(create: &CreateTable) -> Result<Vec<String>> {
                 let names = create.columns.iter().map(|column| column.name.value.as_str());
                 return Err(match nearest(&name.value, names) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
-                    None => error,
+                    None => error.help("a primary key is made of the table's physical columns"),
                 });
             }
         }

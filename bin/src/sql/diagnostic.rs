@@ -18,7 +18,12 @@ pub(crate) fn wrap(error: Error) -> DataFusionError {
 /// The place that the planner knows.
 pub(crate) fn place(error: &DataFusionError, text: &SqlText) -> Option<Range<usize>> {
     let span = error.diagnostic()?.span?;
-    text.range(Span { start: location(span.start), end: location(span.end) })
+    text.range(parser_span(span))
+}
+
+/// A span of DataFusion as the parser has it.
+pub(crate) fn parser_span(span: datafusion_common::Span) -> Span {
+    Span { start: location(span.start), end: location(span.end) }
 }
 
 /// What the planner found wrong. Its own errors come with a place where it knows one; for ours, it knows only that of the
@@ -84,7 +89,8 @@ fn unknown_column(field: &Column, valid: &[Column]) -> Error {
     });
     let mut names: Vec<&str> =
         valid.iter().map(|column| column.name.as_str()).filter(|name| !name.starts_with('$')).collect();
-    names.dedup();
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(*name));
     if let Some(same) = names.iter().find(|name| **name == field.name) {
         return error.help(format!("write `{same}` without the table before it"));
     }
@@ -130,8 +136,17 @@ fn other_error(error: &DataFusionError) -> Error {
         return Error::statement(format!("two columns of the result are called `{}`", unqualified(name)))
             .help("give one of them another name with AS");
     }
-    if message.contains("must appear in the GROUP BY clause") || message.contains("must be in GROUP BY") {
-        return Error::statement(tidy(message)).help("add it to GROUP BY, or aggregate it: MIN(…), COUNT(…)");
+    if let Some(name) = message.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found")) {
+        return Error::statement(format!("there is no table `{name}`"));
+    }
+    if message.contains("must appear in") && message.contains("GROUP BY") {
+        let name = message.split(['\'', '"']).nth(1).map_or("an expression", unqualified);
+        return Error::statement(format!("`{name}` is neither a key of GROUP BY nor aggregated"))
+            .help(format!("add it to GROUP BY, or aggregate it: FIRST_VALUE({name})"));
+    }
+    if message.starts_with("UNION queries have different number of columns") {
+        return Error::statement("the queries of a UNION have different numbers of columns")
+            .help("a UNION goes by position: select as many columns in each");
     }
     Error::statement(tidy(message))
 }

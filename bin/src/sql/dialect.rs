@@ -67,6 +67,26 @@ impl Dialect for FlinkDialect {
             _ => None,
         }
     }
+
+    fn parse_infix(&self, parser: &mut Parser, expr: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        distinct_from(parser, expr, precedence)
+    }
+}
+
+/// `IS [NOT] DISTINCT FROM`, whose right side the parser would let run over an AND.
+fn distinct_from(parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+    let is_negated = if parser.parse_keywords(&[Keyword::IS, Keyword::DISTINCT, Keyword::FROM]) {
+        false
+    } else if parser.parse_keywords(&[Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM]) {
+        true
+    } else {
+        return None;
+    };
+    let left = Box::new(left.clone());
+    Some(parser.parse_subexpr(precedence).map(|right| match is_negated {
+        true => Expr::IsNotDistinctFrom(left, Box::new(right)),
+        false => Expr::IsDistinctFrom(left, Box::new(right)),
+    }))
 }
 
 /// `TABLE t`.
@@ -87,9 +107,7 @@ fn is_interval(parser: &Parser) -> bool {
 fn interval(parser: &mut Parser) -> Result<Expr, ParserError> {
     parser.expect_keyword_is(Keyword::INTERVAL)?;
     let is_negative = parser.consume_token(&Token::Minus);
-    if !is_negative {
-        parser.consume_token(&Token::Plus);
-    }
+    let _is_positive = !is_negative && parser.consume_token(&Token::Plus);
     let token = parser.next_token();
     let Token::SingleQuotedString(text) = token.token else {
         return parser.expected("the value of the interval in quotes", token);

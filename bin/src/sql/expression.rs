@@ -52,7 +52,7 @@ impl<'a> ExpressionRewriter<'a> {
     }
 
     fn at(&self, error: Error, span: Span) -> Error {
-        let place: Option<Range<usize>> = self.text.range(span);
+        let place: Option<Range<usize>> = self.text.place(span);
         place.into_iter().fold(error, Error::at)
     }
 
@@ -83,7 +83,10 @@ impl<'a> ExpressionRewriter<'a> {
                         "CAST(x AS type) or TRY_CAST(x AS type)",
                     ));
                 }
-                FlinkType::from_ast(data_type).map(drop).map_err(|error| self.at(error, span))
+                FlinkType::from_ast(data_type).map(drop).map_err(|error| {
+                    let place = self.text.range(span).map(|range| self.text.to_closing(&range));
+                    place.into_iter().fold(error, Error::at)
+                })
             }
             Expr::BinaryOp { op, .. } => self.check_operator(op, span),
             Expr::UnaryOp { op, .. }

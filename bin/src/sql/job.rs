@@ -177,7 +177,7 @@ fn place(name: &Name, table: &CatalogTable) -> Result<usize> {
             let names = table.columns.iter().map(|column| column.name.as_str());
             Err(match nearest(&name.value, names) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
-                None => error,
+                None => error.help("DESCRIBE shows the table's columns"),
             }
             .at(name.span.clone()))
         }

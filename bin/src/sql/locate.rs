@@ -6,13 +6,14 @@ use datafusion_common::DFSchema;
 use datafusion_expr::ExprSchemable;
 use datafusion_sql::planner::{PlannerContext, SqlToRel};
 use sqlparser::ast::{
-    Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, Spanned, Statement, TableFactor, Visit, Visitor,
+    Expr, GroupByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Spanned, Statement, TableFactor, Visit, Visitor,
 };
 
-use super::binder::Binder;
+use super::binder::{Binder, analyze};
 use super::diagnostic::statement_error;
 use super::rewrite::Rewritten;
-use super::typing::typed;
+use super::types::FlinkType;
+use super::typing::{type_of, typed};
 use crate::error::Error;
 
 /// The same error with a place, if one can be found.
@@ -46,7 +47,17 @@ impl Search<'_, '_> {
         match body {
             SetExpr::Select(select) => self.select(select, query),
             SetExpr::Query(query) => self.query(query),
-            SetExpr::SetOperation { left, right, .. } => self.body(left, query).or_else(|| self.body(right, query)),
+            SetExpr::SetOperation { left, right, .. } => {
+                let within = self.body(left, query).or_else(|| self.body(right, query));
+                within.or_else(|| {
+                    let whole =
+                        Query { body: Box::new(body.clone()), order_by: None, limit_clause: None, ..query.clone() };
+                    let planned = self.planner.sql_statement_to_plan(Statement::Query(Box::new(whole)));
+                    let error = planned.and_then(analyze).err()?;
+                    let place = self.rewritten.text.place(right.span())?;
+                    Some(statement_error(&error, &self.rewritten.text).at(place))
+                })
+            }
             SetExpr::Values(values) => {
                 let schema = DFSchema::empty();
                 values.rows.iter().flat_map(|row| &row.content).find_map(|value| self.expression(value, &schema))
@@ -82,7 +93,36 @@ impl Search<'_, '_> {
             GroupByExpr::All(_) => &[],
         };
         let expressions: Vec<&Expr> = items.chain(&select.selection).chain(keys).chain(&select.having).collect();
-        expressions.into_iter().find_map(|expression| self.expression(expression, &schema))
+        let conditions = [("WHERE", &select.selection), ("HAVING", &select.having)];
+        expressions
+            .into_iter()
+            .find_map(|expression| self.expression(expression, &schema))
+            .or_else(|| {
+                conditions.iter().find_map(|(clause, condition)| self.condition(clause, condition.as_ref()?, &schema))
+            })
+            .or_else(|| self.order_by(select, query, schema))
+    }
+
+    /// A condition that is no truth value.
+    fn condition(&self, clause: &str, condition: &Expr, schema: &DFSchema) -> Option<Error> {
+        let planned = self.planner.sql_to_expr(condition.clone(), schema, &mut PlannerContext::new()).ok()?;
+        let data_type = typed(planned, schema).and_then(|typed| type_of(&typed, schema)).ok()?;
+        if matches!(data_type, FlinkType::Boolean | FlinkType::Null) {
+            return None;
+        }
+        let place = self.rewritten.text.place(condition.span())?;
+        let error = Error::statement(format!("{clause} takes a BOOLEAN, not {data_type}"));
+        Some(error.help("compare it with something: x > 0, x IS NOT NULL").at(place))
+    }
+
+    /// A key of ORDER BY, which may name columns of the result and of FROM.
+    fn order_by(&self, select: &Select, query: &Query, mut schema: DFSchema) -> Option<Error> {
+        let OrderByKind::Expressions(keys) = &query.order_by.as_ref()?.kind else { return None };
+        let body = Box::new(SetExpr::Select(Box::new(select.clone())));
+        let result = Query { body, order_by: None, limit_clause: None, ..query.clone() };
+        let result = self.planner.sql_statement_to_plan(Statement::Query(Box::new(result))).ok()?;
+        schema.merge(result.schema());
+        keys.iter().find_map(|key| self.expression(&key.expr, &schema))
     }
 
     /// The columns that the expressions of a SELECT may name.
@@ -115,7 +155,7 @@ impl Search<'_, '_> {
             .and_then(|planned| typed(planned, schema))
             .and_then(|typed| typed.to_field(schema).map(drop))
             .err()?;
-        let place = self.rewritten.text.range(expression.span())?;
+        let place = self.rewritten.text.place(expression.span())?;
         Some(statement_error(&error, &self.rewritten.text).at(place))
     }
 }

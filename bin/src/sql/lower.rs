@@ -6,9 +6,11 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema};
 use datafusion_common::DFSchema;
+use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_expr::{Expr, ExprSchemable, FetchType, Limit, LogicalPlan, Projection, SkipType, Sort, Union, Values};
 
 use super::compile::describe;
+use super::diagnostic::parser_span;
 use super::lower_aggregate::lower_aggregate;
 use super::lower_scan::lower_scan;
 use super::relation::{ProjectionBuilder, Relation, Slot, WindowColumn, internal};
@@ -162,7 +164,11 @@ impl Lowering {
     }
 
     fn sort(&self, sort: &Sort) -> Result<Relation> {
-        self.refuse_unbounded("ORDER BY", "the rows of a window can be ordered by whoever reads them")?;
+        let refused = self.refuse_unbounded("ORDER BY", "the rows of a window can be ordered by whoever reads them");
+        refused.map_err(|error| {
+            let place = self.place_of(sort.expr.iter().map(|key| &key.expr));
+            place.into_iter().fold(error, Error::at)
+        })?;
         let logical = sort.input.schema();
         let input = self.lower(&sort.input)?.with_computed(sort.expr.iter().map(|key| &key.expr), logical)?;
         let mut builder = ProjectionBuilder::new(&input, logical);
@@ -202,6 +208,23 @@ impl Lowering {
                 Ok(Relation { node: Node { schema, op }, slots })
             }
         }
+    }
+
+    /// The place of the first expression that has one.
+    pub(crate) fn place_of<'e>(&self, expressions: impl Iterator<Item = &'e Expr>) -> Option<Range<usize>> {
+        for expression in expressions {
+            let mut found = None;
+            // The walk itself cannot fail.
+            let _ = expression.apply(|expr| {
+                found = expr.spans().and_then(|spans| spans.first());
+                Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+            });
+            let place = found.and_then(|span| self.text.range(parser_span(span)));
+            if place.is_some() {
+                return place;
+            }
+        }
+        None
     }
 
     /// Refuses in streaming mode what needs the end of the input.

@@ -101,7 +101,11 @@ fn refuse_unwindowed(lowering: &Lowering, aggregate: &Aggregate, keys: &[Option<
             "aggregate within windows: FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end",
         )
     };
-    lowering.refuse_unbounded(what, instead)
+    let expressions = aggregate.group_expr.iter().chain(&aggregate.aggr_expr);
+    lowering.refuse_unbounded(what, instead).map_err(|error| match lowering.place_of(expressions) {
+        Some(place) => error.at(place),
+        None => error,
+    })
 }
 
 fn aggregate_spec(

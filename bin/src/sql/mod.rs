@@ -9,6 +9,7 @@
 pub mod aggregates;
 pub mod arithmetic;
 mod binder;
+mod blank_query;
 pub mod cast;
 mod catalog;
 pub mod compile;
@@ -32,6 +33,8 @@ mod rewrite;
 mod select_names;
 mod session;
 mod show;
+mod stack;
+mod star;
 mod statement;
 pub mod syntax;
 mod table_function;

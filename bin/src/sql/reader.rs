@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 /// Depth to which expressions, queries and joins may be nested.
 const DEPTH_MAX: usize = 200;
 
+/// Operators between two commas, and queries in a UNION.
+const CHAIN_MAX: usize = 1_000;
+
 /// A name of the user's, and where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Name {
@@ -38,15 +41,17 @@ impl Reader {
         let tokens = Tokenizer::new(&FlinkDialect, text.replaced()).tokenize_with_location().map_err(|error| {
             let place = text.range_at(error.location.line, error.location.column);
             let message = Error::statement(lower_first(&error.message));
+            let message = if error.message.contains("string literal") {
+                message.help("a string ends with a single quote; '' is a quote within it")
+            } else {
+                message
+            };
             place.into_iter().fold(message, Error::at)
         })?;
         refuse_hints(text, &tokens)?;
+        refuse_chains(text, &tokens)?;
         let parser = Parser::new(&FlinkDialect).with_recursion_limit(DEPTH_MAX).with_tokens_with_locations(tokens);
         Ok(Self { parser, text: Arc::clone(text) })
-    }
-
-    pub(crate) fn text(&self) -> &Arc<SqlText> {
-        &self.text
     }
 
     /// The next token.
@@ -90,6 +95,15 @@ impl Reader {
             let end = self.text.end();
             end..end
         })
+    }
+
+    /// The unquoted word that was taken last, and its place.
+    pub(crate) fn previous_word(&self) -> Option<(String, Range<usize>)> {
+        let token = self.parser.get_current_token();
+        match &token.token {
+            Token::Word(word) if word.quote_style.is_none() => Some((word.value.clone(), self.place(token.span))),
+            _ => None,
+        }
     }
 
     /// From `start` to the end of the last token taken.
@@ -306,11 +320,9 @@ pub(crate) fn syntax_error(error: &ParserError, text: &SqlText) -> Error {
     let (message, place) = split_place(message);
     let place = place.and_then(|(line, column)| text.range_at(line, column));
     let found = message.split_once(", found: ").map(|(_, found)| found);
-    // The parser names one character; the word that begins there is what the user looks for.
+    // The parser names one character, and sometimes that of the token after the one that it means.
     let place = place.map(|place| match found {
-        Some(found) if found != "EOF" && text.original(&(place.start..place.start + found.len())) == found => {
-            place.start..place.start + found.len()
-        }
+        Some(found) if found != "EOF" => text.last_before(found, &place).unwrap_or(place),
         _ => place,
     });
     let readable = message.replace("Expected: ", "expected ").replace(", found: EOF", ", found the end of the text");
@@ -378,6 +390,49 @@ fn refuse_hints(text: &SqlText, tokens: &[TokenWithSpan]) -> Result<()> {
         {
             let error = Error::statement("hints are not supported")
                 .help("write the options into the table's WITH, or SET 'thalweg.table.NAME.OPTION' = '…'");
+            return Err(text.range(token.span).into_iter().fold(error, Error::at));
+        }
+    }
+    Ok(())
+}
+
+/// A chain of operators is a tree as deep as it is long, however flat it looks.
+fn refuse_chains(text: &SqlText, tokens: &[TokenWithSpan]) -> Result<()> {
+    let (mut operators, mut unions) = (0_usize, 0_usize);
+    for token in tokens {
+        match &token.token {
+            Token::Comma | Token::SemiColon => operators = 0,
+            Token::Plus
+            | Token::Minus
+            | Token::Mul
+            | Token::Div
+            | Token::Mod
+            | Token::StringConcat
+            | Token::DoubleColon => {
+                operators += 1;
+            }
+            Token::Eq | Token::Neq | Token::Lt | Token::Gt | Token::LtEq | Token::GtEq => operators += 1,
+            Token::Word(word) => match word.keyword {
+                Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::IS | Keyword::LIKE | Keyword::IN => operators += 1,
+                Keyword::BETWEEN | Keyword::COLLATE | Keyword::AT => operators += 1,
+                Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT => unions += 1,
+                _ => {}
+            },
+            _ => {}
+        }
+        if token.token == Token::SemiColon {
+            unions = 0;
+        }
+        if operators > CHAIN_MAX || unions > CHAIN_MAX {
+            let (what, help) = if operators > CHAIN_MAX {
+                (
+                    "operators",
+                    "IN (…) takes a list of any length; views and derived tables take a part of an expression",
+                )
+            } else {
+                ("queries in a UNION", "take them together in views")
+            };
+            let error = Error::statement(format!("more than {CHAIN_MAX} {what} in one expression")).help(help);
             return Err(text.range(token.span).into_iter().fold(error, Error::at));
         }
     }

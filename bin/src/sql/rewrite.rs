@@ -11,11 +11,13 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Span;
 
+use super::blank_query::{derived, empty_select};
 use super::catalog::{Catalog, CatalogTable, Entry};
 use super::expression::ExpressionRewriter;
 use super::known_functions::KnownFunctions;
 use super::reader::object_name;
 use super::select_names;
+use super::star;
 use super::text::SqlText;
 use super::window::{self, WindowCall};
 use super::{group_window, table_function};
@@ -76,21 +78,21 @@ pub(crate) fn rewrite_expression(expression: &Expr, functions: &KnownFunctions, 
 
 /// The state of one rewriting.
 pub(crate) struct Rewriter<'a> {
-    scope: &'a Scope<'a>,
-    text: &'a Arc<SqlText>,
-    windows: Vec<WindowCall>,
-    files: BTreeMap<String, Arc<CatalogTable>>,
-    /// Names of WITH that can be seen here.
-    ctes: Vec<String>,
+    pub(crate) scope: &'a Scope<'a>,
+    pub(crate) text: &'a Arc<SqlText>,
+    pub(crate) windows: Vec<WindowCall>,
+    pub(crate) files: BTreeMap<String, Arc<CatalogTable>>,
+    /// The queries of WITH that can be seen here, ready.
+    pub(crate) ctes: Vec<ast::Cte>,
     /// Arguments of the TUMBLE that the latest SELECT groups by.
     group_window: Option<Vec<Expr>>,
-    whole: Range<usize>,
+    pub(crate) whole: Range<usize>,
 }
 
 impl Rewriter<'_> {
     /// The place of a piece of syntax, or of the whole query where the parser knows none.
     pub(crate) fn place(&self, span: Span) -> Range<usize> {
-        self.text.range(span).unwrap_or_else(|| self.whole.clone())
+        self.text.place(span).unwrap_or_else(|| self.whole.clone())
     }
 
     /// The error that refuses a piece of syntax.
@@ -107,10 +109,6 @@ impl Rewriter<'_> {
     /// Makes the expressions of a clause ready.
     pub(crate) fn expression(&self, expression: &mut Expr, clause: &'static str) -> Result<()> {
         ExpressionRewriter::new(self.scope.functions, self.text, clause).rewrite(expression)
-    }
-
-    pub(crate) fn text(&self) -> &SqlText {
-        self.text
     }
 
     fn query(&mut self, query: &mut Query) -> Result<()> {
@@ -136,7 +134,7 @@ impl Rewriter<'_> {
         }
         for cte in &mut with.cte_tables {
             self.query(&mut cte.query)?;
-            self.ctes.push(cte.alias.name.value.clone());
+            self.ctes.push(cte.clone());
         }
         Ok(())
     }
@@ -204,6 +202,7 @@ impl Rewriter<'_> {
         for from in &mut select.from {
             self.table_factor(&mut from.relation)?;
         }
+        star::expand(self, select);
         select_names::name_columns(select);
         self.group_window = group_window::rewrite(self, select)?;
         for item in &mut select.projection {
@@ -378,11 +377,12 @@ impl Rewriter<'_> {
         }
         let texts: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
         let value = object_name(&texts).map_err(|error| error.at(self.place(span)))?;
-        if !self.ctes.contains(&value) && self.scope.catalog.get(&value).is_none() {
-            let ctes = self.ctes.iter().map(String::as_str);
+        let is_cte = self.ctes.iter().any(|cte| cte.alias.name.value == value);
+        if !is_cte && self.scope.catalog.get(&value).is_none() {
+            let ctes = self.ctes.iter().map(|cte| cte.alias.name.value.as_str());
             return Err(self.scope.catalog.unknown(&value, "table", ctes, self.place(span)));
         }
-        if !self.ctes.contains(&value)
+        if !is_cte
             && let Some(Entry::Table(table)) = self.scope.catalog.get(&value)
             && !table.table.connector.supports_reading()
         {
@@ -471,51 +471,4 @@ fn is_number(expr: &Expr) -> bool {
 
 fn is_count(expr: &Expr) -> bool {
     matches!(expr, Expr::Value(value) if matches!(&value.value, Value::Number(text, _) if text.parse::<u32>().is_ok()))
-}
-
-/// `(body) AS alias`.
-fn derived(body: SetExpr, alias: TableAlias) -> TableFactor {
-    let subquery = Query {
-        with: None,
-        body: Box::new(body),
-        order_by: None,
-        limit_clause: None,
-        fetch: None,
-        locks: Vec::new(),
-        for_clause: None,
-        settings: None,
-        format_clause: None,
-        pipe_operators: Vec::new(),
-    };
-    TableFactor::Derived { lateral: false, subquery: Box::new(subquery), alias: Some(alias), sample: None }
-}
-
-/// `SELECT` with nothing in it.
-fn empty_select() -> Select {
-    Select {
-        select_token: ast::helpers::attached_token::AttachedToken::empty(),
-        optimizer_hints: Vec::new(),
-        distinct: None,
-        select_modifiers: None,
-        top: None,
-        top_before_distinct: false,
-        projection: Vec::new(),
-        exclude: None,
-        into: None,
-        from: Vec::new(),
-        lateral_views: Vec::new(),
-        prewhere: None,
-        selection: None,
-        connect_by: Vec::new(),
-        group_by: GroupByExpr::Expressions(Vec::new(), Vec::new()),
-        cluster_by: Vec::new(),
-        distribute_by: Vec::new(),
-        sort_by: Vec::new(),
-        having: None,
-        named_window: Vec::new(),
-        qualify: None,
-        window_before_qualify: false,
-        value_table_mode: None,
-        flavor: ast::SelectFlavor::Standard,
-    }
 }

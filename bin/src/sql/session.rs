@@ -16,6 +16,7 @@ use super::known_functions::KnownFunctions;
 use super::reader::Name;
 use super::rewrite::{Rewritten, Scope, rewrite};
 use super::show;
+use super::stack::on_large_stack;
 use super::statement::{CreateView, Insert, Script, Statement, StatementKind, read_script};
 use super::text::SqlText;
 use crate::connect::{Connector, infer_file};
@@ -79,7 +80,7 @@ impl Session {
     pub fn parse(&self, text: &str) -> Result<Script, Vec<Error>> {
         self.configuration.check_fixed().map_err(|error| vec![error])?;
         let text = Arc::new(SqlText::new(text, &self.options.variables)?);
-        read_script(&text)
+        on_large_stack(|| read_script(&text))
     }
 
     /// Checks a statement against the catalog and does what it says, short of running a job.
@@ -87,7 +88,8 @@ impl Session {
     /// # Errors
     /// For the first thing that is wrong with it, at its place.
     pub fn execute(&mut self, statement: &Statement) -> Result<Outcome> {
-        self.execute_kind(&statement.kind, &statement.text).map_err(|error| error.at(statement.span.clone()))
+        let outcome = on_large_stack(|| self.execute_kind(&statement.kind, &statement.text));
+        outcome.map_err(|error| error.at(statement.span.clone()))
     }
 
     /// Has the schemas of files found in another way.

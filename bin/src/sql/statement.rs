@@ -20,6 +20,15 @@ pub struct Script {
     pub statements: Vec<Statement>,
 }
 
+impl IntoIterator for Script {
+    type Item = Statement;
+    type IntoIter = std::vec::IntoIter<Statement>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.statements.into_iter()
+    }
+}
+
 /// One statement, read but not yet checked against the catalog.
 #[derive(Debug)]
 pub struct Statement {
@@ -130,12 +139,22 @@ fn expect_end(reader: &Reader) -> Result<()> {
         return Ok(());
     }
     let error = reader.expected("the end of the statement");
-    let Some(word) = reader.word_at(0) else { return Err(error) };
-    // What comes after a complete statement is mostly a clause's misspelt keyword.
+    // What comes after a complete statement is mostly a clause's misspelt keyword; or that keyword was taken for an alias.
     let clauses = ["WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "FETCH", "UNION", "FROM", "WITH", "AS"];
-    Err(match (nearest(&word, clauses.iter().copied()), word.as_str()) {
-        (_, "MATCH_RECOGNIZE") => Error::statement("MATCH_RECOGNIZE is not supported").at(reader.here()),
-        (Some(near), _) if near != word => error.help(format!("did you mean {near}?")),
+    let near = |word: &str| nearest(word, clauses.iter().copied()).filter(|near| *near != word);
+    if let Some((word, place)) = reader.previous_word()
+        && let Some(near) = near(&word.to_uppercase())
+    {
+        return Err(Error::statement(format!("expected a clause, found `{word}`"))
+            .help(format!("did you mean {near}?"))
+            .at(place));
+    }
+    let Some(word) = reader.word_at(0) else { return Err(error) };
+    Err(match (near(&word), word.as_str()) {
+        (_, "MATCH_RECOGNIZE") => {
+            Error::statement("MATCH_RECOGNIZE is not supported").help("aggregate with GROUP BY").at(reader.here())
+        }
+        (Some(near), _) => error.help(format!("did you mean {near}?")),
         _ => error.help("statements end with a semicolon"),
     })
 }
@@ -365,7 +384,12 @@ fn read_key(reader: &mut Reader, end: &Token) -> Result<Name> {
     }
     let mut value = String::new();
     while !is_statement_end(reader) && reader.peek().token != *end {
-        value.push_str(&reader.next().token.to_string());
+        let before = reader.since(&start).end;
+        let token = reader.next();
+        // `1 min` keeps its blank.
+        let has_blank = !value.is_empty() && reader.place(token.span).start > before;
+        value.push_str(if has_blank { " " } else { "" });
+        value.push_str(&token.token.to_string());
     }
     if value.is_empty() {
         return Err(reader.expected("a key or value; the form is SET 'key' = 'value'"));

@@ -93,11 +93,68 @@ impl SqlText {
         (start <= end).then_some(start..end)
     }
 
+    /// The place in the original of a piece of syntax, with the parentheses that it opens.
+    pub(crate) fn place(&self, span: Span) -> Option<Range<usize>> {
+        self.range(span).map(|range| self.closed(&range))
+    }
+
     /// The place in the original of the character at line and column, each from 1.
     pub(crate) fn range_at(&self, line: u64, column: u64) -> Option<Range<usize>> {
         let start = self.offset(Location { line, column })?;
         let end = start + self.replaced[start..].chars().next().map_or(0, char::len_utf8);
         Some(self.to_original(start, false)..self.to_original(end, true))
+    }
+
+    /// Where `needle` stands for the last time at or before the start of `place`, on the same line or shortly before.
+    pub(crate) fn last_before(&self, needle: &str, place: &Range<usize>) -> Option<Range<usize>> {
+        const REACH: usize = 200;
+        let end = (place.start + needle.len()).min(self.original.len());
+        let end = (0..=end).rev().find(|at| self.original.is_char_boundary(*at))?;
+        let start = (end.saturating_sub(REACH)..=end).find(|at| self.original.is_char_boundary(*at))?;
+        let at = start + self.original[start..end].rfind(needle)?;
+        Some(at..at + needle.len())
+    }
+
+    /// From the range's start to just before the parenthesis that closes what it stands in.
+    pub(crate) fn to_closing(&self, range: &Range<usize>) -> Range<usize> {
+        let mut depth = 0_usize;
+        let rest = self.original.get(range.start..).unwrap_or_default();
+        for (at, ch) in rest.char_indices() {
+            match ch {
+                '(' => depth += 1,
+                ')' if depth == 0 => return range.start..range.start + at,
+                ')' => depth -= 1,
+                ';' => break,
+                _ => {}
+            }
+        }
+        range.clone()
+    }
+
+    /// The same range with the parentheses closed that it opens: the parser's places leave the last ones out.
+    pub(crate) fn closed(&self, range: &Range<usize>) -> Range<usize> {
+        let mut depth = 0_usize;
+        let mut in_string = false;
+        let Some(rest) = self.original.get(range.start..) else { return range.clone() };
+        for (at, ch) in rest.char_indices() {
+            let is_past = range.start + at >= range.end;
+            if is_past && depth == 0 {
+                break;
+            }
+            match ch {
+                '\'' => in_string = !in_string,
+                '(' if !in_string => depth += 1,
+                ')' if !in_string => {
+                    depth = depth.saturating_sub(1);
+                    if is_past && depth == 0 {
+                        return range.start..range.start + at + 1;
+                    }
+                }
+                ';' if !in_string && is_past => break,
+                _ => {}
+            }
+        }
+        range.clone()
     }
 
     /// Byte offset in the replaced text. The parser counts columns in characters.

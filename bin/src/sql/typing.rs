@@ -5,6 +5,8 @@
 //! function to the types of its arguments (see `functions::binding`), and casts where Flink casts silently. It runs once
 //! on a plan, before any optimizer rule.
 
+mod common;
+
 use std::sync::Arc;
 
 use datafusion_common::config::ConfigOptions;
@@ -18,12 +20,15 @@ use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{BinaryExpr, Case, Expr, ExprSchemable, Operator};
 use datafusion_optimizer::analyzer::AnalyzerRule;
 
+use self::common::{comparison_type, not_comparable};
 use super::arithmetic::decimals;
 use super::cast::{CAST_TO, OnFailure, TRY_CAST_TO, cast, named_type};
 use super::functions::binding::{Argument, Bound, Declared, Form, Value, to_datafusion};
 use super::functions::named;
 use super::types::FlinkType;
 use crate::error::{Error, Result};
+
+pub(crate) use self::common::common_type;
 
 /// The analyzer rule: `Analyzer::with_rules(vec![Arc::new(FlinkTyping)])`.
 #[derive(Debug, Default)]
@@ -441,56 +446,6 @@ fn compared(left: Expr, op: Operator, right: Expr, schema: &DFSchema) -> datafus
     let left = implicit(left, l, common).map_err(to_datafusion)?;
     let right = implicit(right, r, common).map_err(to_datafusion)?;
     Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
-}
-
-fn not_comparable(left: FlinkType, right: FlinkType) -> Error {
-    let error = Error::statement(format!("cannot compare {left} with {right}"));
-    if left.is_timestamp() && right.is_timestamp() {
-        error.help("cast one of them: CAST(… AS TIMESTAMP_LTZ(3))")
-    } else {
-        error.help("cast one of them to the type of the other")
-    }
-}
-
-/// The type in which two values are compared.
-pub(crate) fn comparison_type(left: FlinkType, right: FlinkType) -> Option<FlinkType> {
-    let is_temporal = |flink: FlinkType| flink.is_timestamp() || matches!(flink, FlinkType::Date | FlinkType::Time(_));
-    match (left, right) {
-        (FlinkType::Null, FlinkType::Null) => Some(FlinkType::Boolean),
-        (l, r) if l.is_string() && is_temporal(r) => Some(r),
-        (l, r) if is_temporal(l) && r.is_string() => Some(l),
-        (FlinkType::Date, r) if r.is_timestamp() => Some(r),
-        (l, FlinkType::Date) if l.is_timestamp() => Some(l),
-        (FlinkType::Timestamp(_), FlinkType::TimestampLtz(_))
-        | (FlinkType::TimestampLtz(_), FlinkType::Timestamp(_)) => None,
-        _ => common_type(&[left, right]),
-    }
-}
-
-/// The type that all the values can have without losing anything; bare NULLs have any.
-pub(crate) fn common_type(types: &[FlinkType]) -> Option<FlinkType> {
-    let mut known = types.iter().copied().filter(|flink| *flink != FlinkType::Null);
-    let Some(first) = known.next() else { return Some(FlinkType::Null) };
-    known.try_fold(first, common_of_two)
-}
-
-fn common_of_two(left: FlinkType, right: FlinkType) -> Option<FlinkType> {
-    use FlinkType as T;
-    match (left, right) {
-        (l, r) if l == r => Some(l),
-        (l, r) if l.is_integer() && r.is_integer() => Some(if l.digits() >= r.digits() { l } else { r }),
-        (l, r) if l.is_exact() && r.is_exact() => Some(decimals::common_type(l.digits()?, r.digits()?)),
-        (l, r) if l.is_numeric() && r.is_numeric() => {
-            let is_double = [l, r].iter().any(|flink| matches!(flink, T::Double | T::Decimal(..)));
-            Some(if is_double { T::Double } else { T::Float })
-        }
-        (T::Char(l) | T::VarChar(l), T::Char(r) | T::VarChar(r)) => Some(T::VarChar(l.max(r))),
-        (T::Binary(l) | T::VarBinary(l), T::Binary(r) | T::VarBinary(r)) => Some(T::VarBinary(l.max(r))),
-        (T::Time(l), T::Time(r)) => Some(T::Time(l.max(r))),
-        (T::Timestamp(l), T::Timestamp(r)) => Some(T::Timestamp(l.max(r))),
-        (T::TimestampLtz(l) | T::Timestamp(l), T::TimestampLtz(r) | T::Timestamp(r)) => Some(T::TimestampLtz(l.max(r))),
-        _ => None,
-    }
 }
 
 fn typed_list(list: InList, schema: &DFSchema) -> datafusion_common::Result<Expr> {

@@ -1,26 +1,26 @@
 //! Functions of dates, times and timestamps. The session's time zone is UTC.
 
-use std::cell::RefCell;
+mod text;
+mod zone;
+
 use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 use arrow_array::types::{
-    Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, Time32MillisecondType, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType,
+    Date32Type, Int32Type, Int64Type, Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType,
 };
 use arrow_schema::{DataType, TimeUnit};
-use chrono::{LocalResult, NaiveDateTime, Offset, TimeZone};
 use datafusion_expr::ScalarUDF;
 
-use super::arguments::Parameter::{Integer, Text};
-use super::arguments::{accept, literal_integer, literal_text};
-use super::binding::{Argument, Binding, Declared, Form, Nullness, Value};
+use super::arguments::Parameter::Integer;
+use super::arguments::{accept, literal_text};
+use super::binding::{Argument, Binding, Declared, Form, Value};
 use super::calendar::{
-    DAY_MS, DAY_NS, SECOND_NS, add_months, civil_from_days, day_of_year, days_from_civil, iso_week, iso_weekday,
+    DAY_NS, SECOND_NS, add_months, civil_from_days, day_of_year, days_from_civil, iso_week, iso_weekday,
 };
-use super::columns::{Numbers, Strings, primitive_rows, string_rows};
-use super::moments::{joined, parse_date, parse_timestamp, write_timestamp};
-use super::patterns::{Pattern, Strictness};
+use super::columns::{Numbers, primitive_rows};
+use super::moments::joined;
 use crate::error::{Error, Result};
 use crate::sql::cast::moments;
 use crate::sql::types::FlinkType;
@@ -41,15 +41,15 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
         call("HOUR", |name, arguments| bind_part(name, arguments, Unit::Hour)),
         call("MINUTE", |name, arguments| bind_part(name, arguments, Unit::Minute)),
         call("SECOND", |name, arguments| bind_part(name, arguments, Unit::Second)),
-        call("DATE_FORMAT", bind_date_format),
-        call("TO_TIMESTAMP", bind_to_timestamp),
-        call("TO_DATE", bind_to_date),
-        call("TO_TIMESTAMP_LTZ", bind_to_timestamp_ltz),
-        call("FROM_UNIXTIME", bind_from_unixtime),
-        call("UNIX_TIMESTAMP", bind_unix_timestamp),
+        call("DATE_FORMAT", text::bind_date_format),
+        call("TO_TIMESTAMP", text::bind_to_timestamp),
+        call("TO_DATE", text::bind_to_date),
+        call("TO_TIMESTAMP_LTZ", text::bind_to_timestamp_ltz),
+        call("FROM_UNIXTIME", text::bind_from_unixtime),
+        call("UNIX_TIMESTAMP", text::bind_unix_timestamp),
         call("TIMESTAMPADD", bind_timestampadd),
         call("TIMESTAMPDIFF", bind_timestampdiff),
-        call("CONVERT_TZ", bind_convert_tz),
+        call("CONVERT_TZ", zone::bind_convert_tz),
         refused("NOW"),
         refused("CURRENT_TIMESTAMP"),
         refused("CURRENT_ROW_TIMESTAMP"),
@@ -324,204 +324,6 @@ fn rounded(unit: Unit, days: i64, nanos: i64, is_up: bool) -> (i64, i64) {
     (if is_up && !is_exact { next } else { floor }, 0)
 }
 
-/// The pattern of a call: a constant that is read once, or the last one of a column.
-struct Patterns {
-    constant: Option<Pattern>,
-}
-
-impl Patterns {
-    fn new(argument: Option<&Argument>, default: &str) -> Result<Self> {
-        let constant = match argument {
-            None => Some(default),
-            Some(_) => literal_text(argument),
-        };
-        Ok(Self { constant: constant.map(Pattern::parse).transpose().map_err(Error::statement)? })
-    }
-
-    /// Calls `f` with the pattern of a row; `None` where it is NULL.
-    fn with<R>(
-        &self,
-        given: Option<&Strings<'_>>,
-        last: &RefCell<Option<(String, Pattern)>>,
-        row: usize,
-        f: impl FnOnce(&Pattern) -> R,
-    ) -> Result<Option<R>, String> {
-        if let Some(pattern) = &self.constant {
-            return Ok(Some(f(pattern)));
-        }
-        let Some(text) = given.and_then(|given| given.get(row)) else { return Ok(None) };
-        let mut last = last.borrow_mut();
-        if let Some((known, pattern)) = &*last
-            && known == text
-        {
-            return Ok(Some(f(pattern)));
-        }
-        let pattern = Pattern::parse(text)?;
-        let result = f(&pattern);
-        *last = Some((text.to_owned(), pattern));
-        Ok(Some(result))
-    }
-}
-
-const DEFAULT_PATTERN: &str = "yyyy-MM-dd HH:mm:ss";
-
-fn bind_date_format(name: &'static str, arguments: &[Argument]) -> Result<Binding> {
-    let [point, pattern] = arguments else {
-        return Err(Error::statement("DATE_FORMAT takes two arguments").help("DATE_FORMAT(ts, 'yyyy-MM-dd HH:mm')"));
-    };
-    let flink = if point.flink.is_string() { FlinkType::Timestamp(3) } else { point_type(name, point.flink)? };
-    if matches!(flink, FlinkType::Time(_)) {
-        return Err(Error::statement("DATE_FORMAT takes a date or timestamp, not a TIME"));
-    }
-    accept(name, "DATE_FORMAT(ts, pattern)", &[Text], 1, std::slice::from_ref(pattern))?;
-    let patterns = Patterns::new(Some(pattern), DEFAULT_PATTERN)?;
-    Ok(Binding::strict(vec![flink, FlinkType::STRING], FlinkType::STRING, move |arguments, rows| {
-        let moment = moments_of(&arguments[0])?;
-        let given = Strings::of(&arguments[1]);
-        let last = RefCell::default();
-        string_rows(rows, |row, out| {
-            let Some((days, nanos)) = moment(row) else { return Ok(false) };
-            Ok(patterns.with(Some(&given), &last, row, |pattern| pattern.write(days, nanos, out))?.is_some())
-        })
-    }))
-}
-
-/// Reads strings with a pattern: NULL where that fails.
-fn read_rows(
-    patterns: &Patterns,
-    strictness: Strictness,
-    arguments: &[Value],
-    finish: impl FnOnce(&dyn Fn(usize) -> Result<Option<Option<(i64, i64)>>, String>) -> Result<ArrayRef, String>,
-) -> Result<ArrayRef, String> {
-    let texts = Strings::of(&arguments[0]);
-    let given = arguments.get(1).map(Strings::of);
-    let last = RefCell::default();
-    finish(&|row| {
-        let Some(text) = texts.get(row) else { return Ok(None) };
-        patterns.with(given.as_ref(), &last, row, |pattern| pattern.read(text, strictness))
-    })
-}
-
-fn bind_to_timestamp(name: &'static str, arguments: &[Argument]) -> Result<Binding> {
-    let types = accept(name, "TO_TIMESTAMP(string, pattern)", &[Text, Text], 1, arguments)?;
-    let result = FlinkType::Timestamp(3);
-    let patterns = Patterns::new(arguments.get(1), DEFAULT_PATTERN)?;
-    let has_pattern = arguments.len() == 2;
-    let kernel = move |arguments: &[Value], rows: usize| {
-        let texts = Strings::of(&arguments[0]);
-        // The default form is the one of CAST; a text that does not follow a given pattern may still follow that.
-        let plain = |row: usize| texts.get(row).and_then(parse_timestamp);
-        if !has_pattern {
-            return points(result, rows, |row| Ok(plain(row)));
-        }
-        read_rows(&patterns, Strictness::Strict, arguments, |read| {
-            points(result, rows, |row| Ok(read(row)?.and_then(|moment| moment.or_else(|| plain(row)))))
-        })
-    };
-    Ok(Binding::strict(types, result, kernel).with_nullness(Nullness::Possible))
-}
-
-fn bind_to_date(name: &'static str, arguments: &[Argument]) -> Result<Binding> {
-    let types = accept(name, "TO_DATE(string, pattern)", &[Text, Text], 1, arguments)?;
-    let result = FlinkType::Date;
-    let patterns = Patterns::new(arguments.get(1), "yyyy-MM-dd")?;
-    let has_pattern = arguments.len() == 2;
-    let kernel = move |arguments: &[Value], rows: usize| {
-        if !has_pattern {
-            let texts = Strings::of(&arguments[0]);
-            return points(result, rows, |row| {
-                Ok(texts.get(row).and_then(parse_date).map(|days| (i64::from(days), 0)))
-            });
-        }
-        read_rows(&patterns, Strictness::Lenient, arguments, |read| {
-            points(result, rows, |row| Ok(read(row)?.flatten()))
-        })
-    };
-    Ok(Binding::strict(types, result, kernel).with_nullness(Nullness::Possible))
-}
-
-fn bind_unix_timestamp(name: &'static str, arguments: &[Argument]) -> Result<Binding> {
-    if arguments.is_empty() {
-        return refuse_clock("UNIX_TIMESTAMP without arguments", arguments);
-    }
-    let types = accept(name, "UNIX_TIMESTAMP(string, pattern)", &[Text, Text], 1, arguments)?;
-    let patterns = Patterns::new(arguments.get(1), DEFAULT_PATTERN)?;
-    Ok(Binding::strict(types, FlinkType::BigInt, move |arguments, rows| {
-        read_rows(&patterns, Strictness::Lenient, arguments, |read| {
-            primitive_rows::<Int64Type>(rows, FlinkType::BigInt, |row| {
-                // What cannot be read is the least BIGINT in Flink.
-                Ok(read(row)?.map(|moment| moment.map_or(i64::MIN, |(days, nanos)| days * 86_400 + nanos / SECOND_NS)))
-            })
-        })
-    }))
-}
-
-fn bind_from_unixtime(name: &'static str, arguments: &[Argument]) -> Result<Binding> {
-    let types = accept(name, "FROM_UNIXTIME(seconds, pattern)", &[Integer, Text], 1, arguments)?;
-    let patterns = Patterns::new(arguments.get(1), DEFAULT_PATTERN)?;
-    Ok(Binding::strict(types, FlinkType::STRING, move |arguments, rows| {
-        let seconds = Numbers::<Int64Type>::of(&arguments[0]);
-        let given = arguments.get(1).map(Strings::of);
-        let last = RefCell::default();
-        string_rows(rows, |row, out| {
-            let Some(seconds) = seconds.get(row) else { return Ok(false) };
-            let (days, nanos) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400) * SECOND_NS);
-            Ok(patterns.with(given.as_ref(), &last, row, |pattern| pattern.write(days, nanos, out))?.is_some())
-        })
-    }))
-}
-
-/// Seconds (precision 0) or milliseconds (precision 3) as an instant; NULL outside of the years 0 to 9999.
-fn bind_to_timestamp_ltz(_: &'static str, arguments: &[Argument]) -> Result<Binding> {
-    const FIRST_MS: i128 = -62_167_219_200_000;
-    const LAST_MS: i128 = 253_402_300_799_999;
-    let usage = "TO_TIMESTAMP_LTZ(milliseconds, 3), TO_TIMESTAMP_LTZ(seconds, 0)";
-    let (number, precision) = match arguments {
-        [number] => (number, Some(3)),
-        [number, precision] => (number, literal_integer(Some(precision))),
-        _ => return Err(Error::statement("TO_TIMESTAMP_LTZ takes a number and a precision").help(usage)),
-    };
-    let units = match precision {
-        Some(0) => 1_000,
-        Some(3) => 1,
-        _ => return Err(Error::statement("the precision of TO_TIMESTAMP_LTZ is 0 or 3, a constant").help(usage)),
-    };
-    let flink = match number.flink {
-        FlinkType::Null => FlinkType::BigInt,
-        flink if flink.is_integer() => FlinkType::BigInt,
-        flink if flink.is_approximate() => FlinkType::Double,
-        flink @ FlinkType::Decimal(..) => flink,
-        other => return Err(Error::statement(format!("TO_TIMESTAMP_LTZ takes a number, not {other}")).help(usage)),
-    };
-    let result = FlinkType::TimestampLtz(3);
-    let types = [Some(flink), (arguments.len() == 2).then_some(FlinkType::Int)].into_iter().flatten().collect();
-    let kernel = move |arguments: &[Value], rows: usize| {
-        let in_range = |ms: i128| (FIRST_MS..=LAST_MS).contains(&ms).then_some(ms as i64);
-        let ms: Box<dyn Fn(usize) -> Option<i64>> = match flink {
-            FlinkType::Double => {
-                let numbers = Numbers::<Float64Type>::of(&arguments[0]);
-                // A cast from a floating-point number saturates, and what saturates is out of range.
-                Box::new(move |row| numbers.get(row).and_then(|number| in_range((number * f64::from(units)) as i128)))
-            }
-            FlinkType::Decimal(_, scale) => {
-                let unit = crate::sql::arithmetic::decimals::power_of_ten(scale);
-                let numbers = Numbers::<Decimal128Type>::of(&arguments[0]);
-                Box::new(move |row| {
-                    numbers.get(row).and_then(|number| in_range((number / unit).saturating_mul(i128::from(units))))
-                })
-            }
-            _ => {
-                let numbers = Numbers::<Int64Type>::of(&arguments[0]);
-                Box::new(move |row| {
-                    numbers.get(row).and_then(|number| in_range(i128::from(number) * i128::from(units)))
-                })
-            }
-        };
-        primitive_rows::<TimestampMillisecondType>(rows, result, |row| Ok(ms(row)))
-    };
-    Ok(Binding::strict(types, result, kernel).with_nullness(Nullness::Possible))
-}
-
 fn bind_timestampadd(name: &'static str, arguments: &[Argument]) -> Result<Binding> {
     let [unit, amount, point] = arguments else {
         return Err(Error::statement("TIMESTAMPADD takes three arguments").help("TIMESTAMPADD(DAY, 1, ts)"));
@@ -623,94 +425,4 @@ fn months_between(from: (i64, i64), to: (i64, i64)) -> i64 {
     let ((from_year, from_month, _), (to_year, to_month, _)) = (civil_from_days(from.0), civil_from_days(to.0));
     let months = (to_year - from_year) * 12 + i64::from(to_month) - i64::from(from_month);
     if (add_months(from.0, months), from.1) > to { months - 1 } else { months }
-}
-
-/// A time zone by name, or as `GMT+8`, `GMT-08:00`, `+08:00`.
-#[derive(Clone, Copy, Debug)]
-enum Zone {
-    Named(chrono_tz::Tz),
-    Fixed(i64),
-}
-
-impl Zone {
-    fn named(name: &str) -> Result<Self, String> {
-        let unknown = || format!("'{name}' is no time zone");
-        let name = name.trim();
-        if let Ok(zone) = name.parse::<chrono_tz::Tz>() {
-            return Ok(Self::Named(zone));
-        }
-        // Java's short names that are not in the database of zones.
-        if let "PST" = name {
-            return Ok(Self::Named(chrono_tz::America::Los_Angeles));
-        }
-        let offset = ["GMT", "UTC"].iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name);
-        let (sign, digits) = match offset.split_at_checked(1) {
-            Some(("+", digits)) => (1, digits),
-            Some(("-", digits)) => (-1, digits),
-            _ => return Err(unknown()),
-        };
-        let (hours, minutes) = digits.split_once(':').unwrap_or((digits, "0"));
-        let number = |text: &str, max: i64| text.parse::<i64>().ok().filter(|number| (0..=max).contains(number));
-        match (number(hours, 18), number(minutes, 59)) {
-            (Some(hours), Some(minutes)) => Ok(Self::Fixed(sign * (hours * 3_600 + minutes * 60))),
-            _ => Err(unknown()),
-        }
-    }
-
-    /// Seconds since 1970 of a time on the wall; a time that a change of the clock skips is moved as Java moves it.
-    fn to_instant(self, wall_seconds: i64) -> Option<i64> {
-        let zone = match self {
-            Self::Fixed(offset) => return Some(wall_seconds - offset),
-            Self::Named(zone) => zone,
-        };
-        let wall: NaiveDateTime = chrono::DateTime::from_timestamp(wall_seconds, 0)?.naive_utc();
-        match zone.from_local_datetime(&wall) {
-            LocalResult::Single(moment) => Some(moment.timestamp()),
-            LocalResult::Ambiguous(_, later) => Some(later.timestamp()),
-            LocalResult::None => {
-                // The offset before the gap.
-                let earlier = wall - chrono::TimeDelta::hours(3);
-                let offset = zone.offset_from_local_datetime(&earlier).earliest()?.fix().local_minus_utc();
-                Some(wall_seconds - i64::from(offset))
-            }
-        }
-    }
-
-    fn to_wall(self, instant: i64) -> Option<i64> {
-        match self {
-            Self::Fixed(offset) => Some(instant + offset),
-            Self::Named(zone) => {
-                let utc = chrono::DateTime::from_timestamp(instant, 0)?.naive_utc();
-                Some(instant + i64::from(zone.offset_from_utc_datetime(&utc).fix().local_minus_utc()))
-            }
-        }
-    }
-}
-
-fn bind_convert_tz(name: &'static str, arguments: &[Argument]) -> Result<Binding> {
-    let types = accept(name, "CONVERT_TZ(string, from zone, to zone)", &[Text, Text, Text], 3, arguments)?;
-    let constant =
-        |place: usize| literal_text(arguments.get(place)).map(Zone::named).transpose().map_err(Error::statement);
-    let constants = [constant(1)?, constant(2)?];
-    let pattern = Pattern::parse(DEFAULT_PATTERN).map_err(Error::internal)?;
-    let kernel = move |arguments: &[Value], rows: usize| {
-        let [texts, from, to] = [0, 1, 2].map(|place| Strings::of(&arguments[place]));
-        string_rows(rows, |row, out| {
-            let (Some(text), Some(from), Some(to)) = (texts.get(row), from.get(row), to.get(row)) else {
-                return Ok(false);
-            };
-            let zone = |constant: Option<Zone>, name: &str| constant.map_or_else(|| Zone::named(name), Ok);
-            let (from, to) = (zone(constants[0], from)?, zone(constants[1], to)?);
-            let Some((days, nanos)) = pattern.read(text, Strictness::Lenient) else { return Ok(false) };
-            let wall = days * (DAY_MS / 1_000) + nanos / SECOND_NS;
-            match from.to_instant(wall).and_then(|instant| to.to_wall(instant)) {
-                None => Ok(false),
-                Some(seconds) => {
-                    write_timestamp(seconds, 1, 0, out);
-                    Ok(true)
-                }
-            }
-        })
-    };
-    Ok(Binding::strict(types, FlinkType::STRING, kernel).with_nullness(Nullness::Possible))
 }
