@@ -4,6 +4,7 @@
 //! number that is too large for a narrower number type wraps around, or becomes NULL as a DECIMAL; here it is such an
 //! error. The session's time zone is UTC.
 
+mod named;
 mod text;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use arrow_array::types::{
 use arrow_schema::{DataType, TimeUnit};
 
 use super::arithmetic::decimals::{fits, rescale, write_decimal};
-use super::functions::binding::{Argument, Binding, Bound, Declared, Form, Nullness, Value};
+use super::functions::binding::{Binding, Bound, Form, Nullness, Value};
 use super::functions::calendar::DAY_NS;
 use super::functions::columns::{
     Booleans, Bytes, Numbers, Strings, all_null, boolean_rows, bytes_rows, primitive_rows, string_rows,
@@ -29,10 +30,10 @@ use super::functions::numerals::{
 use super::types::FlinkType;
 use crate::error::{Error, Result};
 
+pub(crate) use self::named::{CAST_TO, TRY_CAST_TO, functions, named_type};
 pub(crate) use self::text::writer;
-use datafusion_common::ScalarValue;
+use datafusion_expr::Expr;
 use datafusion_expr::expr::ScalarFunction;
-use datafusion_expr::{Expr, ScalarUDF};
 
 /// What a cast does with a value that has no counterpart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,34 +56,6 @@ pub(crate) fn cast(operand: Expr, from: FlinkType, to: FlinkType, form: Form, on
     let name = if on_failure == OnFailure::Null { "TRY_CAST" } else { "CAST" };
     let binding = bind(from, to, on_failure)?;
     Ok(Expr::ScalarFunction(ScalarFunction::new_udf(Bound::udf(name, form, binding), vec![operand])))
-}
-
-/// `CAST(operand AS type)` until it is typed: a function of the operand and the type's name. DataFusion's own cast has no
-/// type in its name, so that two aggregates over casts of one column would be taken for one.
-pub(crate) const CAST_TO: &str = "$CAST";
-
-/// `TRY_CAST(operand AS type)` until it is typed.
-pub(crate) const TRY_CAST_TO: &str = "$TRY_CAST";
-
-/// The functions that stand for casts; typing replaces their calls.
-pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
-    [CAST_TO, TRY_CAST_TO].map(|name| Declared::udf(name, Form::Cast, bind_named)).to_vec()
-}
-
-fn bind_named(_: &'static str, arguments: &[Argument]) -> Result<Binding> {
-    let to = named_type(arguments.get(1).and_then(|argument| argument.literal.as_ref()))?;
-    let kernel = |_: &[_], _: usize| Err("internal error: evaluated elsewhere".to_owned());
-    let types = arguments.iter().map(|argument| argument.flink).collect();
-    Ok(Binding::strict(types, to, kernel).with_nullness(Nullness::Possible))
-}
-
-/// The type that the second argument of such a function names.
-///
-/// # Errors
-/// Never, if `sql::syntax` made the call.
-pub(crate) fn named_type(name: Option<&ScalarValue>) -> Result<FlinkType> {
-    let parsed = name.and_then(|name| name.try_as_str().flatten()).and_then(FlinkType::parse);
-    parsed.ok_or_else(|| Error::internal("a cast to a type without a name"))
 }
 
 /// The kernel that casts.
