@@ -17,7 +17,12 @@ use arrow_array::types::{
     Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
 use arrow_schema::{DataType, TimeUnit};
+use datafusion_expr::Expr;
+use datafusion_expr::expr::ScalarFunction;
 
+use self::castable::check;
+pub(crate) use self::named::{CAST_TO, TRY_CAST_TO, functions, named_type};
+pub(crate) use self::text::writer;
 use super::arithmetic::decimals::{fits, rescale, write_decimal};
 use super::functions::binding::{Binding, Bound, Form, Nullness, Value};
 use super::functions::calendar::DAY_NS;
@@ -29,13 +34,7 @@ use super::functions::numerals::{
     decimal_from_double, double_from_decimal, integer_from_decimal, parse_decimal, parse_double, parse_integer,
 };
 use super::types::FlinkType;
-use crate::error::{Error, Result};
-
-use self::castable::check;
-pub(crate) use self::named::{CAST_TO, TRY_CAST_TO, functions, named_type};
-pub(crate) use self::text::writer;
-use datafusion_expr::Expr;
-use datafusion_expr::expr::ScalarFunction;
+use crate::error::Result;
 
 /// What a cast does with a value that has no counterpart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
