@@ -4,6 +4,8 @@
 //! number that is too large for a narrower number type wraps around, or becomes NULL as a DECIMAL; here it is such an
 //! error. The session's time zone is UTC.
 
+mod castable;
+mod named;
 mod text;
 
 use std::sync::Arc;
@@ -15,7 +17,12 @@ use arrow_array::types::{
     Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
 };
 use arrow_schema::{DataType, TimeUnit};
+use datafusion_expr::Expr;
+use datafusion_expr::expr::ScalarFunction;
 
+use self::castable::check;
+pub(crate) use self::named::{CAST_TO, TRY_CAST_TO, functions, named_type};
+pub(crate) use self::text::writer;
 use super::arithmetic::decimals::{fits, rescale, write_decimal};
 use super::functions::binding::{Binding, Bound, Form, Nullness, Value};
 use super::functions::calendar::DAY_NS;
@@ -27,11 +34,7 @@ use super::functions::numerals::{
     decimal_from_double, double_from_decimal, integer_from_decimal, parse_decimal, parse_double, parse_integer,
 };
 use super::types::FlinkType;
-use crate::error::{Error, Result};
-
-pub(crate) use self::text::writer;
-use datafusion_expr::Expr;
-use datafusion_expr::expr::ScalarFunction;
+use crate::error::Result;
 
 /// What a cast does with a value that has no counterpart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,43 +68,6 @@ pub(crate) fn bind(from: FlinkType, to: FlinkType, on_failure: OnFailure) -> Res
     let nullness = if on_failure == OnFailure::Null { Nullness::Possible } else { Nullness::OfArguments };
     let kernel = move |arguments: &[Value], rows: usize| convert(&arguments[0], rows, from, to, on_failure);
     Ok(Binding::strict(vec![from], to, kernel).with_nullness(nullness))
-}
-
-/// Whether Flink has such a cast.
-fn check(from: FlinkType, to: FlinkType) -> Result<()> {
-    use FlinkType as T;
-    let is_point = |flink: T| flink.is_timestamp() || flink == T::Date;
-    let is_known = match (from, to) {
-        (_, T::Null) => false,
-        (T::Null, _) => true,
-        (from, to) if from.is_string() => !to.is_interval(),
-        (_, to) if to.is_string() => true,
-        (from, to) if from.is_numeric() && to.is_numeric() => true,
-        (from, T::Boolean) => from.is_integer() || from == T::Boolean,
-        (T::Boolean, to) => to.is_numeric(),
-        (from, to) if from.is_bytes() && to.is_bytes() => true,
-        (from, to) if is_point(from) && is_point(to) => true,
-        (T::Timestamp(_) | T::TimestampLtz(_) | T::Time(_), T::Time(_)) => true,
-        (T::Time(_), to) => to.is_timestamp(),
-        (from, to) => from == to,
-    };
-    if is_known {
-        return Ok(());
-    }
-    let error = Error::statement(format!("cannot cast {from} to {to}"));
-    Err(match (from, to) {
-        (from, T::Timestamp(_)) if from.is_numeric() => {
-            error.help("CAST(TO_TIMESTAMP_LTZ(milliseconds, 3) AS TIMESTAMP(3)) makes a timestamp of a number")
-        }
-        (from, T::TimestampLtz(_)) if from.is_numeric() => {
-            error.help("TO_TIMESTAMP_LTZ(milliseconds, 3) makes an instant of a number")
-        }
-        (from, to) if from.is_timestamp() && to.is_numeric() => {
-            error.help("TIMESTAMPDIFF(SECOND, TIMESTAMP '1970-01-01 00:00:00', …) makes a number of a timestamp")
-        }
-        (from, T::Boolean) if from.is_numeric() => error.help("compare instead: … <> 0"),
-        _ => error,
-    })
 }
 
 fn convert(

@@ -5,11 +5,14 @@
 
 use sqlparser::ast::{
     CastKind, CeilFloorKind, DataType, DateTimeField, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, TimezoneInfo, TypedString, UnaryOperator,
-    Value,
+    FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Spanned, TimezoneInfo, TypedString,
+    UnaryOperator, Value,
 };
+use sqlparser::tokenizer::Span;
 
+use super::cast;
 use super::functions::moments::{parse_date, parse_time, parse_timestamp};
+use super::types::FlinkType;
 use crate::error::{Error, Result};
 
 /// Rewrites one expression, whose parts are rewritten already: for `VisitorMut::post_visit_expr`.
@@ -17,10 +20,11 @@ use crate::error::{Error, Result};
 /// # Errors
 /// If a literal is malformed.
 pub fn rewrite(expr: &mut Expr) -> Result<()> {
+    let span = expr.span();
     let replacement = match expr {
         Expr::Value(value) => match &value.value {
             Value::Number(digits, _) if digits.contains(['e', 'E']) => {
-                cast(digits.clone(), DataType::Double(ExactNumberInfo::None))
+                constant(digits.clone(), &DataType::Double(ExactNumberInfo::None))?
             }
             _ => return Ok(()),
         },
@@ -32,6 +36,10 @@ pub fn rewrite(expr: &mut Expr) -> Result<()> {
             Some(call) => call,
             None => return Ok(()),
         },
+        Expr::Cast { kind, expr: operand, data_type, .. } => {
+            let name = if *kind == CastKind::TryCast { cast::TRY_CAST_TO } else { cast::CAST_TO };
+            called(name, span, vec![(**operand).clone(), text(FlinkType::from_ast(data_type)?.to_string())])
+        }
         Expr::Interval(interval) => reduced(interval)?,
         Expr::TypedString(literal) => typed_literal(literal)?,
         Expr::Function(function) => {
@@ -48,8 +56,9 @@ fn text(value: impl Into<String>) -> Expr {
     Expr::Value(Value::SingleQuotedString(value.into()).into())
 }
 
-fn cast(value: String, data_type: DataType) -> Expr {
-    Expr::Cast { kind: CastKind::Cast, expr: Box::new(text(value)), data_type, array: false, format: None }
+fn constant(value: String, data_type: &DataType) -> Result<Expr> {
+    let to = FlinkType::from_ast(data_type)?.to_string();
+    Ok(called(cast::CAST_TO, Span::empty(), vec![text(value), text(to)]))
 }
 
 fn rounded(name: &str, expr: &Expr, field: &CeilFloorKind) -> Result<Option<Expr>> {
@@ -61,21 +70,25 @@ fn rounded(name: &str, expr: &Expr, field: &CeilFloorKind) -> Result<Option<Expr
             return Err(Error::statement(format!("{shown} takes one number")).help("ROUND(x, digits) keeps digits"));
         }
     };
+    Ok(Some(called(name, Span::empty(), vec![expr.clone(), text(unit)])))
+}
+
+fn called(name: &str, span: Span, arguments: Vec<Expr>) -> Expr {
     let argument = |expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
-    Ok(Some(Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::with_span(span, name)]),
         uses_odbc_syntax: false,
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(FunctionArgumentList {
             duplicate_treatment: None,
-            args: vec![argument(expr.clone()), argument(text(unit))],
+            args: arguments.into_iter().map(argument).collect(),
             clauses: vec![],
         }),
         filter: None,
         null_treatment: None,
         over: None,
         within_group: vec![],
-    })))
+    })
 }
 
 /// `TIMESTAMPADD(DAY, …)`: the unit is a word, which would be taken for a column.
@@ -112,7 +125,7 @@ fn typed_literal(literal: &TypedString) -> Result<Expr> {
         DataType::Timestamp(None, TimezoneInfo::None) => DataType::Timestamp(Some(digits()), TimezoneInfo::None),
         other => other.clone(),
     };
-    Ok(cast(written, data_type))
+    constant(written, &data_type)
 }
 
 /// An interval in months, or in days and milliseconds.

@@ -221,12 +221,6 @@ impl FlinkType {
         Ok(declared.filter(|declared| declared.to_arrow() == widest.to_arrow()).unwrap_or(widest))
     }
 
-    /// Whether [`FlinkType::to_field`] made the field.
-    #[must_use]
-    pub fn is_declared(field: &Field) -> bool {
-        field.metadata().contains_key(TYPE_KEY)
-    }
-
     /// TINYINT, SMALLINT, INT, BIGINT.
     #[must_use]
     pub fn is_integer(self) -> bool {

@@ -5,7 +5,8 @@
 //! function to the types of its arguments (see `functions::binding`), and casts where Flink casts silently. It runs once
 //! on a plan, before any optimizer rule.
 
-mod common;
+mod common_type;
+mod values;
 
 use std::sync::Arc;
 
@@ -15,20 +16,20 @@ use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, DataFusionError, Diagnostic, ScalarValue, Span};
 use datafusion_expr::expr::{Between, InList, Like, ScalarFunction};
 use datafusion_expr::expr_rewriter::NamePreserver;
-use datafusion_expr::logical_plan::{LogicalPlan, Projection, Union, Values};
+use datafusion_expr::logical_plan::{LogicalPlan, Projection, Union};
 use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{BinaryExpr, Case, Expr, ExprSchemable, Operator};
 use datafusion_optimizer::analyzer::AnalyzerRule;
 
-use self::common::{comparison_type, not_comparable};
+use self::common_type::{comparison_type, not_comparable};
 use super::arithmetic::decimals;
-use super::cast::{OnFailure, cast};
+use super::cast::{CAST_TO, OnFailure, TRY_CAST_TO, cast, named_type};
 use super::functions::binding::{Argument, Bound, Declared, Form, Value, to_datafusion};
 use super::functions::named;
 use super::types::FlinkType;
 use crate::error::{Error, Result};
 
-pub(crate) use self::common::common_type;
+pub(crate) use self::common_type::common_type;
 
 /// The analyzer rule: `Analyzer::with_rules(vec![Arc::new(FlinkTyping)])`.
 #[derive(Debug, Default)]
@@ -104,7 +105,7 @@ fn typed_node(plan: LogicalPlan) -> datafusion_common::Result<Transformed<Logica
         return Ok(Transformed::no(plan));
     }
     let plan = match plan {
-        LogicalPlan::Values(values) => LogicalPlan::Values(without_invented_casts(values)),
+        LogicalPlan::Values(values) => LogicalPlan::Values(values::without_invented_casts(values)),
         plan => plan,
     };
     let mut schema = merge_schema(&plan.inputs());
@@ -119,7 +120,7 @@ fn typed_node(plan: LogicalPlan) -> datafusion_common::Result<Transformed<Logica
     transformed
         .map_data(|plan| match plan {
             LogicalPlan::Union(union) => typed_union(union),
-            LogicalPlan::Values(values) => typed_values(values),
+            LogicalPlan::Values(values) => values::typed_values(values),
             LogicalPlan::Filter(filter) => {
                 expect_boolean("WHERE", &filter.predicate, &schema)?;
                 Ok(LogicalPlan::Filter(filter))
@@ -172,46 +173,6 @@ fn casted_input(input: Arc<LogicalPlan>, to: &[FlinkType]) -> datafusion_common:
     Ok(Arc::new(LogicalPlan::Projection(Projection::try_new(expressions, input)?)))
 }
 
-/// The front-end casts the rows of VALUES to its own common types; those casts go, and the user's stay, which name a type
-/// of Flink.
-fn without_invented_casts(mut values: Values) -> Values {
-    for cell in values.values.iter_mut().flatten() {
-        if let Expr::Cast(call) = cell
-            && !FlinkType::is_declared(&call.field)
-        {
-            *cell = std::mem::replace(&mut *call.expr, Expr::Literal(ScalarValue::Null, None));
-        }
-    }
-    values
-}
-
-/// Gives each column of VALUES one type.
-fn typed_values(values: Values) -> datafusion_common::Result<LogicalPlan> {
-    let empty = DFSchema::empty();
-    let mut rows = values.values;
-    let mut fields = Vec::with_capacity(values.schema.fields().len());
-    for (column, (qualifier, field)) in values.schema.iter().enumerate() {
-        let types = rows.iter().map(|row| type_of(&row[column], &empty)).collect::<Result<Vec<_>, _>>()?;
-        let to = common_type(&types).ok_or_else(|| {
-            let listed: Vec<_> = types.iter().map(ToString::to_string).collect();
-            to_datafusion(
-                Error::statement(format!("column {} of VALUES has the types {}", column + 1, listed.join(", ")))
-                    .help("cast the values to one type"),
-            )
-        })?;
-        let mut nullable = false;
-        for (row, from) in rows.iter_mut().zip(types) {
-            nullable |= row[column].nullable(&empty)?;
-            let value = std::mem::replace(&mut row[column], Expr::Literal(ScalarValue::Null, None));
-            row[column] = folded(implicit(value, from, to).map_err(to_datafusion)?);
-        }
-        let typed = arrow_schema::Field::new(field.name(), to.to_arrow(), nullable);
-        fields.push((qualifier.cloned(), Arc::new(typed)));
-    }
-    let schema = DFSchema::new_with_metadata(fields, values.schema.metadata().clone())?;
-    Ok(LogicalPlan::Values(Values { schema: Arc::new(schema), values: rows }))
-}
-
 /// One expression whose parts are typed.
 fn typed_expr(expr: Expr, schema: &DFSchema, literals: Literals) -> datafusion_common::Result<Expr> {
     match expr {
@@ -225,6 +186,13 @@ fn typed_expr(expr: Expr, schema: &DFSchema, literals: Literals) -> datafusion_c
             casted(*call.expr, to, schema, OnFailure::Null)
         }
         Expr::ScalarFunction(call) => match call.func.inner().downcast_ref::<Declared>() {
+            Some(declared) if [CAST_TO, TRY_CAST_TO].contains(&declared.name) => {
+                let on_failure = if declared.name == CAST_TO { OnFailure::Error } else { OnFailure::Null };
+                let [operand, to] = <[Expr; 2]>::try_from(call.args)
+                    .map_err(|_| to_datafusion(Error::internal("a cast takes a value and a type")))?;
+                let to = named_type(to.as_literal()).map_err(to_datafusion)?;
+                casted(operand, to, schema, on_failure)
+            }
             Some(declared) => bound(declared, call.args, schema),
             None => Ok(Expr::ScalarFunction(call)),
         },

@@ -19,13 +19,14 @@ use std::sync::{Arc, LazyLock};
 
 use datafusion_expr::ScalarUDF;
 
-use super::arithmetic;
+use super::{arithmetic, cast};
 
 /// All scalar functions and operators, each under one name in small letters.
 #[must_use]
 pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     [
         arithmetic::operators(),
+        cast::functions(),
         conditional::functions(),
         encoding::functions(),
         matching::functions(),

@@ -1,0 +1,44 @@
+//! Which types can be cast to which.
+
+use crate::error::{Error, Result};
+use crate::sql::types::FlinkType;
+
+/// Whether Flink has such a cast.
+///
+/// # Errors
+/// If it has not; the help names a way round.
+pub(super) fn check(from: FlinkType, to: FlinkType) -> Result<()> {
+    use FlinkType as T;
+    let is_point = |flink: T| flink.is_timestamp() || flink == T::Date;
+    let is_known = match (from, to) {
+        (_, T::Null) => false,
+        (T::Null, _) => true,
+        (from, to) if from.is_string() => !to.is_interval(),
+        (_, to) if to.is_string() => true,
+        (from, to) if from.is_numeric() && to.is_numeric() => true,
+        (from, T::Boolean) => from.is_integer() || from == T::Boolean,
+        (T::Boolean, to) => to.is_numeric(),
+        (from, to) if from.is_bytes() && to.is_bytes() => true,
+        (from, to) if is_point(from) && is_point(to) => true,
+        (T::Timestamp(_) | T::TimestampLtz(_) | T::Time(_), T::Time(_)) => true,
+        (T::Time(_), to) => to.is_timestamp(),
+        (from, to) => from == to,
+    };
+    if is_known {
+        return Ok(());
+    }
+    let error = Error::statement(format!("cannot cast {from} to {to}"));
+    Err(match (from, to) {
+        (from, T::Timestamp(_)) if from.is_numeric() => {
+            error.help("CAST(TO_TIMESTAMP_LTZ(milliseconds, 3) AS TIMESTAMP(3)) makes a timestamp of a number")
+        }
+        (from, T::TimestampLtz(_)) if from.is_numeric() => {
+            error.help("TO_TIMESTAMP_LTZ(milliseconds, 3) makes an instant of a number")
+        }
+        (from, to) if from.is_timestamp() && to.is_numeric() => {
+            error.help("TIMESTAMPDIFF(SECOND, TIMESTAMP '1970-01-01 00:00:00', …) makes a number of a timestamp")
+        }
+        (from, T::Boolean) if from.is_numeric() => error.help("compare instead: … <> 0"),
+        _ => error,
+    })
+}
