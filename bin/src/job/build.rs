@@ -1,6 +1,6 @@
 //! From the stages of a plan to operators: one of every stage for every worker.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
@@ -59,19 +59,19 @@ impl Build {
         bells: &Doorbells,
         progress: Arc<Progress>,
     ) -> Result<Self> {
-        let event_times = event_times(&graph);
-        let mut chains_of = vec![0; event_times.len()];
+        let mut event_times = event_times(&graph);
+        let aggregations: Vec<usize> = (0..graph.stages.len()).map(|stage| graph.last_aggregation(stage)).collect();
         let counters = graph.stages.iter().map(|_| Arc::new(StageCounters::default())).collect();
         let mut stages = Vec::with_capacity(graph.stages.len());
-        for plan in graph.stages {
+        for (plan, aggregation) in graph.stages.into_iter().zip(aggregations) {
             let source = match &plan.head {
                 Head::Scan { table, columns } => Some(table.connector.open_source(table, columns, read, bells)?),
                 _ => None,
             };
-            let chain = has_watermark(&plan).then(|| {
-                let number = chains_of[plan.pipeline];
-                chains_of[plan.pipeline] += 1;
-                event_times[plan.pipeline].chain(number, read.workers, bells)
+            let event_time = event_times.get_mut(&aggregation).filter(|_| has_watermark(&plan));
+            let chain = event_time.map(|(event_time, chains)| {
+                *chains += 1;
+                event_time.chain(*chains - 1, read.workers, bells)
             });
             stages.push(BuildStage { plan, source, chain });
         }
@@ -228,11 +228,14 @@ fn has_watermark(stage: &Stage) -> bool {
     stage.steps.iter().any(|step| matches!(step, Step::Watermark { .. }))
 }
 
-/// One event time for each pipeline, over the sources that have a watermark.
-fn event_times(graph: &StageGraph) -> Vec<Arc<EventTime>> {
-    let sources =
-        |pipeline| graph.stages.iter().filter(|stage| stage.pipeline == pipeline && has_watermark(stage)).count();
-    (0..graph.sinks.len()).map(|pipeline| EventTime::new(sources(pipeline))).collect()
+/// One event time for each last aggregation, over the sources with a watermark that lead to it; and how many of them have
+/// their chain.
+fn event_times(graph: &StageGraph) -> BTreeMap<usize, (Arc<EventTime>, usize)> {
+    let mut sources: BTreeMap<usize, usize> = BTreeMap::new();
+    for stage in (0..graph.stages.len()).filter(|&stage| has_watermark(&graph.stages[stage])) {
+        *sources.entry(graph.last_aggregation(stage)).or_default() += 1;
+    }
+    sources.into_iter().map(|(aggregation, sources)| (aggregation, (EventTime::new(sources), 0))).collect()
 }
 
 /// The steps below the watermark, the watermark, and the steps above it.

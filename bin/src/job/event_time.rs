@@ -1,11 +1,11 @@
-//! Event time of a pipeline: how far each of its sources has come, and what a worker may promise.
+//! Event time of an aggregation: how far each of its sources has come, and what a worker may promise.
 //!
 //! The blocks of a source pass their carry in the order of input, each with the greatest watermark value so far. What was
 //! published after block *k* holds for every row of a later block: such a row is either above it or late at its own
 //! place. So whatever a worker still holds unfolded has not passed, and the published value is always a promise that it
 //! can make.
 //!
-//! A pipeline may have several sources (UNION ALL). Its event time is the least of theirs, both for promises and for the
+//! An aggregation may have several sources (UNION ALL). Its event time is the least of theirs, both for promises and for the
 //! decision whether a row is late: a row is dropped only if its windows have closed, not because its own source is ahead.
 
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use thalweg_runtime::EventTimeMs;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 use thalweg_runtime::progress::carry::OrderedCarry;
 
-/// The sources of one pipeline.
+/// The sources whose rows meet in one aggregation.
 #[derive(Debug)]
 pub struct EventTime {
     published: Vec<AtomicI64>,
 }
 
-/// One source's place in the event time of its pipeline; shared by the workers that read it.
+/// One source's place in the event time of its aggregation; shared by the workers that read it.
 pub struct Chain {
     /// Greatest watermark value of the blocks before, handed on in the order of input.
     pub carry: OrderedCarry<EventTimeMs>,
@@ -66,13 +66,13 @@ impl EventTime {
 }
 
 impl Chain {
-    /// What this pipeline may promise now.
+    /// What the sources may promise now.
     #[must_use]
     pub fn promise(&self) -> EventTimeMs {
         self.event_time.least()
     }
 
-    /// The least watermark of the pipeline's other sources: a row whose window is still open there is not late.
+    /// The least watermark of the other sources: a row whose window is still open there is not late.
     #[must_use]
     pub fn others(&self) -> EventTimeMs {
         self.event_time.least_but(self.source)

@@ -60,7 +60,7 @@ fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGrap
         Head::Union => line(out, 1, "rows of several stages"),
     }
     for step in &stage.steps {
-        render_step(out, step, stage);
+        render_step(out, step);
     }
     match &stage.tail {
         Tail::Fold { spec, to } => {
@@ -79,15 +79,14 @@ fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGrap
     }
 }
 
-fn render_step(out: &mut String, step: &Step, stage: &Stage) {
+fn render_step(out: &mut String, step: &Step) {
     match step {
         Step::Watermark { time_column, strategy } => {
             let text = match strategy {
                 WatermarkStrategy::Lag(lag_ms) => format!("greatest time so far - {lag_ms} ms"),
                 WatermarkStrategy::Expression(expression) => format!("greatest of {} so far", expression.describe()),
             };
-            let pipeline = stage.pipeline;
-            line(out, 1, &format!("watermark of column {time_column}: {text} (event time of pipeline {pipeline})"));
+            line(out, 1, &format!("watermark of column {time_column}: {text}"));
         }
         Step::Filter(predicate) => line(out, 1, &format!("filter {}", predicate.describe())),
         Step::Project(expressions, schema) => {

@@ -27,8 +27,6 @@ pub struct StageGraph {
 pub struct Stage {
     /// For EXPLAIN, the account and thread panics: `scan trades`, `merge`, `sort`.
     pub name: String,
-    /// The pipeline that the stage belongs to: event time of its sources is one.
-    pub pipeline: usize,
     /// Where rows come from.
     pub head: Head,
     /// What happens to each batch, in this order.
@@ -119,9 +117,8 @@ impl StageGraph {
     #[must_use]
     pub fn new(plan: JobPlan) -> Self {
         let mut sinks = Vec::new();
-        let mut cutter = Cutter { stages: Vec::new(), pipeline: 0 };
+        let mut cutter = Cutter { stages: Vec::new() };
         for (index, pipeline) in plan.pipelines.into_iter().enumerate() {
-            cutter.pipeline = index;
             sinks.push((pipeline.sink, Arc::clone(&pipeline.root.schema)));
             cutter.cut_root(pipeline.root, index);
         }
@@ -137,11 +134,20 @@ impl StageGraph {
         }
         Self { stages, sinks }
     }
+
+    /// The last aggregation that the rows of `stage` go through; the stage itself, if there is none. Sources for which
+    /// this is the same stage have one event time: their rows meet in the same windows.
+    #[must_use]
+    pub fn last_aggregation(&self, stage: usize) -> usize {
+        match self.stages[stage].tail {
+            Tail::Fold { to, .. } => self.last_aggregation(to),
+            Tail::Gather { .. } | Tail::Pass { .. } | Tail::Sink { .. } => stage,
+        }
+    }
 }
 
 struct Cutter {
     stages: Vec<Stage>,
-    pipeline: usize,
 }
 
 impl Cutter {
@@ -198,7 +204,7 @@ impl Cutter {
     }
 
     fn push(&mut self, name: String, head: Head, steps: Vec<Step>, tail: Tail, schema: SchemaRef) -> usize {
-        self.stages.push(Stage { name, pipeline: self.pipeline, head, steps, tail, schema });
+        self.stages.push(Stage { name, head, steps, tail, schema });
         self.stages.len() - 1
     }
 }
