@@ -1,7 +1,7 @@
 //! How a function of SQL becomes a loop over columns.
 //!
-//! A function is declared by name ([`Declared`]); that is what DataFusion's front-end finds while it plans. Once the
-//! types of the arguments are known, the declaration is bound ([`Bound`]): the types to which the arguments are cast,
+//! A function is declared by name (`Declared`); that is what DataFusion's front-end finds while it plans. Once the
+//! types of the arguments are known, the declaration is bound (`Bound`): the types to which the arguments are cast,
 //! the type of the result, and one kernel for exactly these types. A bound call never changes its type again, whatever
 //! an optimizer later puts in the place of its arguments.
 
