@@ -14,7 +14,7 @@ use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 use thalweg_runtime::progress::carry::OrderedCarry;
 
-use super::carry::{Carry, Piece, Records};
+use super::carry::{Carry, Cut, Piece, Records};
 use super::decode::{Decoded, Decoder};
 use super::options::CsvOptions;
 use super::table::Table;
@@ -72,6 +72,7 @@ impl<I: BlockInput + 'static> Source for CsvSource<I> {
             shared: Arc::clone(&self.shared),
             worker,
             held: VecDeque::new(),
+            cut: VecDeque::new(),
             decoder: Decoder::default(),
             spare_positions: Vec::new(),
             failure: None,
@@ -95,6 +96,8 @@ struct CsvReader<I> {
     worker: WorkerId,
     /// Blocks that wait for their turn, in order.
     held: VecDeque<Piece>,
+    /// Blocks that had their turn, in order; all come before those that are held.
+    cut: VecDeque<(u64, Cut)>,
     decoder: Decoder,
     spare_positions: Vec<Vec<u32>>,
     /// What is wrong with a block, kept back until all blocks before it are known to be in order.
@@ -105,7 +108,8 @@ struct CsvReader<I> {
 impl<I: BlockInput + 'static> SourceReader for CsvReader<I> {
     fn poll(&mut self) -> Result<SourceEvent> {
         loop {
-            if let Some(event) = self.turn()? {
+            self.take_turns();
+            if let Some(event) = self.decode() {
                 return Ok(event);
             }
             if self.failure.is_some() {
@@ -116,7 +120,7 @@ impl<I: BlockInput + 'static> SourceReader for CsvReader<I> {
                 continue;
             }
             if self.failure.is_none() {
-                let is_done = self.held.is_empty() && self.is_at_end;
+                let is_done = self.first_in_hand().is_none() && self.is_at_end;
                 return Ok(if is_done { SourceEvent::End } else { SourceEvent::Pending });
             }
         }
@@ -124,15 +128,22 @@ impl<I: BlockInput + 'static> SourceReader for CsvReader<I> {
 }
 
 impl<I: BlockInput + 'static> CsvReader<I> {
-    /// The first of the held blocks as rows, if it is its turn.
-    fn turn(&mut self) -> Result<Option<SourceEvent>> {
-        let Some(first) = self.held.front() else { return Ok(None) };
-        let index = first.number();
-        let Some(mut carry) = self.shared.carry.try_turn(index, self.worker) else { return Ok(None) };
-        let piece = self.held.pop_front().expect("the first was just looked at");
+    /// Cuts all held blocks whose turn it is, before any of them is decoded: who waits for the turn behind them must not
+    /// wait for that as well.
+    fn take_turns(&mut self) {
+        while let Some(first) = self.held.front() {
+            let index = first.number();
+            let Some(mut carry) = self.shared.carry.try_turn(index, self.worker) else { return };
+            let piece = self.held.pop_front().expect("the first was just looked at");
+            self.cut.push_back((index, carry.advance(piece, &self.shared.table)));
+            carry.pass();
+        }
+    }
+
+    /// The first block that had its turn, as rows.
+    fn decode(&mut self) -> Option<SourceEvent> {
+        let (index, cut) = self.cut.pop_front()?;
         let table = &self.shared.table;
-        let cut = carry.advance(piece, table);
-        carry.pass();
         self.spare_positions.extend(cut.spare);
         let region = match cut.records {
             Records::None => None,
@@ -141,7 +152,7 @@ impl<I: BlockInput + 'static> CsvReader<I> {
             // The job ends with the error of an earlier block, which somebody keeps.
             Records::Moot => {
                 self.note();
-                return Ok(Some(SourceEvent::Pending));
+                return Some(SourceEvent::Pending);
             }
         };
         let decoded = region.map_or_else(|| Ok(Decoded::default()), |region| self.decoder.decode(region, table));
@@ -150,21 +161,27 @@ impl<I: BlockInput + 'static> CsvReader<I> {
             Err(error) => {
                 self.failure = Some((index, error));
                 self.held.clear();
+                self.cut.clear();
                 self.note();
-                return Ok(None);
+                return None;
             }
         };
         self.note();
         self.spare_positions.push(decoded.positions);
         let Decoded { batches, records, rejected, .. } = decoded;
-        Ok(Some(SourceEvent::Block(SourceBlock { index, batches, records, rejected, bytes: cut.bytes })))
+        Some(SourceEvent::Block(SourceBlock { index, batches, records, rejected, bytes: cut.bytes }))
+    }
+
+    /// The number of the earliest block that this reader has and has not given out.
+    fn first_in_hand(&self) -> Option<u64> {
+        self.cut.front().map(|(index, _)| *index).or_else(|| self.held.front().map(Piece::number))
     }
 
     /// Takes one block more; false if there is none now.
     fn take(&mut self) -> bool {
         let shared = &self.shared;
         let earliest = &shared.earliest[usize::from(self.worker.0)];
-        if self.held.is_empty() {
+        if self.first_in_hand().is_none() {
             // SeqCst, with the counter of the input and the reads in `fail`: one order for all, see above.
             earliest.store(shared.input.next_index(), Ordering::SeqCst);
         }
@@ -194,7 +211,7 @@ impl<I: BlockInput + 'static> CsvReader<I> {
     /// Notes the earliest block in hand, and rings who may wait for it.
     fn note(&self) {
         let of_failure = self.failure.as_ref().map(|(index, _)| *index);
-        let first = self.held.front().map(Piece::number).or(of_failure).unwrap_or(NONE);
+        let first = self.first_in_hand().or(of_failure).unwrap_or(NONE);
         self.shared.earliest[usize::from(self.worker.0)].store(first, Ordering::SeqCst);
         if self.shared.is_failing.load(Ordering::SeqCst) {
             self.shared.bells.ring_all();
@@ -204,7 +221,7 @@ impl<I: BlockInput + 'static> CsvReader<I> {
     /// Gives the error out if nobody can come with an earlier one.
     fn fail(&mut self) -> Result<SourceEvent> {
         let Some((index, error)) = self.failure.take() else { return Ok(SourceEvent::Pending) };
-        if self.held.front().is_some_and(|held| held.number() < index) {
+        if self.first_in_hand().is_some_and(|first| first < index) {
             self.failure = Some((index, error));
             return Ok(SourceEvent::Pending);
         }
