@@ -111,6 +111,25 @@ fn a_statement_set_writes_all_its_files_and_a_failed_job_none() {
 }
 
 #[test]
+fn a_null_does_not_go_into_a_column_that_is_not_null() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let output = directory.path().join("out.csv");
+    let script = |value: &str| {
+        format!(
+            "CREATE TABLE t (a INT NOT NULL, b INT) WITH ('connector' = 'filesystem', 'format' = 'csv', 'path' = '{}');
+             INSERT INTO t SELECT a, b FROM (VALUES (1, CAST(NULL AS INT)), ({value}, 2)) AS v(a, b);",
+            output.display()
+        )
+    };
+    let refused = run(&script("CAST(NULL AS INT)"));
+    assert_eq!(refused.status.code(), Some(3), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("column `a`, which is NOT NULL"), "{}", text(&refused.stderr));
+    assert!(!output.exists());
+    assert_eq!(run(&script("7")).status.code(), Some(0));
+    assert_eq!(fs::read_to_string(&output).expect("it was written"), "1,\n7,2\n");
+}
+
+#[test]
 fn a_closed_pipe_ends_an_endless_job_quietly() {
     let mut child = thalweg(&["run", "-e", ENDLESS]).spawn().expect("it runs");
     let mut head = [0; 100];

@@ -24,7 +24,7 @@ use super::values::ValuesOperator;
 use crate::connect::{Encoder, ReadOptions, Source};
 use crate::error::{Error, Result};
 use crate::plan::stages::{Head, Stage, StageGraph, Step, Tail as PlannedTail};
-use crate::plan::{RuntimeMode, SortKey};
+use crate::plan::{RuntimeMode, SinkTable, SortKey};
 
 /// Messages in one lane at most: enough to ride out a neighbour's block, few enough to stay in the caches.
 const LANE_CAPACITY: usize = 8;
@@ -36,6 +36,8 @@ pub(super) type MakeEncoder = Option<Arc<dyn Fn() -> Box<dyn Encoder> + Send + S
 pub(super) struct Build {
     stages: Vec<BuildStage>,
     encoders: Vec<MakeEncoder>,
+    /// By sink: its columns that are NOT NULL.
+    required: Vec<Vec<(usize, String)>>,
     pub(super) counters: Counters,
     progress: Arc<Progress>,
     mode: RuntimeMode,
@@ -61,6 +63,7 @@ impl Build {
     ) -> Result<Self> {
         let mut event_times = event_times(&graph);
         let aggregations: Vec<usize> = (0..graph.stages.len()).map(|stage| graph.last_aggregation(stage)).collect();
+        let required = graph.sinks.iter().map(|(table, _)| required(table)).collect();
         let counters = graph.stages.iter().map(|_| Arc::new(StageCounters::default())).collect();
         let mut stages = Vec::with_capacity(graph.stages.len());
         for (plan, aggregation) in graph.stages.into_iter().zip(aggregations) {
@@ -75,7 +78,16 @@ impl Build {
             });
             stages.push(BuildStage { plan, source, chain });
         }
-        Ok(Self { stages, encoders, counters, progress, mode, workers: read.workers, batch_rows: read.batch_rows })
+        Ok(Self {
+            stages,
+            encoders,
+            required,
+            counters,
+            progress,
+            mode,
+            workers: read.workers,
+            batch_rows: read.batch_rows,
+        })
     }
 
     /// Every stage has one outgoing edge, of the same number.
@@ -219,9 +231,17 @@ impl Build {
                 edge,
                 encoder: self.encoders[*sink].as_ref().map(|make| make()),
                 output: Output::default(),
+                required: self.required[*sink].clone(),
             }),
         })
     }
+}
+
+/// The columns of a sink that are NOT NULL, with their names.
+fn required(table: &SinkTable) -> Vec<(usize, String)> {
+    let SinkTable::Table(table) = table else { return Vec::new() };
+    let fields = table.schema.fields().iter().enumerate();
+    fields.filter(|(_, field)| !field.is_nullable()).map(|(column, field)| (column, field.name().clone())).collect()
 }
 
 fn has_watermark(stage: &Stage) -> bool {

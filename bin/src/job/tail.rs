@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::DataType;
 use thalweg_operators::batch::Batch;
 use thalweg_operators::group::{Flush, LocalFold};
@@ -47,6 +47,8 @@ pub(super) struct SinkTail {
     /// `None`: batches leave as they are.
     pub(super) encoder: Option<Box<dyn Encoder>>,
     pub(super) output: Output,
+    /// Columns that the sink declares NOT NULL, and their names.
+    pub(super) required: Vec<(usize, String)>,
 }
 
 impl Tail {
@@ -74,6 +76,7 @@ impl Tail {
                 cx.send(*edge, cx.worker(), Flow::Rows(owned(&batch)?));
             }
             Self::Sink(sink) => {
+                sink.refuse_null(&batch.columns)?;
                 add(&counters.passed, rows);
                 sink.output.rows += rows;
                 match &mut sink.encoder {
@@ -134,6 +137,17 @@ impl Tail {
         match self {
             Self::Fold(fold) => fold.local.state_bytes(),
             Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => 0,
+        }
+    }
+}
+
+impl SinkTail {
+    /// As Flink's `table.exec.sink.not-null-enforcer` does by default.
+    fn refuse_null(&self, columns: &RecordBatch) -> Result<()> {
+        match self.required.iter().find(|(column, _)| columns.column(*column).null_count() > 0) {
+            None => Ok(()),
+            Some((_, name)) => Err(Error::data(format!("a NULL is to be written into column `{name}`, which is NOT NULL"))
+                .help("leave such rows out with WHERE … IS NOT NULL, give a value with COALESCE, or declare the column without NOT NULL")),
         }
     }
 }
