@@ -2,6 +2,7 @@
 
 use arrow_array::{ArrayRef, RecordBatch};
 use thalweg_runtime::WorkerId;
+use thalweg_runtime::exchange::key_group::owner;
 
 use super::Partials;
 use crate::aggregate::{AggregateError, Groups, Layout, Rows, Side, UpdateScratch, evaluate, merge, update};
@@ -105,7 +106,7 @@ impl GroupStore {
 
     /// Copies all groups out, each to the part of its owner; owners without a group are left out.
     pub(super) fn split(&mut self, layout: &Layout, window: TimeWindow, workers: usize) -> Vec<(WorkerId, Partials)> {
-        let owners = self.table.hashes().iter().map(|&hash| usize::from(hash::owner(hash, workers).0));
+        let owners = self.table.hashes().iter().map(|&hash| usize::from(owner(hash, workers).0));
         let mut counts = vec![0; workers];
         owners.clone().for_each(|owner| counts[owner] += 1);
         let mut parts: Vec<_> = counts.iter().map(|&groups| Partials::new(layout, window, groups)).collect();

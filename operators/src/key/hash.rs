@@ -5,12 +5,6 @@
 //! <https://github.com/wangyi-fudan/wyhash>. The seed is fixed and golden values hold the function still: state that was
 //! divided by one version cannot be found by another.
 
-use thalweg_runtime::WorkerId;
-
-/// Number of key groups: the unit in which state moves between workers.
-pub const KEY_GROUPS: usize = 1 << KEY_GROUP_BITS;
-const KEY_GROUP_BITS: u32 = 10;
-
 /// The hash of the key without columns, that is the only group of a global aggregation. Worker 0 owns it.
 pub const EMPTY_KEY: u64 = 0;
 
@@ -18,22 +12,6 @@ pub const EMPTY_KEY: u64 = 0;
 pub(crate) const SEED: u64 = 0x9E37_79B9_7F4A_7C15;
 const CELL: u64 = 0xE703_7ED1_A0B4_28DB;
 const BYTES: [u64; 3] = [0x8EBC_6AF0_9C88_C6E3, 0x5899_65CC_7537_4CC3, 0x1D8E_4E27_C47D_124F];
-
-/// The key group of a hash: below [`KEY_GROUPS`].
-#[must_use]
-pub fn key_group(hash: u64) -> u16 {
-    (hash >> (u64::BITS - KEY_GROUP_BITS)) as u16
-}
-
-/// The worker that owns the key groups around this hash: contiguous ranges, as even as 1,024 allows.
-///
-/// # Panics
-/// If `workers` is more than 65,535: no job has that many.
-#[must_use]
-pub fn owner(hash: u64, workers: usize) -> WorkerId {
-    let worker = (usize::from(key_group(hash)) * workers) >> KEY_GROUP_BITS;
-    WorkerId(u16::try_from(worker).expect("a job has fewer than 65,536 workers"))
-}
 
 /// The hash of a key whose columns so far hash to `hash`, with one more cell.
 #[inline]
@@ -69,6 +47,9 @@ fn word(bytes: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use thalweg_runtime::WorkerId;
+    use thalweg_runtime::exchange::key_group::{KEY_GROUPS, owner};
+
     use super::*;
 
     fn of(cells: &[[u64; 2]]) -> u64 {
@@ -102,13 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn workers_own_contiguous_ranges_of_all_key_groups() {
-        for workers in [1, 2, 3, 7, 64, 1_000] {
-            let owners: Vec<_> = (0..KEY_GROUPS as u64).map(|group| owner(group << 54, workers).0).collect();
-            assert!(owners.is_sorted());
-            assert_eq!((owners[0], usize::from(owners[KEY_GROUPS - 1])), (0, workers - 1));
-            assert!(owner(u64::MAX, workers).0 as usize == workers - 1);
-        }
+    fn worker_0_owns_the_key_without_columns() {
         assert_eq!(owner(EMPTY_KEY, 7), WorkerId(0));
     }
 

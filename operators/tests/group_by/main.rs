@@ -14,9 +14,10 @@ use oracle::{Expected, Row};
 use proptest::prelude::*;
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
 use thalweg_operators::group::{CloseMode, EmptyInput, Flush, LocalFold, Partials, Shard};
-use thalweg_operators::key::{hash::owner, is_supported};
+use thalweg_operators::key::is_supported;
 use thalweg_operators::spec::{AggregateFunction as F, AggregateSpec, GroupSpec, KeyColumn, Tumbling};
 use thalweg_operators::window::TimeWindow;
+use thalweg_runtime::exchange::key_group::owner;
 use thalweg_runtime::{EventTimeMs, WorkerId};
 use values::{Value, array, pick, types, values};
 

@@ -7,7 +7,6 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::collections::BTreeMap;
-use thalweg_runtime::exchange::hash::hash_words;
 use thalweg_runtime::exchange::key_group::owner;
 use thalweg_runtime::*;
 
@@ -88,7 +87,7 @@ impl Job {
     pub fn mesh(&self) -> Mesh<Rows> {
         build(&self.topology(), self.workers, &Doorbells::new(self.workers), |stage, worker| match stage.0 {
             0 => Box::new(Source::new(self, worker)) as Box<dyn Operator<Rows>>,
-            1 => Box::new(Windows::new(self, TOTALS, |window, _key| hash_words(&[window as u64]))),
+            1 => Box::new(Windows::new(self, TOTALS, |window, _key| hash(window as u64))),
             _ => Box::new(Windows { trouble: None, ..Windows::new(self, OUT, |_, _| 0) }),
         })
     }
@@ -142,7 +141,7 @@ impl Source {
     fn flush(&mut self, cx: &mut Context<'_, Rows>) {
         let mut by_owner = vec![Vec::new(); cx.workers()];
         for ((window, key), count) in std::mem::take(&mut self.private) {
-            by_owner[usize::from(owner(hash_words(&[key]), cx.workers()).0)].push((window, key, count));
+            by_owner[usize::from(owner(hash(key), cx.workers()).0)].push((window, key, count));
         }
         for (to, rows) in by_owner.into_iter().enumerate() {
             if !rows.is_empty() {
@@ -280,4 +279,10 @@ impl Operator<Rows> for Windows {
             _ => self.counts.len() * 24,
         }
     }
+}
+
+/// Spreads small numbers over all 64 bits (Fibonacci hashing, folded).
+fn hash(key: u64) -> u64 {
+    let product = u128::from(key ^ 0x243f_6a88_85a3_08d3) * 0x9e37_79b9_7f4a_7c15;
+    product as u64 ^ (product >> 64) as u64
 }
