@@ -18,8 +18,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use self::generate::GenerateCommand;
-use crate::connect::SinkWriter;
 use crate::connect::stdout::{Stream, StreamWriter};
+use crate::connect::{SinkRows, SinkWriter};
 use crate::error::{Error, Kind, Result};
 use crate::report::diagnostic::{Colours, SourceText, render};
 
@@ -107,7 +107,7 @@ fn note(text: &str) {
 /// Writes text to standard output; a closed pipe is not an error.
 fn say(text: &str) -> Result<()> {
     let mut out = StreamWriter::new(Stream::Stdout, Vec::new());
-    out.write(text.as_bytes())?;
+    out.write(SinkRows::Encoded(text.as_bytes()))?;
     out.finish()
 }
 

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use super::{Encoder, OpenSink, SinkWriter, WriteOutcome};
+use super::{Encoder, OpenSink, SinkRows, SinkWriter, WriteOutcome};
 use crate::error::Result;
 
 /// Opens one for rows of `schema`.
 #[must_use]
 pub fn open(schema: &SchemaRef) -> OpenSink {
-    OpenSink { encoder: Arc::new(|| Box::new(Blackhole)), writer: Box::new(Blackhole), schema: Arc::clone(schema) }
+    OpenSink {
+        encoder: Some(Arc::new(|| Box::new(Blackhole))),
+        writer: Box::new(Blackhole),
+        schema: Arc::clone(schema),
+    }
 }
 
 struct Blackhole;
@@ -23,7 +27,7 @@ impl Encoder for Blackhole {
 }
 
 impl SinkWriter for Blackhole {
-    fn write(&mut self, _rows: &[u8]) -> Result<WriteOutcome> {
+    fn write(&mut self, _rows: SinkRows<'_>) -> Result<WriteOutcome> {
         Ok(WriteOutcome::Written)
     }
 

@@ -112,6 +112,11 @@ pub struct RawBlock {
     pub buffer: BlockBuffer,
     /// Bytes of input; may be 0.
     pub bytes: usize,
+    /// Which of the inputs that take turns it is from: a file, a pipe. Blocks of one stream come in its order; blocks of
+    /// others may come between them.
+    pub stream: u32,
+    /// Place of its first byte in the stream, after decompression.
+    pub offset: u64,
     /// It is the first of its file or pipe.
     pub is_first: bool,
     /// It is the last of its file or pipe.

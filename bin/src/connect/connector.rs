@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
+use super::bad_input::BadInput;
 use super::datagen::DatagenOptions;
+use super::format::Format;
 use super::format::csv::{self, CsvOptions};
 use super::options::{OptionPart, OptionPlace, OptionReader, any_of, nearest};
 use super::print::PrintOptions;
 use super::sink_csv::{CsvSink, HeaderDefault};
 use super::sink_file::FileWriter;
 use super::stdout::{Stream, StreamWriter};
-use super::{Doorbells, OpenSink, ReadOptions, Source, blackhole, filesystem, stdin};
+use super::{Doorbells, OpenSink, ReadOptions, Source, TableScan, blackhole, filesystem, stdin};
 use crate::error::{Error, Result};
 use crate::plan::Table;
 
@@ -26,17 +28,21 @@ pub enum Connector {
         /// File, directory or glob; without a leading `file://`.
         path: String,
         /// How rows are written down.
-        csv: CsvOptions,
+        format: Format,
+        /// What becomes of records that cannot be read.
+        bad_input: BadInput,
     },
     /// Rows from standard input.
     Stdin {
         /// How rows are written down.
-        csv: CsvOptions,
+        format: Format,
+        /// What becomes of records that cannot be read.
+        bad_input: BadInput,
     },
     /// Rows to standard output.
     Stdout {
         /// How rows are written down.
-        csv: CsvOptions,
+        format: Format,
     },
     /// Rows made up from a seed.
     Datagen(DatagenOptions),
@@ -95,8 +101,11 @@ impl Connector {
         reader.refuse(&[("sink.parallelism", PARALLELISM), ("scan.parallelism", PARALLELISM)]);
         let connector = match name.as_str() {
             "filesystem" => Self::read_filesystem(&mut reader)?,
-            "stdin" => Self::Stdin { csv: read_csv(&mut reader)? },
-            "stdout" => Self::Stdout { csv: read_csv(&mut reader)? },
+            "stdin" => {
+                let (format, bad_input) = Format::read(&mut reader)?;
+                Self::Stdin { format, bad_input }
+            }
+            "stdout" => Self::Stdout { format: Format::read(&mut reader)?.0 },
             "datagen" => Self::Datagen(DatagenOptions::read(&mut reader, schema)?),
             "print" => Self::Print(PrintOptions::read(&mut reader)?),
             "blackhole" => Self::Blackhole,
@@ -173,24 +182,14 @@ impl Connector {
             return Err(reader.wrong_value("path", path, "a file, a directory or a glob"));
         }
         reader.required("format", "csv")?;
-        Ok(Self::Filesystem { path: path.to_owned(), csv: read_csv(reader)? })
+        let (format, bad_input) = Format::read(reader)?;
+        Ok(Self::Filesystem { path: path.to_owned(), format, bad_input })
     }
 }
 
 /// Whether `path` is a pipe, a socket or a device and not files.
 fn is_live(path: &str) -> bool {
     std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
-}
-
-/// The options of the format, which is CSV where nothing is said.
-fn read_csv(reader: &mut OptionReader<'_>) -> Result<CsvOptions> {
-    reader.choice("format", &[("csv", ())])?;
-    reader.refuse(&[
-        ("csv.escape-character", "write a quote within a quoted field twice, as RFC 4180 has it"),
-        ("csv.array-element-delimiter", "declare the column as STRING and split it in the query"),
-        ("csv.write-bigdecimal-in-scientific-notation", "decimals are written with all their digits"),
-    ]);
-    CsvOptions::parse(&reader.group(&CsvOptions::KEYS)).map_err(|error| reader.of_format(error))
 }
 
 /// Opening.
@@ -206,11 +205,18 @@ impl Connector {
         read: &ReadOptions,
         bells: &Doorbells,
     ) -> Result<Arc<dyn Source>> {
+        let scan = |format, bad_input| TableScan {
+            name: &table.name,
+            schema: &table.schema,
+            columns,
+            format,
+            bad_input,
+            read,
+            bells,
+        };
         match self {
-            Self::Filesystem { path, csv } => {
-                filesystem::open(&table.name, path, &table.schema, columns, csv.clone(), read, bells)
-            }
-            Self::Stdin { csv } => stdin::open(&table.name, &table.schema, columns, csv.clone(), read, bells),
+            Self::Filesystem { path, format, bad_input } => filesystem::open(path, &scan(format, bad_input)),
+            Self::Stdin { format, bad_input } => stdin::open(&scan(format, bad_input)),
             Self::Datagen(options) => options.open(&table.schema, columns, read, bells),
             Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => Err(Error::statement(format!(
                 "table `{}` with connector '{}' can only be written",
@@ -229,19 +235,20 @@ impl Connector {
     pub fn open_sink(&self, table: &Table) -> Result<OpenSink> {
         let schema = Arc::clone(&table.schema);
         match self {
-            Self::Filesystem { path, csv } => {
+            Self::Filesystem { path, format, .. } => {
                 if path.contains(['*', '?', '[']) {
                     return Err(Error::statement(format!("table `{}` is read from a glob, '{path}'", table.name))
                         .help("to write, declare a table whose 'path' is one file, or a directory ending in '/'"));
                 }
+                let Format::Csv(csv) = format;
                 let sink = CsvSink::new(&schema, csv, HeaderDefault::Absent)?;
                 let writer = Box::new(FileWriter::create(path, sink.header)?);
-                Ok(OpenSink { encoder: sink.encoder, writer, schema })
+                Ok(OpenSink { encoder: Some(sink.encoder), writer, schema })
             }
-            Self::Stdout { csv } => {
+            Self::Stdout { format: Format::Csv(csv) } => {
                 let sink = CsvSink::new(&schema, csv, HeaderDefault::Present)?;
                 let writer = Box::new(StreamWriter::new(Stream::Stdout, sink.header));
-                Ok(OpenSink { encoder: sink.encoder, writer, schema })
+                Ok(OpenSink { encoder: Some(sink.encoder), writer, schema })
             }
             Self::Print(options) => options.open(&schema),
             Self::Blackhole => Ok(blackhole::open(&schema)),
@@ -272,7 +279,10 @@ pub fn infer_file(path: &str) -> Result<(SchemaRef, Connector)> {
         options.dialect.delimiter = b'\t';
     }
     let (schema, csv) = csv::infer(path, &options)?;
-    Ok((schema, Connector::Filesystem { path: path.to_owned(), csv }))
+    Ok((
+        schema,
+        Connector::Filesystem { path: path.to_owned(), format: Format::Csv(csv), bad_input: BadInput::default() },
+    ))
 }
 
 /// Endings of files that would only give a puzzling error if they were read as CSV.
@@ -300,7 +310,7 @@ mod tests {
     use thalweg_runtime::WorkerId;
 
     use super::*;
-    use crate::connect::SourceEvent;
+    use crate::connect::{SinkRows, SourceEvent};
 
     fn connector(pairs: &[(&str, &str)]) -> Result<Connector> {
         let schema = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
@@ -404,8 +414,8 @@ mod tests {
         let file = table("f", &schema, &options);
         let mut sink = file.connector.open_sink(&file).unwrap();
         let mut bytes = Vec::new();
-        (sink.encoder)().encode(&expected, &mut bytes).unwrap();
-        sink.writer.write(&bytes).unwrap();
+        (sink.encoder.unwrap())().encode(&expected, &mut bytes).unwrap();
+        sink.writer.write(SinkRows::Encoded(&bytes)).unwrap();
         sink.writer.finish().unwrap();
         assert_eq!(rows(&file, 100), expected);
         let (inferred, connector) = infer_file(&path).unwrap();

@@ -9,40 +9,28 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow_schema::SchemaRef;
-use thalweg_runtime::exchange::doorbell::Doorbells;
-
 use super::block::{BlockInput, BlockPool, RawBlock, Taken, check_block_bytes};
-use super::format::csv::{CsvOptions, CsvSource};
-use super::{ReadOptions, Source, stdin};
+use super::{Source, TableScan, stdin};
 use crate::error::{Error, Result};
 
-/// Opens the files of a table of CSV: `path` is a file, a directory (its files, but for hidden ones) or a glob.
+/// Opens the files of a table: `path` is a file, a directory (its files, but for hidden ones) or a glob.
 ///
-/// A path of `-` is standard input. `schema` holds the physical columns; the batches hold those of `columns` in that order. A path that names a pipe or
-/// a terminal is read as [`stdin`] is.
+/// A path of `-` is standard input. A path that names a pipe or a terminal is read as [`stdin`] is.
 ///
 /// # Errors
-/// `Connector`, if nothing is there or it cannot be read; `Statement`, if the schema has a type that CSV cannot hold.
-pub fn open(
-    table_name: &str,
-    path: &str,
-    schema: &SchemaRef,
-    columns: &[usize],
-    csv: CsvOptions,
-    read: &ReadOptions,
-    bells: &Doorbells,
-) -> Result<Arc<dyn Source>> {
-    check_block_bytes(read.block_bytes)?;
+/// `Connector`, if nothing is there or it cannot be read; `Statement`, if the format cannot hold
+/// one of the columns.
+pub fn open(path: &str, scan: &TableScan<'_>) -> Result<Arc<dyn Source>> {
+    check_block_bytes(scan.read.block_bytes)?;
     if path == "-" {
-        return stdin::open(table_name, schema, columns, csv, read, bells);
+        return stdin::open(scan);
     }
     let special = std::fs::metadata(path).ok().filter(|found| !found.is_file() && !found.is_dir());
     if special.is_some_and(|found| found.file_type().is_fifo() || found.file_type().is_char_device()) {
-        return stdin::open_path(table_name, Path::new(path), schema, columns, csv, read, bells);
+        return stdin::open_path(Path::new(path), scan);
     }
-    let chain = FileChain::new(table_name, path, BlockPool::new(read.block_bytes))?;
-    Ok(Arc::new(CsvSource::new(chain, schema, columns, csv, read, bells)?))
+    let chain = FileChain::new(scan.name, path, BlockPool::new(scan.read.block_bytes))?;
+    scan.format.open_blocks(chain, scan)
 }
 
 /// The files that `path` stands for, in the order in which they are read: by name.
@@ -152,7 +140,8 @@ impl FileChain {
         handle.read_exact_at(&mut buffer.input()[..bytes], offset).map_err(|error| file.read_error(&error))?;
         file.block_done();
         let (is_first, is_last) = (number == 0, number + 1 == file.blocks);
-        Ok(RawBlock { index, origin: Arc::clone(&file.origin), buffer, bytes, is_first, is_last })
+        let (origin, stream) = (Arc::clone(&file.origin), position as u32);
+        Ok(RawBlock { index, origin, buffer, bytes, stream, offset, is_first, is_last })
     }
 }
 
@@ -228,14 +217,27 @@ mod tests {
     use thalweg_runtime::WorkerId;
 
     use super::*;
-    use crate::connect::SourceEvent;
+    use crate::connect::bad_input::BadInput;
+    use crate::connect::format::Format;
+    use crate::connect::format::csv::CsvOptions;
+    use crate::connect::{Doorbells, ReadOptions, SourceEvent};
     use crate::error::Kind;
 
     fn open_numbers(path: &Path, block_bytes: usize) -> Result<Arc<dyn Source>> {
         let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
         let read = ReadOptions { batch_rows: 10, block_bytes, workers: 1 };
         let path = path.to_str().expect("a path of the test is UTF-8");
-        open("t", path, &schema, &[0], CsvOptions::default(), &read, &Doorbells::new(1))
+        let (format, bad_input, bells) = (Format::Csv(CsvOptions::default()), BadInput::default(), Doorbells::new(1));
+        let scan = TableScan {
+            name: "t",
+            schema: &schema,
+            columns: &[0],
+            format: &format,
+            bad_input: &bad_input,
+            read: &read,
+            bells: &bells,
+        };
+        open(path, &scan)
     }
 
     /// Polls to the end; only for what never waits for another thread for long.

@@ -4,6 +4,7 @@
 //! input; each block is handed to exactly one worker's [`SourceReader`]. Nothing here blocks a worker: what can block sits
 //! on a helper thread behind a bounded channel and rings the workers' doorbells.
 
+pub mod bad_input;
 pub mod blackhole;
 pub mod block;
 pub mod connector;
@@ -25,7 +26,9 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use thalweg_runtime::WorkerId;
 
-use crate::error::Result;
+use self::bad_input::{BadInput, Rejects};
+use self::format::Format;
+use crate::error::{Error, Result};
 
 pub use connector::{Connector, infer_file};
 pub use thalweg_runtime::Doorbells;
@@ -39,6 +42,25 @@ pub struct ReadOptions {
     pub block_bytes: usize,
     /// Workers that will ask for a reader.
     pub workers: usize,
+}
+
+/// What a query reads of a table, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct TableScan<'a> {
+    /// The table, for messages.
+    pub name: &'a str,
+    /// Its physical columns.
+    pub schema: &'a SchemaRef,
+    /// Those that are read, as positions in `schema`; batches hold them in this order.
+    pub columns: &'a [usize],
+    /// How rows are written down.
+    pub format: &'a Format,
+    /// What becomes of those that cannot be read.
+    pub bad_input: &'a BadInput,
+    /// What holds for all sources of the job.
+    pub read: &'a ReadOptions,
+    /// Rung when there is something to read.
+    pub bells: &'a Doorbells,
 }
 
 /// A table's input, shared by all workers.
@@ -81,8 +103,8 @@ pub struct SourceBlock {
     pub batches: Vec<RecordBatch>,
     /// Records taken from the input, also those that were rejected.
     pub records: u64,
-    /// Records that did not become rows, under `on-error` = `skip`.
-    pub rejected: u64,
+    /// Records that did not become rows, unless `on-error` = `fail`.
+    pub rejects: Rejects,
     /// Bytes of input.
     pub bytes: u64,
 }
@@ -102,13 +124,35 @@ pub trait SinkWriter: Send {
     ///
     /// # Errors
     /// `Connector`, if the device refuses; [`WriteOutcome::Closed`] is not an error.
-    fn write(&mut self, rows: &[u8]) -> Result<WriteOutcome>;
+    fn write(&mut self, rows: SinkRows<'_>) -> Result<WriteOutcome>;
 
     /// Makes everything visible under its final name; nothing is, before.
     ///
     /// # Errors
     /// As for `write`.
     fn finish(&mut self) -> Result<()>;
+}
+
+/// Rows on their way to a device.
+#[derive(Clone, Copy, Debug)]
+pub enum SinkRows<'a> {
+    /// As the sink's encoder wrote them.
+    Encoded(&'a [u8]),
+    /// As they are, for a sink without an encoder.
+    Batches(&'a [RecordBatch]),
+}
+
+impl<'a> SinkRows<'a> {
+    /// The bytes of encoded rows.
+    ///
+    /// # Errors
+    /// `Internal`, if they are not encoded: the sink was opened with an encoder and given batches.
+    pub fn encoded(self) -> Result<&'a [u8]> {
+        match self {
+            Self::Encoded(bytes) => Ok(bytes),
+            Self::Batches(_) => Err(Error::internal("a sink with an encoder was given batches")),
+        }
+    }
 }
 
 /// What became of a write.
@@ -120,10 +164,13 @@ pub enum WriteOutcome {
     Closed,
 }
 
+/// Makes the encoder of one worker.
+pub type MakeEncoder = Arc<dyn Fn() -> Box<dyn Encoder> + Send + Sync>;
+
 /// A sink as a job opens it.
 pub struct OpenSink {
-    /// One encoder for each worker is made of this.
-    pub encoder: Arc<dyn Fn() -> Box<dyn Encoder> + Send + Sync>,
+    /// One encoder for each worker is made of this; `None` if the writer takes batches.
+    pub encoder: Option<MakeEncoder>,
     /// The one writer.
     pub writer: Box<dyn SinkWriter>,
     /// What it writes.

@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::ops::Range;
 use std::str::FromStr;
 
+use super::bad_input::{BadInput, OnError};
 use crate::error::{Error, Result};
 
 /// Which part of an option an error is about.
@@ -99,6 +100,38 @@ impl<'a> OptionReader<'a> {
             Ok(number) if number >= least && number <= greatest => Ok(Some(number)),
             _ => Err(self.wrong_value(name, text, &format!("a number from {least} to {greatest}"))),
         }
+    }
+
+    /// A size in bytes from `least` to `greatest`, as Flink writes them: `128 MB`, `1gb`; a bare number is bytes.
+    ///
+    /// # Errors
+    /// If it is not one, or out of range.
+    pub fn bytes(&mut self, name: &str, least: u64, greatest: u64) -> Result<Option<u64>> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        match parse_size(text) {
+            Some(bytes) if (least..=greatest).contains(&bytes) => Ok(Some(bytes)),
+            _ => {
+                let accepted = format!("a size from {least} to {greatest} bytes, for example '16 mb'");
+                Err(self.wrong_value(name, text, &accepted))
+            }
+        }
+    }
+
+    /// A format's `ignore-parse-errors`: TRUE is another way to say `on-error` = `skip`.
+    ///
+    /// # Errors
+    /// If it is neither TRUE nor FALSE, or `on-error` says something else.
+    pub fn skips_parse_errors(&mut self, name: &str, bad_input: &mut BadInput) -> Result<()> {
+        if self.flag(name)? == Some(true) {
+            match bad_input.on_error {
+                OnError::Fail if self.text("on-error").is_some() => {
+                    return Err(self.wrong_value(name, "true", "'false', since 'on-error' is 'fail'"));
+                }
+                OnError::Fail => bad_input.on_error = OnError::Skip,
+                OnError::Skip | OnError::Divert => {}
+            }
+        }
+        Ok(())
     }
 
     /// A duration in milliseconds, as Flink writes them: `5 s`, `100ms`, `2 min`; a bare number is milliseconds.
@@ -221,6 +254,23 @@ pub fn parse_duration_ms(text: &str) -> Option<i64> {
     number.checked_mul(unit)
 }
 
+/// A size in Flink's notation, in bytes; `None` if it is not one.
+#[must_use]
+pub fn parse_size(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let number: u64 = text[..digits].parse().ok()?;
+    let shift = match text[digits..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" | "byte" | "bytes" => 0,
+        "k" | "kb" | "kib" | "kibibyte" | "kibibytes" => 10,
+        "m" | "mb" | "mib" | "mebibyte" | "mebibytes" => 20,
+        "g" | "gb" | "gib" | "gibibyte" | "gibibytes" => 30,
+        "t" | "tb" | "tib" | "tebibyte" | "tebibytes" => 40,
+        _ => return None,
+    };
+    number.checked_mul(1 << shift)
+}
+
 /// `'a', 'b' or 'c'`.
 pub(crate) fn any_of(words: &[&str]) -> String {
     listed(words, "or")
@@ -284,6 +334,23 @@ mod tests {
         assert!(reader.duration_ms("d").unwrap_err().help.unwrap().contains("'5 s'"));
         let choices = [("x", 1), ("y", 2)];
         assert_eq!(reader.choice("c", &choices).unwrap_err().help.unwrap(), "accepted: 'x' or 'y'");
+    }
+
+    #[test]
+    fn sizes_are_read_in_flinks_notation() {
+        for (text, expected) in [
+            ("128 MB", Some(128 << 20)),
+            ("7", Some(7)),
+            ("1gb", Some(1 << 30)),
+            ("2 kibibytes", Some(2048)),
+            ("2 apples", None),
+            ("-1", None),
+            ("", None),
+            ("99999999999999999999", None),
+            ("18446744073709551615 kb", None),
+        ] {
+            assert_eq!(parse_size(text), expected, "{text}");
+        }
     }
 
     #[test]

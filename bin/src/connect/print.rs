@@ -45,9 +45,9 @@ impl PrintOptions {
         check_schema(schema)?;
         let identifier: Arc<str> = self.identifier.as_str().into();
         Ok(OpenSink {
-            encoder: Arc::new(move || {
+            encoder: Some(Arc::new(move || {
                 Box::new(PrintEncoder { identifier: Arc::clone(&identifier), line: String::new() })
-            }),
+            })),
             writer: Box::new(StreamWriter::new(self.stream, Vec::new())),
             schema: Arc::clone(schema),
         })
@@ -99,7 +99,7 @@ mod tests {
             vec![Arc::new(Int64Array::from(vec![Some(1), None])), Arc::new(StringArray::from(vec!["x", "y, z"]))];
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
         let mut out = Vec::new();
-        (print.open(&schema).unwrap().encoder)().encode(&batch, &mut out).unwrap();
+        (print.open(&schema).unwrap().encoder.unwrap())().encode(&batch, &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "p> +I[1, x]\np> +I[null, y, z]\n");
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
-use super::Encoder;
 use super::format::csv::{CsvEncoder, CsvOptions, Header, header_line};
+use super::{Encoder, MakeEncoder};
 use crate::error::Result;
 
 /// Whether there is a header line where `csv.header` does not say so.
@@ -20,7 +20,7 @@ pub enum HeaderDefault {
 /// How a sink of CSV is written.
 pub struct CsvSink {
     /// Makes the encoder of one worker.
-    pub encoder: Arc<dyn Fn() -> Box<dyn Encoder> + Send + Sync>,
+    pub encoder: MakeEncoder,
     /// The header line, with its line end; empty if there is none.
     pub header: Vec<u8>,
 }

@@ -9,7 +9,7 @@ use std::io::{BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::{SinkWriter, WriteOutcome};
+use super::{SinkRows, SinkWriter, WriteOutcome};
 use crate::error::{Error, Result};
 
 /// Name of the file in a directory, as Flink counts its parts.
@@ -60,7 +60,7 @@ impl FileWriter {
             let (file, temporary) = create_temporary(&destination)?;
             Self { out: Some(buffered(file)), destination, temporary: Some(temporary) }
         };
-        writer.write(&header)?;
+        writer.write(SinkRows::Encoded(&header))?;
         Ok(writer)
     }
 
@@ -80,7 +80,8 @@ impl FileWriter {
 }
 
 impl SinkWriter for FileWriter {
-    fn write(&mut self, rows: &[u8]) -> Result<WriteOutcome> {
+    fn write(&mut self, rows: SinkRows<'_>) -> Result<WriteOutcome> {
+        let rows = rows.encoded()?;
         let Some(out) = &mut self.out else {
             return Err(Error::internal("a file was written after it was finished"));
         };
@@ -188,7 +189,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new/out.csv");
         let mut writer = FileWriter::create(path.to_str().unwrap(), b"a,b\n".to_vec()).unwrap();
-        writer.write(b"1,2\n").unwrap();
+        writer.write(SinkRows::Encoded(b"1,2\n")).unwrap();
         assert!(!path.exists());
         writer.finish().unwrap();
         drop(writer);
@@ -202,7 +203,7 @@ mod tests {
         let path = directory.path().join("out.csv");
         std::fs::write(&path, "old\n").unwrap();
         let mut writer = FileWriter::create(path.to_str().unwrap(), Vec::new()).unwrap();
-        writer.write(b"new\n").unwrap();
+        writer.write(SinkRows::Encoded(b"new\n")).unwrap();
         drop(writer);
         assert_eq!(std::fs::read(&path).unwrap(), b"old\n");
         assert_eq!(names(directory.path()), ["out.csv"]);
@@ -214,7 +215,7 @@ mod tests {
         for (path, rows) in [("parts/", "1\n"), ("parts", "2\n")] {
             let path = directory.path().join(path);
             let mut writer = FileWriter::create(path.to_str().unwrap(), Vec::new()).unwrap();
-            writer.write(rows.as_bytes()).unwrap();
+            writer.write(SinkRows::Encoded(rows.as_bytes())).unwrap();
             writer.finish().unwrap();
             let part = directory.path().join("parts/part-0.csv");
             assert_eq!(std::fs::read_to_string(part).unwrap(), rows);
@@ -240,7 +241,7 @@ mod tests {
         std::fs::write(&target, "old\n").unwrap();
         std::os::unix::fs::symlink(&target, &link).unwrap();
         let mut writer = FileWriter::create(link.to_str().unwrap(), Vec::new()).unwrap();
-        writer.write(b"new\n").unwrap();
+        writer.write(SinkRows::Encoded(b"new\n")).unwrap();
         writer.finish().unwrap();
         assert!(link.is_symlink());
         assert_eq!(std::fs::read(&target).unwrap(), b"new\n");

@@ -10,68 +10,45 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use arrow_schema::SchemaRef;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use thalweg_runtime::exchange::doorbell::Doorbells;
 
 use super::block::{BlockInput, BlockPool, RawBlock, Taken, check_block_bytes};
 use super::filesystem::unreadable;
-use super::format::csv::{CsvOptions, CsvSource};
-use super::{ReadOptions, Source};
+use super::{Source, TableScan};
 use crate::error::{Error, Result};
 
-/// Opens standard input as a table of CSV; see [`super::filesystem::open`] for the arguments.
+/// Opens standard input as a table.
 ///
 /// # Errors
-/// `Connector`, if the thread that reads cannot be started; `Statement`, if the schema has a type that CSV cannot hold.
-pub fn open(
-    table_name: &str,
-    schema: &SchemaRef,
-    columns: &[usize],
-    csv: CsvOptions,
-    read: &ReadOptions,
-    bells: &Doorbells,
-) -> Result<Arc<dyn Source>> {
-    open_with(table_name, "<stdin>", || Ok(Box::new(std::io::stdin())), schema, columns, csv, read, bells)
+/// `Connector`, if the thread that reads cannot be started; `Statement`, if the format cannot hold
+/// one of the columns.
+pub fn open(scan: &TableScan<'_>) -> Result<Arc<dyn Source>> {
+    open_with("<stdin>", || Ok(Box::new(std::io::stdin())), scan)
 }
 
 /// Opens a FIFO or device.
 ///
 /// # Errors
 /// As for [`open`]. A FIFO that cannot be opened is an error of the first block: opening one may wait for its writer.
-#[allow(clippy::too_many_arguments)]
-pub fn open_path(
-    table_name: &str,
-    path: &Path,
-    schema: &SchemaRef,
-    columns: &[usize],
-    csv: CsvOptions,
-    read: &ReadOptions,
-    bells: &Doorbells,
-) -> Result<Arc<dyn Source>> {
+pub fn open_path(path: &Path, scan: &TableScan<'_>) -> Result<Arc<dyn Source>> {
     let owned = path.to_path_buf();
     let opener = move || -> Result<Box<dyn Read>> {
         let file = File::open(&owned).map_err(|error| unreadable(&owned, &error))?;
         Ok(Box::new(file))
     };
-    open_with(table_name, &path.to_string_lossy(), opener, schema, columns, csv, read, bells)
+    open_with(&path.to_string_lossy(), opener, scan)
 }
 
 /// Opens whatever `opener` makes; it is called on the thread that reads.
-#[allow(clippy::too_many_arguments)]
 pub(super) fn open_with(
-    table_name: &str,
     origin: &str,
     opener: impl FnOnce() -> Result<Box<dyn Read>> + Send + 'static,
-    schema: &SchemaRef,
-    columns: &[usize],
-    csv: CsvOptions,
-    read: &ReadOptions,
-    bells: &Doorbells,
+    scan: &TableScan<'_>,
 ) -> Result<Arc<dyn Source>> {
-    check_block_bytes(read.block_bytes)?;
-    let pipe = Pipe::start(table_name, origin, opener, read, bells)?;
-    Ok(Arc::new(CsvSource::new(pipe, schema, columns, csv, read, bells)?))
+    check_block_bytes(scan.read.block_bytes)?;
+    let pipe = Pipe::start(origin, opener, scan)?;
+    scan.format.open_blocks(pipe, scan)
 }
 
 /// The receiving end of a reading thread.
@@ -85,27 +62,25 @@ struct Pipe {
 
 impl Pipe {
     fn start(
-        table_name: &str,
         origin: &str,
         opener: impl FnOnce() -> Result<Box<dyn Read>> + Send + 'static,
-        read: &ReadOptions,
-        bells: &Doorbells,
+        scan: &TableScan<'_>,
     ) -> Result<Self> {
         // Enough that the thread reads on while every worker decodes, and little enough that backpressure is felt.
-        let (give, blocks) = bounded(2 * read.workers + 2);
+        let (give, blocks) = bounded(2 * scan.read.workers + 2);
         let is_stopped = Arc::new(AtomicBool::new(false));
         let filler = Filler {
             origin: origin.into(),
-            pool: BlockPool::new(read.block_bytes),
+            pool: BlockPool::new(scan.read.block_bytes),
             blocks: give,
-            bells: bells.clone(),
+            bells: scan.bells.clone(),
             is_stopped: Arc::clone(&is_stopped),
         };
         // Detached: a `read` from a silent pipe cannot be interrupted, and the job must be able to end all the same.
         thread::Builder::new()
             .name("thalweg-pipe".into())
             .spawn(move || filler.run(opener))
-            .map_err(|error| Error::connector(format!("no thread to read table `{table_name}`: {error}")))?;
+            .map_err(|error| Error::connector(format!("no thread to read table `{}`: {error}", scan.name)))?;
         Ok(Self { blocks, next: AtomicU64::new(0), is_stopped })
     }
 }
@@ -157,7 +132,7 @@ impl Filler {
             Ok(input) => input,
             Err(error) => return self.end_with(Err((0, error))),
         };
-        let mut index = 0;
+        let (mut index, mut offset) = (0, 0);
         while !self.is_stopped.load(Ordering::Relaxed) {
             let mut buffer = self.pool.buffer();
             let bytes = match input.read(buffer.input()) {
@@ -171,7 +146,7 @@ impl Filler {
             // The end of input is a block of its own: only now is it known that a last line without a newline is whole.
             let is_last = bytes == 0;
             let origin = Arc::clone(&self.origin);
-            let block = RawBlock { index, origin, buffer, bytes, is_first: index == 0, is_last };
+            let block = RawBlock { index, origin, buffer, bytes, stream: 0, offset, is_first: index == 0, is_last };
             if is_last {
                 return self.end_with(Ok(block));
             }
@@ -180,6 +155,7 @@ impl Filler {
             }
             self.bells.ring_all();
             index += 1;
+            offset += bytes as u64;
         }
     }
 
@@ -201,7 +177,10 @@ mod tests {
     use thalweg_runtime::WorkerId;
 
     use super::*;
-    use crate::connect::{SourceBlock, SourceEvent};
+    use crate::connect::bad_input::BadInput;
+    use crate::connect::format::Format;
+    use crate::connect::format::csv::CsvOptions;
+    use crate::connect::{ReadOptions, SourceBlock, SourceEvent};
     use crate::error::Kind;
 
     /// A pipe whose writer is the test.
@@ -228,7 +207,17 @@ mod tests {
         let read = ReadOptions { batch_rows: 10, block_bytes: 100, workers: 1 };
         let bells = Doorbells::new(1);
         let opener = move || -> Result<Box<dyn Read>> { Ok(Box::new(Fed(fed))) };
-        let source = open_with("t", "<stdin>", opener, &schema, &[0], CsvOptions::default(), &read, &bells);
+        let (format, bad_input) = (Format::Csv(CsvOptions::default()), BadInput::default());
+        let scan = TableScan {
+            name: "t",
+            schema: &schema,
+            columns: &[0],
+            format: &format,
+            bad_input: &bad_input,
+            read: &read,
+            bells: &bells,
+        };
+        let source = open_with("<stdin>", opener, &scan);
         Job { source: source.expect("the source opens"), bells, feed }
     }
 

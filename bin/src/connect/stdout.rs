@@ -6,7 +6,7 @@
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{SinkWriter, WriteOutcome};
+use super::{SinkRows, SinkWriter, WriteOutcome};
 use crate::error::{Error, Result};
 use crate::report::progress;
 
@@ -79,7 +79,8 @@ impl StreamWriter {
 }
 
 impl SinkWriter for StreamWriter {
-    fn write(&mut self, rows: &[u8]) -> Result<WriteOutcome> {
+    fn write(&mut self, rows: SinkRows<'_>) -> Result<WriteOutcome> {
+        let rows = rows.encoded()?;
         let header = std::mem::take(&mut self.header);
         match self.put(&header)? {
             WriteOutcome::Written => self.put(rows),
@@ -88,7 +89,7 @@ impl SinkWriter for StreamWriter {
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.write(&[]).map(|_| ())
+        self.write(SinkRows::Encoded(&[])).map(|_| ())
     }
 }
 

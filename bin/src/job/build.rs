@@ -21,7 +21,7 @@ use super::source::{SourceOperator, Watermark};
 use super::tail::{Fold, SinkTail, Tail, aggregate_refused};
 use super::union::UnionOperator;
 use super::values::ValuesOperator;
-use crate::connect::{Encoder, ReadOptions, Source};
+use crate::connect::{MakeEncoder, ReadOptions, Source};
 use crate::error::{Error, Result};
 use crate::plan::stages::{Head, Stage, StageGraph, Step, Tail as PlannedTail};
 use crate::plan::{RuntimeMode, SinkTable, SortKey};
@@ -29,13 +29,10 @@ use crate::plan::{RuntimeMode, SinkTable, SortKey};
 /// Messages in one lane at most: enough to ride out a neighbour's block, few enough to stay in the caches.
 const LANE_CAPACITY: usize = 8;
 
-/// Makes one worker's encoder; `None` where batches are collected as they are.
-pub(super) type MakeEncoder = Option<Arc<dyn Fn() -> Box<dyn Encoder> + Send + Sync>>;
-
 /// A job's stages with their sources opened, ready to give operators to workers.
 pub(super) struct Build {
     stages: Vec<BuildStage>,
-    encoders: Vec<MakeEncoder>,
+    encoders: Vec<Option<MakeEncoder>>,
     /// By sink: its columns that are NOT NULL.
     required: Vec<Vec<(usize, String)>>,
     pub(super) counters: Counters,
@@ -56,7 +53,7 @@ impl Build {
     pub(super) fn open(
         graph: StageGraph,
         mode: RuntimeMode,
-        encoders: Vec<MakeEncoder>,
+        encoders: Vec<Option<MakeEncoder>>,
         read: &ReadOptions,
         bells: &Doorbells,
         progress: Arc<Progress>,

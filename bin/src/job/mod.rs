@@ -16,7 +16,6 @@ mod values;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -33,11 +32,11 @@ pub use account::{Account, EdgeAccount, OperatorAccount, SourceAccount};
 pub use control::{JobControl, ProgressSnapshot};
 
 use self::account::StageCounters;
-use self::build::{Build, MakeEncoder};
+use self::build::Build;
 use self::flow::Flow;
 use self::sink::Collector;
 use crate::connect::result::{self, ResultFormat};
-use crate::connect::{OpenSink, ReadOptions, SinkWriter};
+use crate::connect::{MakeEncoder, OpenSink, ReadOptions, SinkWriter};
 use crate::error::{Error, Kind, Result};
 use crate::plan::stages::StageGraph;
 use crate::plan::{JobPlan, RuntimeMode, SinkTable};
@@ -84,7 +83,7 @@ pub fn run(plan: JobPlan, options: &JobOptions, control: &JobControl) -> Result<
     let graph = StageGraph::new(plan);
     let sinks: Vec<OpenSink> =
         graph.sinks.iter().map(|(table, schema)| open_sink(table, schema, options)).collect::<Result<_>>()?;
-    let encoders = sinks.iter().map(|sink| Some(Arc::clone(&sink.encoder))).collect();
+    let encoders = sinks.iter().map(|sink| sink.encoder.clone()).collect();
     let mut writers: Vec<Box<dyn SinkWriter>> = sinks.into_iter().map(|sink| sink.writer).collect();
     let started = Instant::now();
     let (build, mesh) = assemble(graph, mode, encoders, options, control)?;
@@ -177,7 +176,7 @@ fn open_sink(table: &SinkTable, schema: &SchemaRef, options: &JobOptions) -> Res
 fn assemble(
     graph: StageGraph,
     mode: RuntimeMode,
-    encoders: Vec<MakeEncoder>,
+    encoders: Vec<Option<MakeEncoder>>,
     options: &JobOptions,
     control: &JobControl,
 ) -> Result<(Build, Mesh<Flow>)> {

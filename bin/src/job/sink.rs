@@ -8,7 +8,7 @@ use thalweg_runtime::exchange::external::External;
 
 use super::control::{JobControl, Progress};
 use super::flow::{Flow, Output};
-use crate::connect::{SinkWriter, WriteOutcome};
+use crate::connect::{SinkRows, SinkWriter, WriteOutcome};
 use crate::error::Result;
 
 /// Writes until every producer has ended or the job has failed. The caller finishes the writer once the job is done.
@@ -68,7 +68,11 @@ impl Collector {
 }
 
 fn write_one(writer: &mut dyn SinkWriter, output: &Output) -> Result<WriteOutcome> {
-    if output.rows == 0 { Ok(WriteOutcome::Written) } else { writer.write(&output.bytes) }
+    match output {
+        Output { rows: 0, .. } => Ok(WriteOutcome::Written),
+        Output { batches, .. } if !batches.is_empty() => writer.write(SinkRows::Batches(batches)),
+        Output { bytes, .. } => writer.write(SinkRows::Encoded(bytes)),
+    }
 }
 
 /// Restores the order of input where outputs carry the number of their block. Workers are at most a few blocks apart, so

@@ -126,7 +126,7 @@ impl SourceOperator {
         match self.reader.poll()? {
             SourceEvent::Block(block) => {
                 add(&self.counters.records, block.records);
-                add(&self.counters.rejected, block.rejected);
+                add(&self.counters.rejected, block.rejects.total());
                 add(&self.counters.bytes, block.bytes);
                 self.progress.add_read(block.records, block.bytes);
                 let block = self.time(block)?;

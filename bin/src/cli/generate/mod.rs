@@ -17,7 +17,7 @@ use self::measurements::Measurements;
 use self::trades::Trades;
 use crate::connect::sink_file::FileWriter;
 use crate::connect::stdout::{Stream, StreamWriter};
-use crate::connect::{SinkWriter, WriteOutcome};
+use crate::connect::{SinkRows, SinkWriter, WriteOutcome};
 use crate::error::Result;
 use crate::report::number::{grouped, rounded};
 use crate::report::progress::ProgressLine;
@@ -120,7 +120,7 @@ pub fn run(command: &GenerateCommand) -> Result<()> {
         "-" => Box::new(StreamWriter::new(Stream::Stdout, Vec::new())),
         path => Box::new(FileWriter::create(path, Vec::new())?),
     };
-    generate(rows.as_ref(), common.rows, &mut report, |bytes| out.write(bytes))?;
+    generate(rows.as_ref(), common.rows, &mut report, |bytes| out.write(SinkRows::Encoded(bytes)))?;
     out.finish()
 }
 

@@ -16,6 +16,7 @@ use chrono::{NaiveDateTime, Utc};
 use thalweg_runtime::WorkerId;
 
 use self::fields::FieldGenerator;
+use super::bad_input::Rejects;
 use super::options::OptionReader;
 use super::{Doorbells, ReadOptions, Source, SourceBlock, SourceEvent, SourceReader};
 use crate::error::{Error, Result};
@@ -152,7 +153,7 @@ impl Generator {
             .step_by(self.batch_rows)
             .map(|offset| batch.slice(offset, self.batch_rows.min(rows - offset)))
             .collect();
-        Ok(SourceBlock { index, batches, records: rows as u64, rejected: 0, bytes })
+        Ok(SourceBlock { index, batches, records: rows as u64, rejects: Rejects::default(), bytes })
     }
 
     /// When row `row` is due, as event time.

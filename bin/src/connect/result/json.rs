@@ -21,7 +21,7 @@ pub(super) fn open(schema: &SchemaRef) -> OpenSink {
     }
     let keys: Arc<[String]> = keys.into();
     OpenSink {
-        encoder: Arc::new(move || Box::new(JsonEncoder { keys: Arc::clone(&keys), line: String::new() })),
+        encoder: Some(Arc::new(move || Box::new(JsonEncoder { keys: Arc::clone(&keys), line: String::new() }))),
         writer: Box::new(StreamWriter::new(Stream::Stdout, Vec::new())),
         schema: Arc::clone(schema),
     }
@@ -68,7 +68,7 @@ mod tests {
             vec![Arc::new(Int64Array::from(vec![Some(1), None])), Arc::new(StringArray::from(vec!["x\ny", "ü"]))];
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
         let mut out = Vec::new();
-        (open(&schema).encoder)().encode(&batch, &mut out).unwrap();
+        (open(&schema).encoder.unwrap())().encode(&batch, &mut out).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "{\"a \\\"quoted\\\"\":1,\"b\":\"x\\ny\"}\n{\"a \\\"quoted\\\"\":null,\"b\":\"ü\"}\n"

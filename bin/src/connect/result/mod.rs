@@ -10,10 +10,10 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use super::OpenSink;
 use super::sink_csv::{CsvSink, HeaderDefault};
 use super::stdout::{Stream, StreamWriter};
 use super::value_text::check_schema;
+use super::{OpenSink, SinkRows};
 use crate::error::{Error, Result};
 
 /// `--format`: how results are written.
@@ -68,7 +68,7 @@ pub fn open(format: ResultFormat, schema: &SchemaRef) -> Result<OpenSink> {
         ResultFormat::Csv => {
             let sink = CsvSink::new(schema, &Default::default(), HeaderDefault::Present)?;
             OpenSink {
-                encoder: sink.encoder,
+                encoder: Some(sink.encoder),
                 writer: Box::new(StreamWriter::new(Stream::Stdout, sink.header)),
                 schema: Arc::clone(schema),
             }
@@ -84,7 +84,10 @@ pub fn open(format: ResultFormat, schema: &SchemaRef) -> Result<OpenSink> {
 pub fn write_rows(format: ResultFormat, rows: &RecordBatch) -> Result<()> {
     let mut sink = open(format, &rows.schema())?;
     let mut bytes = Vec::new();
-    (sink.encoder)().encode(rows, &mut bytes)?;
-    sink.writer.write(&bytes)?;
+    match &sink.encoder {
+        Some(encoder) => encoder().encode(rows, &mut bytes)?,
+        None => return Err(Error::internal("a result without an encoder")),
+    }
+    sink.writer.write(SinkRows::Encoded(&bytes))?;
     sink.writer.finish()
 }

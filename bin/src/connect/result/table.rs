@@ -13,7 +13,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::connect::stdout::{Stream, StreamWriter};
 use crate::connect::value_text::{ColumnText, Style};
-use crate::connect::{Encoder, OpenSink, SinkWriter, WriteOutcome};
+use crate::connect::{Encoder, OpenSink, SinkRows, SinkWriter, WriteOutcome};
 use crate::error::{Error, Result};
 use crate::report::number::grouped;
 
@@ -28,7 +28,7 @@ const NULL_LENGTH: u32 = u32::MAX;
 
 pub(super) fn open(schema: &SchemaRef) -> OpenSink {
     OpenSink {
-        encoder: Arc::new(|| Box::new(TableEncoder { text: String::new() })),
+        encoder: Some(Arc::new(|| Box::new(TableEncoder { text: String::new() }))),
         writer: Box::new(TableWriter::new(schema)),
         schema: Arc::clone(schema),
     }
@@ -122,8 +122,8 @@ impl TableWriter {
 }
 
 impl SinkWriter for TableWriter {
-    fn write(&mut self, rows: &[u8]) -> Result<WriteOutcome> {
-        let mut rest = rows;
+    fn write(&mut self, rows: SinkRows<'_>) -> Result<WriteOutcome> {
+        let mut rest = rows.encoded()?;
         while !rest.is_empty() && !self.columns.is_empty() {
             for index in 0..self.columns.len() {
                 let cell = take_cell(&mut rest).ok_or_else(|| Error::internal("a row of a table was cut in two"))?;
@@ -140,7 +140,7 @@ impl SinkWriter for TableWriter {
 
     fn finish(&mut self) -> Result<()> {
         let mut out = StreamWriter::new(Stream::Stdout, Vec::new());
-        out.write(self.draw().as_bytes())?;
+        out.write(SinkRows::Encoded(self.draw().as_bytes()))?;
         out.finish()
     }
 }
@@ -209,7 +209,7 @@ mod tests {
         for batch in batches {
             let mut bytes = Vec::new();
             TableEncoder { text: String::new() }.encode(batch, &mut bytes).unwrap();
-            writer.write(&bytes).unwrap();
+            writer.write(SinkRows::Encoded(&bytes)).unwrap();
         }
         writer.draw()
     }

@@ -5,16 +5,17 @@
 //! it leaves the same for the next. All that costs more than copying an unfinished record is done after the turn, but for
 //! three cases: the first record of a file (it may be the header), comments, and records near the limit of length.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::index::Found;
-use super::options::{Dialect, Header, OnError};
+use super::options::{Dialect, Header};
 use super::region::{Region, Row, Rows};
 use super::shape::{Shape, resolve};
 use super::simd::index;
 use super::table::Table;
+use crate::connect::bad_input::{OnError, Reject, RejectReason, Rejects};
 use crate::connect::block::{HEAD_BYTES, PAD_BYTES, RawBlock};
-use crate::error::Error;
 
 /// Entries kept free in front of a block's positions, for those of the unfinished record before it.
 const FRONT: usize = 256;
@@ -152,7 +153,7 @@ impl Carry {
         let ends_inside = self.is_inside ^ (piece.found.quotes % 2 == 1);
         table.options.dialect.comments
             || self.discards_line
-            || self.tail.len() + piece.input().len() > table.options.max_record_bytes
+            || self.tail.len() + piece.input().len() > table.bad_input.record_bytes_max
             || (piece.raw.is_last && ends_inside)
     }
 
@@ -234,11 +235,12 @@ impl Carry {
 
     /// Finds the records of a region one by one, passes over comments, and refuses what is too long or never ends.
     fn walk(&mut self, region: &mut Region, is_last: bool, table: &Table) -> Walk {
-        let (dialect, limit) = (table.options.dialect, table.options.max_record_bytes);
+        let (dialect, limit) = (table.options.dialect, table.bad_input.record_bytes_max);
         let bytes = &region.buffer.bytes;
         let end = region.end;
         let mut rows = Vec::new();
         let mut positions = Vec::new();
+        let mut rejects = Rejects::default();
         let mut walk = Walk { end: region.start, is_inside: false };
         let mut at = region.start;
         if self.is_file_start && bytes[at..end].starts_with(b"\xEF\xBB\xBF") {
@@ -259,14 +261,15 @@ impl Carry {
             let record = RecordEnd::find(bytes, at, end, dialect, &mut positions);
             let length = record.end.unwrap_or(end) - at;
             if length > limit || (record.end.is_none() && is_last) {
-                if table.options.on_error == OnError::Fail {
-                    let error = refused_record(region, at, record.last_quote, length > limit, limit);
-                    region.error = Some(error);
+                let reject = || refused_record(region, at..at + length, record.last_quote, limit);
+                if table.bad_input.on_error == OnError::Fail {
+                    region.error = Some(reject().into_error());
                     self.is_broken = true;
                     break;
                 }
                 // Whatever is wrong with it, the record's first line is all that is given up.
-                region.rejected += 1;
+                let reason = if length > limit { RejectReason::TooLong } else { RejectReason::Quote };
+                rejects.add(table.bad_input.on_error, reason, reject);
                 positions.truncate(first);
                 let line_end = newline();
                 self.discards_line = line_end.is_none();
@@ -285,6 +288,7 @@ impl Carry {
             walk.end = at;
         }
         region.has_quotes = dialect.quote.is_some();
+        region.rejects = rejects;
         region.positions = positions;
         region.rows = Rows::Listed(rows);
         walk
@@ -329,17 +333,24 @@ impl RecordEnd {
     }
 }
 
-fn refused_record(region: &Region, start: usize, last_quote: usize, is_too_long: bool, limit: usize) -> Error {
-    if is_too_long {
-        let at = region.place_of(start);
-        return Error::data(format!("{at}: the record that starts here is longer than {limit} bytes")).help(
-            "a quote may be opened and never closed; if not, raise 'max-record-bytes', \
-             or pass over such records with 'on-error' = 'skip'",
-        );
+/// A record that is too long, or ends within the quote that was opened at `last_quote`.
+fn refused_record(region: &Region, record: Range<usize>, last_quote: usize, limit: usize) -> Reject {
+    let bytes = &region.buffer.bytes;
+    if record.len() > limit {
+        return Reject {
+            message: format!("the record that starts here is longer than {limit} bytes"),
+            help: "a quote may be opened and never closed; if not, raise 'max-record-bytes', \
+                   or pass over such records with 'on-error' = 'skip'"
+                .to_owned(),
+            ..region.reject(bytes, record.clone(), record.start, RejectReason::TooLong)
+        };
     }
-    let at = region.place_of(last_quote);
-    Error::data(format!("{at}: the quote that is opened here is never closed"))
-        .help("close it, set 'csv.disable-quote-character' = 'true' if quotes mean nothing, or set 'on-error' = 'skip'")
+    Reject {
+        message: "the quote that is opened here is never closed".to_owned(),
+        help: "close it, set 'csv.disable-quote-character' = 'true' if quotes mean nothing, or set 'on-error' = 'skip'"
+            .to_owned(),
+        ..region.reject(bytes, record, last_quote, RejectReason::Quote)
+    }
 }
 
 /// A block after its turn, with the unfinished record of the blocks before it not yet put in front.
@@ -402,7 +413,8 @@ impl Unassembled {
         let start = block_start - self.tail.len();
         buffer.bytes[start..block_start].copy_from_slice(&self.tail);
         let end = self.end + shift;
-        Region::new(buffer, self.piece.raw.origin, start..end, self.line, self.shape)
+        let base = self.piece.raw.offset as i64 - block_start as i64;
+        Region::new(buffer, self.piece.raw.origin, start..end, base, self.line, self.shape)
     }
 }
 

@@ -6,12 +6,12 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_buffer::Buffer;
 
 use super::column::{self, Column, Fields};
-use super::options::OnError;
 use super::refusal::{self, Refusal, Refused};
 use super::region::{Region, Row, Rows};
 use super::shape::Shape;
 use super::table::Table;
 use super::temporal::DateCache;
+use crate::connect::bad_input::{OnError, Reject, RejectReason, Rejects};
 use crate::connect::block::PAD_BYTES;
 use crate::error::{Error, Result};
 
@@ -23,7 +23,7 @@ pub struct Decoded {
     /// Records, those that were rejected included.
     pub records: u64,
     /// Records that are not among the rows.
-    pub rejected: u64,
+    pub rejects: Rejects,
     /// A buffer to use again.
     pub positions: Vec<u32>,
 }
@@ -52,7 +52,8 @@ impl Decoder {
     /// # Errors
     /// `Data` for the first bad record, unless such are to be skipped.
     pub fn decode(&mut self, mut region: Region, table: &Table) -> Result<Decoded> {
-        let mut decoded = Decoded { rejected: region.rejected, records: region.rejected, ..Decoded::default() };
+        let rejects = std::mem::take(&mut region.rejects);
+        let mut decoded = Decoded { records: rejects.total(), rejects, ..Decoded::default() };
         if let Some(shape) = region.shape.clone() {
             let rows = select_rows(&mut region, &shape, table, &mut decoded);
             self.slice(&region, &shape, &rows, table);
@@ -220,11 +221,12 @@ fn select_rows(region: &mut Region, shape: &Shape, table: &Table, decoded: &mut 
         decoded.records += 1;
         if row.fields as usize == shape.fields {
             selected.push(row);
-        } else if table.options.on_error == OnError::Skip {
-            decoded.rejected += 1;
-        } else {
-            error = Some(wrong_field_count(region, &row, shape));
+        } else if table.bad_input.on_error == OnError::Fail {
+            error = Some(wrong_field_count(region, &row, shape).into_error());
             break;
+        } else {
+            let reject = || wrong_field_count(region, &row, shape);
+            decoded.rejects.add(table.bad_input.on_error, RejectReason::FieldCount, reject);
         }
     }
     if error.is_some() {
@@ -234,19 +236,22 @@ fn select_rows(region: &mut Region, shape: &Shape, table: &Table, decoded: &mut 
     Selected::Listed(selected)
 }
 
-fn wrong_field_count(region: &Region, row: &Row, shape: &Shape) -> Error {
+fn wrong_field_count(region: &Region, row: &Row, shape: &Shape) -> Reject {
     let (found, expected) = (row.fields as usize, shape.fields);
     let counted = |count: usize| if count == 1 { "1 field".to_owned() } else { format!("{count} fields") };
     // Where the first superfluous field starts, or where the record ends.
     let last = region.positions[row.first as usize + found - 1];
     let position = if found > expected { field_start(region, row, expected) } else { last };
-    let at = region.place_of(position as usize);
-    let start = row.start as usize;
-    let shown = refusal::shown(region.buffer.bytes[start..last as usize].trim_ascii_end());
-    Error::data(format!("{at}: a record of {} where {} should be: {shown}", counted(found), counted(expected))).help(
-        "check 'csv.field-delimiter' and quotes; columns are declared in the order of the file, \
-         or matched to its header; 'on-error' = 'skip' passes over such records",
-    )
+    let record = row.start as usize..last as usize;
+    let bytes = &region.buffer.bytes;
+    let shown = refusal::shown(bytes[record.clone()].trim_ascii_end());
+    Reject {
+        message: format!("a record of {} where {} should be: {shown}", counted(found), counted(expected)),
+        help: "check 'csv.field-delimiter' and quotes; columns are declared in the order of the file, \
+               or matched to its header; 'on-error' = 'skip' passes over such records"
+            .to_owned(),
+        ..region.reject(bytes, record, position as usize, RejectReason::FieldCount)
+    }
 }
 
 /// Decodes the rows of one region batch by batch.
@@ -272,11 +277,22 @@ impl Batches<'_> {
             let mut columns = self.columns(&block, from, to, &mut refused);
             let mut rows = to - from;
             if !refused.is_empty() {
-                if self.table.options.on_error == OnError::Fail {
-                    return Err(self.error(&refused, from, region, &block));
+                if self.table.bad_input.on_error == OnError::Fail {
+                    // Of several for one field the first is the cause: `min_by_key` returns it.
+                    let order = |refused: &&Refused| self.order(refused);
+                    let first = *refused.iter().min_by_key(order).expect("something is refused");
+                    return Err(self.reject(first, from, region, &block).into_error());
+                }
+                // Stable: of several for one field the first, which is the cause, stays in front.
+                refused.sort_by_key(|refused| self.order(refused));
+                refused.dedup_by_key(|refused| refused.row);
+                for &first in &refused {
+                    let mut rejects = std::mem::take(&mut self.decoded.rejects);
+                    let reject = || self.reject(first, from, region, &block);
+                    rejects.add(self.table.bad_input.on_error, first.refusal.reason(), reject);
+                    self.decoded.rejects = rejects;
                 }
                 rows = self.leave_out(&refused, from, to);
-                self.decoded.rejected += (to - from - rows) as u64;
                 columns = self.columns(&block, from, from + rows, &mut Vec::new());
             }
             if rows > 0 {
@@ -324,18 +340,25 @@ impl Batches<'_> {
         kept - from
     }
 
-    /// The error for the first of the refused fields, in the order of the text.
-    fn error(&self, refused: &[Refused], from: usize, region: &Region, block: &Buffer) -> Error {
-        // Of several for one field the first is the cause: `min_by_key` returns it.
-        let order = |refused: &&Refused| (refused.row, self.shape.columns[refused.column]);
-        let first = refused.iter().min_by_key(order).expect("something is refused");
-        let row = self.rows.get(from + first.row, region, self.shape.fields);
-        let position = field_start(region, &row, self.shape.columns[first.column]) as usize;
-        let (line, column) = refusal::place(region.line, &block.as_slice()[region.anchor..position]);
-        let at = format!("{}:{line}:{column}", region.origin);
-        let slices = &self.decoder.slices[first.column];
-        let text = &block.as_slice()[slices.starts[from + first.row] as usize..slices.ends[from + first.row] as usize];
-        let field = self.table.projected.field(first.column);
-        refusal::error(first.refusal, &at, text, field.name(), field.data_type(), self.table.options.inferred_from)
+    /// Where a refused field comes in the order of the text.
+    fn order(&self, refused: &Refused) -> (usize, usize) {
+        (refused.row, self.shape.columns[refused.column])
+    }
+
+    /// The record that is refused because of a field.
+    fn reject(&self, refused: Refused, from: usize, region: &Region, block: &Buffer) -> Reject {
+        let row = self.rows.get(from + refused.row, region, self.shape.fields);
+        let fault = field_start(region, &row, self.shape.columns[refused.column]) as usize;
+        let end = region.positions[(row.first + row.fields) as usize - 1] as usize;
+        let slices = &self.decoder.slices[refused.column];
+        let text = slices.starts[from + refused.row] as usize..slices.ends[from + refused.row] as usize;
+        let field = self.table.projected.field(refused.column);
+        let bytes = block.as_slice();
+        let inferred_from = self.table.options.inferred_from;
+        let (message, help) =
+            refusal::explain(refused.refusal, &bytes[text], field.name(), field.data_type(), inferred_from);
+        let record = row.start as usize..end;
+        let field = Some(field.name().as_str().into());
+        Reject { message, help, field, ..region.reject(bytes, record, fault, refused.refusal.reason()) }
     }
 }

@@ -27,7 +27,7 @@ mod temporal;
 
 pub use encode::{CsvEncoder, header_line};
 pub use infer::infer;
-pub use options::{CsvOptions, Dialect, Header, OnError};
+pub use options::{CsvOptions, Dialect, Header};
 pub use reader::CsvSource;
 
 #[cfg(test)]

@@ -26,15 +26,6 @@ pub enum Header {
     Absent,
 }
 
-/// What becomes of a job when a record is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnError {
-    /// It ends with an error that shows the place.
-    Fail,
-    /// It goes on without the record, and counts it.
-    Skip,
-}
-
 /// How a table of CSV is read and written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CsvOptions {
@@ -45,10 +36,6 @@ pub struct CsvOptions {
     pub null_literal: Option<String>,
     /// `csv.header`, also whether a sink writes one.
     pub header: Header,
-    /// `on-error`, or `csv.ignore-parse-errors` = `true` for `skip`.
-    pub on_error: OnError,
-    /// `max-record-bytes`: the longest record that is accepted, without its line end.
-    pub max_record_bytes: usize,
     /// Records that the types were inferred from; `None` if the columns were declared.
     pub inferred_from: Option<u64>,
 }
@@ -59,8 +46,6 @@ impl Default for CsvOptions {
             dialect: Dialect { delimiter: b',', quote: Some(b'"'), comments: false },
             null_literal: None,
             header: Header::Auto,
-            on_error: OnError::Fail,
-            max_record_bytes: 16 << 20,
             inferred_from: None,
         }
     }
@@ -68,16 +53,13 @@ impl Default for CsvOptions {
 
 impl CsvOptions {
     /// The options that [`CsvOptions::parse`] reads; a table may have others, which are the connector's.
-    pub const KEYS: [&'static str; 9] = [
+    pub const KEYS: [&'static str; 6] = [
         "csv.allow-comments",
         "csv.disable-quote-character",
         "csv.field-delimiter",
         "csv.header",
-        "csv.ignore-parse-errors",
         "csv.null-literal",
         "csv.quote-character",
-        "max-record-bytes",
-        "on-error",
     ];
 
     /// Reads the format's options from all options of a table; those that are not the format's are left to others.
@@ -124,8 +106,7 @@ impl CsvOptions {
             "csv.quote-character" => self.dialect.quote = Some(separator(key, value)?),
             "csv.allow-comments" => self.dialect.comments = flag(key, value)?,
             "csv.null-literal" => self.null_literal = Some(value.to_owned()),
-            "csv.ignore-parse-errors" if flag(key, value)? => self.on_error = OnError::Skip,
-            "csv.ignore-parse-errors" | "csv.disable-quote-character" => {}
+            "csv.disable-quote-character" => {}
             "csv.header" => {
                 self.header = match value.to_ascii_lowercase().as_str() {
                     "auto" => Header::Auto,
@@ -133,22 +114,6 @@ impl CsvOptions {
                     "false" => Header::Absent,
                     _ => return Err(refused(key, value, "'auto', 'true' or 'false'")),
                 }
-            }
-            "on-error" => {
-                self.on_error = match value.to_ascii_lowercase().as_str() {
-                    "fail" => OnError::Fail,
-                    "skip" => OnError::Skip,
-                    _ => return Err(refused(key, value, "'fail' or 'skip'")),
-                }
-            }
-            "max-record-bytes" => self.max_record_bytes = record_bytes(value)?,
-            "csv.escape-character" => {
-                return Err(Error::statement("'csv.escape-character' is not supported")
-                    .help("write a quote within a quoted field twice, as RFC 4180 has it"));
-            }
-            "csv.array-element-delimiter" => {
-                return Err(Error::statement("'csv.array-element-delimiter' is not supported")
-                    .help("declare the column as STRING and split it in the query"));
             }
             _ if key.starts_with("csv.") => {
                 let known = Self::KEYS.join(", ");
@@ -181,26 +146,6 @@ fn separator(key: &str, value: &str) -> Result<u8> {
     }
 }
 
-/// The largest record: positions within a region are 32 bits wide, with room for the block around the record.
-const RECORD_BYTES_MAX: usize = 1 << 30;
-
-fn record_bytes(value: &str) -> Result<usize> {
-    let lower = value.trim().to_ascii_lowercase();
-    let digits = lower.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let shift = match lower[digits.len()..].trim() {
-        "" | "b" | "bytes" => 0,
-        "k" | "kb" | "kib" => 10,
-        "m" | "mb" | "mib" => 20,
-        "g" | "gb" | "gib" => 30,
-        _ => return Err(refused("max-record-bytes", value, "a number of bytes, for example '1mb'")),
-    };
-    let bytes = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(1 << shift));
-    match bytes {
-        Some(bytes @ 1..=RECORD_BYTES_MAX) => Ok(bytes),
-        _ => Err(refused("max-record-bytes", value, "a size from 1 byte to 1 GiB, for example '16mb'")),
-    }
-}
-
 fn refused(key: &str, value: &str, accepted: &str) -> Error {
     Error::statement(format!("'{key}' = '{value}' is not accepted")).help(format!("choose {accepted}"))
 }
@@ -219,17 +164,13 @@ mod tests {
             ("connector", "filesystem"),
             ("csv.field-delimiter", "\\t"),
             ("csv.disable-quote-character", "true"),
-            ("csv.ignore-parse-errors", "TRUE"),
             ("csv.null-literal", "n/a"),
             ("csv.header", "false"),
-            ("max-record-bytes", "2 MB"),
         ])
         .unwrap();
         assert_eq!(options.dialect, Dialect { delimiter: b'\t', quote: None, comments: false });
-        assert_eq!(options.on_error, OnError::Skip);
         assert_eq!(options.null_literal.as_deref(), Some("n/a"));
         assert_eq!(options.header, Header::Absent);
-        assert_eq!(options.max_record_bytes, 2 << 20);
     }
 
     #[test]
@@ -243,10 +184,6 @@ mod tests {
             ("csv.array-element-delimiter", ";"),
             ("csv.allow-comment", "true"),
             ("csv.null-literal", "a,b"),
-            ("on-error", "divert"),
-            ("max-record-bytes", "0"),
-            ("max-record-bytes", "99999999999999999999"),
-            ("max-record-bytes", "2 apples"),
         ] {
             assert!(parse(&[(key, value)]).is_err(), "{key} = {value}");
         }

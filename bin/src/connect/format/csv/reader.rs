@@ -9,7 +9,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use arrow_schema::SchemaRef;
 use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 use thalweg_runtime::progress::carry::OrderedCarry;
@@ -19,7 +18,7 @@ use super::decode::{Decoded, Decoder};
 use super::options::CsvOptions;
 use super::table::Table;
 use crate::connect::block::{BlockInput, Taken};
-use crate::connect::{ReadOptions, Source, SourceBlock, SourceEvent, SourceReader};
+use crate::connect::{Source, SourceBlock, SourceEvent, SourceReader, TableScan};
 use crate::error::{Error, Result};
 
 /// Blocks that a reader holds at most while it waits for the turn of the first.
@@ -46,21 +45,15 @@ struct Shared<I> {
 }
 
 impl<I: BlockInput + 'static> CsvSource<I> {
-    /// A source of the columns `columns` of a table with the physical columns `schema`.
+    /// A source of what `scan` asks for.
     ///
     /// # Errors
     /// `Statement`, if one of the columns has a type that CSV cannot hold.
-    pub fn new(
-        input: I,
-        schema: &SchemaRef,
-        columns: &[usize],
-        options: CsvOptions,
-        read: &ReadOptions,
-        bells: &Doorbells,
-    ) -> Result<Self> {
-        let table = Table::new(schema, columns, options, read.batch_rows)?;
+    pub fn new(input: I, options: CsvOptions, scan: &TableScan<'_>) -> Result<Self> {
+        let bells = scan.bells;
+        let table = Table::new(options, scan)?;
         let carry = OrderedCarry::new(Carry::default(), bells.clone());
-        let earliest = (0..read.workers).map(|_| AtomicU64::new(NONE)).collect();
+        let earliest = (0..scan.read.workers).map(|_| AtomicU64::new(NONE)).collect();
         let is_failing = AtomicBool::new(false);
         Ok(Self { shared: Arc::new(Shared { input, table, carry, bells: bells.clone(), earliest, is_failing }) })
     }
@@ -168,8 +161,8 @@ impl<I: BlockInput + 'static> CsvReader<I> {
         };
         self.note();
         self.spare_positions.push(decoded.positions);
-        let Decoded { batches, records, rejected, .. } = decoded;
-        Some(SourceEvent::Block(SourceBlock { index, batches, records, rejected, bytes: cut.bytes }))
+        let Decoded { batches, records, rejects, .. } = decoded;
+        Some(SourceEvent::Block(SourceBlock { index, batches, records, rejects, bytes: cut.bytes }))
     }
 
     /// The number of the earliest block that this reader has and has not given out.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use arrow_schema::{DataType, TimeUnit};
 
-use crate::error::Error;
+use crate::connect::bad_input::RejectReason;
 
 /// What is wrong with a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,20 @@ pub enum Refusal {
     QuoteInside,
     /// Something other than a delimiter after the closing quote.
     AfterQuote,
+}
+
+impl Refusal {
+    /// What the record is counted as.
+    #[must_use]
+    pub fn reason(self) -> RejectReason {
+        match self {
+            Self::Malformed => RejectReason::Malformed,
+            Self::OutOfRange => RejectReason::OutOfRange,
+            Self::Null => RejectReason::Null,
+            Self::NotUtf8 => RejectReason::NotUtf8,
+            Self::QuoteInside | Self::AfterQuote => RejectReason::Quote,
+        }
+    }
 }
 
 /// A field that is refused: row of the batch or region, number of the requested column, and why.
@@ -69,27 +83,26 @@ pub fn place(first_line: u64, text_before: &[u8]) -> (u64, usize) {
     (first_line + newlines, chars + 1)
 }
 
-/// The error for a field.
+/// What is wrong with a field, and how to mend it.
 #[must_use]
-pub fn error(
+pub fn explain(
     refusal: Refusal,
-    at: &str,
     text: &[u8],
     column: &str,
     data_type: &DataType,
     inferred_from: Option<u64>,
-) -> Error {
+) -> (String, String) {
     let type_name = type_name(data_type);
     let text = shown(text);
     let message = match refusal {
-        Refusal::Malformed => format!("{at}: {text} is not a {type_name} (column `{column}`)"),
-        Refusal::OutOfRange => format!("{at}: {text} does not fit {type_name} (column `{column}`)"),
-        Refusal::Null => format!("{at}: NULL in column `{column}`, which is NOT NULL ({type_name})"),
-        Refusal::NotUtf8 => format!("{at}: {text} is not UTF-8 (column `{column}`, {type_name})"),
+        Refusal::Malformed => format!("{text} is not a {type_name} (column `{column}`)"),
+        Refusal::OutOfRange => format!("{text} does not fit {type_name} (column `{column}`)"),
+        Refusal::Null => format!("NULL in column `{column}`, which is NOT NULL ({type_name})"),
+        Refusal::NotUtf8 => format!("{text} is not UTF-8 (column `{column}`, {type_name})"),
         Refusal::QuoteInside => {
-            format!("{at}: a quote within the unquoted field {text} (column `{column}`, {type_name})")
+            format!("a quote within the unquoted field {text} (column `{column}`, {type_name})")
         }
-        Refusal::AfterQuote => format!("{at}: text after the closing quote in {text} (column `{column}`, {type_name})"),
+        Refusal::AfterQuote => format!("text after the closing quote in {text} (column `{column}`, {type_name})"),
     };
     let advice = match refusal {
         Refusal::Malformed | Refusal::OutOfRange => match inferred_from {
@@ -106,7 +119,7 @@ pub fn error(
                 .to_owned()
         }
     };
-    Error::data(message).help(advice)
+    (message, advice)
 }
 
 /// The SQL name of a column's type, as far as Arrow's type still knows it.

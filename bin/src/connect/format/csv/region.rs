@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::refusal::place;
 use super::shape::Shape;
+use crate::connect::bad_input::{REJECT_BYTES_MAX, Reject, RejectReason, Rejects};
 use crate::connect::block::BlockBuffer;
 use crate::error::Error;
 
@@ -42,6 +43,8 @@ pub struct Region {
     pub start: usize,
     /// Behind the last byte.
     pub end: usize,
+    /// Place of the buffer's first byte in the stream that the text is from; below 0 if that is before the stream's start.
+    pub base: i64,
     /// Where line [`Region::line`] starts.
     pub anchor: usize,
     /// Number of the first line, from 1.
@@ -59,7 +62,7 @@ pub struct Region {
     /// There may be quotes.
     pub has_quotes: bool,
     /// Records that were given up while the region was cut.
-    pub rejected: u64,
+    pub rejects: Rejects,
     /// Comes after the records that are here, and ends the job.
     pub error: Option<Error>,
 }
@@ -71,6 +74,7 @@ impl Region {
         buffer: BlockBuffer,
         origin: Arc<str>,
         range: Range<usize>,
+        base: i64,
         line: u64,
         shape: Option<Arc<Shape>>,
     ) -> Self {
@@ -79,6 +83,7 @@ impl Region {
             origin,
             start: range.start,
             end: range.end,
+            base,
             anchor: range.start,
             line,
             shape,
@@ -87,7 +92,7 @@ impl Region {
             record_ends: 0,
             rows: Rows::Dense,
             has_quotes: false,
-            rejected: 0,
+            rejects: Rejects::default(),
             error: None,
         }
     }
@@ -121,6 +126,30 @@ impl Region {
             *last = last.strip_suffix(b"\r").unwrap_or(last);
         }
         texts
+    }
+
+    /// Place in the stream of a position in the buffer.
+    #[must_use]
+    pub fn offset_of(&self, position: usize) -> u64 {
+        self.base.saturating_add_unsigned(position as u64).max(0) as u64
+    }
+
+    /// A record that is refused: it starts at `start`, what is wrong with it is at `fault`. `text` is the buffer's.
+    #[must_use]
+    pub fn reject(&self, text: &[u8], record: Range<usize>, fault: usize, reason: RejectReason) -> Reject {
+        let (line, column) = place(self.line, &text[self.anchor..fault]);
+        let end = record.end.min(record.start + REJECT_BYTES_MAX);
+        Reject {
+            origin: Arc::clone(&self.origin),
+            offset: self.offset_of(record.start),
+            line,
+            column: column as u64,
+            field: None,
+            reason,
+            message: String::new(),
+            help: String::new(),
+            record: text[record.start..end].to_vec(),
+        }
     }
 
     /// A position as `origin:line:column`.

@@ -6,6 +6,8 @@ use arrow_schema::{DataType, Schema, SchemaRef, TimeUnit};
 
 use super::options::CsvOptions;
 use super::refusal::type_name;
+use crate::connect::TableScan;
+use crate::connect::bad_input::BadInput;
 use crate::error::{Error, Result};
 
 /// The columns of a table of CSV, and how its text is read.
@@ -17,8 +19,10 @@ pub struct Table {
     pub columns: Vec<usize>,
     /// The decoded columns, in the order of `columns`.
     pub projected: SchemaRef,
-    /// Separators, header, what to do with bad records.
+    /// Separators, header.
     pub options: CsvOptions,
+    /// What to do with bad records.
+    pub bad_input: BadInput,
     /// Rows of a batch at most; not 0.
     pub batch_rows: usize,
 }
@@ -26,14 +30,16 @@ pub struct Table {
 impl Table {
     /// # Errors
     /// `Statement`, if a requested column has a type that CSV cannot hold.
-    pub fn new(schema: &SchemaRef, columns: &[usize], options: CsvOptions, batch_rows: usize) -> Result<Self> {
+    pub fn new(options: CsvOptions, scan: &TableScan<'_>) -> Result<Self> {
+        let TableScan { schema, columns, .. } = *scan;
         let fields = columns.iter().map(|&column| Arc::clone(&schema.fields()[column])).collect::<Vec<_>>();
         for field in &fields {
             check_type(field.name(), field.data_type())?;
         }
         let projected = Arc::new(Schema::new(fields));
         let schema = Arc::clone(schema);
-        Ok(Self { schema, columns: columns.to_vec(), projected, options, batch_rows: batch_rows.max(1) })
+        let (bad_input, batch_rows) = (scan.bad_input.clone(), scan.read.batch_rows.max(1));
+        Ok(Self { schema, columns: columns.to_vec(), projected, options, bad_input, batch_rows })
     }
 }
 

@@ -14,9 +14,11 @@ use rand::{RngExt, SeedableRng};
 use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 
-use super::{CsvOptions, CsvSource, Header, OnError};
+use super::{CsvOptions, CsvSource, Header};
+use crate::connect::bad_input::{BadInput, OnError};
 use crate::connect::block::{BlockInput, BlockPool, RawBlock, Taken};
-use crate::connect::{ReadOptions, Source, SourceBlock, SourceEvent};
+use crate::connect::format::Format;
+use crate::connect::{ReadOptions, Source, SourceBlock, SourceEvent, TableScan};
 use crate::error::Error;
 
 /// Files in memory.
@@ -47,7 +49,16 @@ impl BlockInput for Memory {
         let mut buffer = self.pool.buffer();
         buffer.input()[..range.len()].copy_from_slice(&self.files[file][range.clone()]);
         let (bytes, is_first) = (range.len(), range.start == 0);
-        Taken::Block(RawBlock { index, origin: format!("f{file}").into(), buffer, bytes, is_first, is_last })
+        Taken::Block(RawBlock {
+            index,
+            origin: format!("f{file}").into(),
+            buffer,
+            bytes,
+            stream: file as u32,
+            offset: range.start as u64,
+            is_first,
+            is_last,
+        })
     }
 
     fn next_index(&self) -> u64 {
@@ -69,6 +80,7 @@ struct Reading {
     schema: SchemaRef,
     columns: Vec<usize>,
     options: CsvOptions,
+    bad_input: BadInput,
     block_bytes: usize,
     workers: usize,
     batch_rows: usize,
@@ -81,7 +93,26 @@ impl Reading {
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let options = CsvOptions { header: Header::Absent, ..CsvOptions::default() };
         let columns = (0..columns.len()).collect();
-        Self { schema, columns, options, block_bytes: 1 << 17, workers: 1, batch_rows: 4096, seed: 0 }
+        let bad_input = BadInput::default();
+        Self { schema, columns, options, bad_input, block_bytes: 1 << 17, workers: 1, batch_rows: 4096, seed: 0 }
+    }
+
+    fn open<I: BlockInput + 'static>(
+        &self,
+        input: I,
+        read: &ReadOptions,
+        bells: &Doorbells,
+    ) -> Result<CsvSource<I>, Error> {
+        let scan = TableScan {
+            name: "t",
+            schema: &self.schema,
+            columns: &self.columns,
+            format: &Format::Csv(self.options.clone()),
+            bad_input: &self.bad_input,
+            read,
+            bells,
+        };
+        CsvSource::new(input, self.options.clone(), &scan)
     }
 
     fn read(&self, files: &[Vec<u8>]) -> Result<Outcome, Error> {
@@ -89,7 +120,7 @@ impl Reading {
         let read = ReadOptions { batch_rows: self.batch_rows, block_bytes: self.block_bytes, workers: self.workers };
         let input = Memory::new(files, self.block_bytes);
         let block_count = input.blocks.len() as u64;
-        let source = CsvSource::new(input, &self.schema, &self.columns, self.options.clone(), &read, &bells)?;
+        let source = self.open(input, &read, &bells)?;
         let mut readers: Vec<_> = (0..self.workers).map(|worker| source.reader(WorkerId(worker as u16))).collect();
         let mut random = StdRng::seed_from_u64(self.seed);
         let (mut blocks, mut ended) = (Vec::new(), vec![false; self.workers]);
@@ -106,7 +137,7 @@ impl Reading {
         let mut outcome = Outcome::default();
         for block in &blocks {
             outcome.records += block.records;
-            outcome.rejected += block.rejected;
+            outcome.rejected += block.rejects.total();
             for batch in &block.batches {
                 assert!((1..=self.batch_rows).contains(&batch.num_rows()));
                 for column in batch.columns() {
@@ -130,7 +161,7 @@ impl Reading {
         let bells = Doorbells::new(self.workers);
         let read = ReadOptions { batch_rows: self.batch_rows, block_bytes: self.block_bytes, workers: self.workers };
         let input = Memory::new(&[text.as_bytes().to_vec()], self.block_bytes);
-        let source = CsvSource::new(input, &self.schema, &self.columns, self.options.clone(), &read, &bells);
+        let source = self.open(input, &read, &bells);
         let source = source.expect("the table opens");
         let (blocks, errors) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {
@@ -280,7 +311,7 @@ proptest! {
         }
         let mut reading = three_columns();
         reading.options.null_literal = null_literal.map(str::to_owned);
-        reading.options.on_error = OnError::Skip;
+        reading.bad_input.on_error = OnError::Skip;
         let outcome = reading.read_every_way(&text).unwrap();
         let (rows, rejected) = naive_rows(&text, null_literal);
         prop_assert_eq!(outcome.rows, rows);
@@ -290,9 +321,9 @@ proptest! {
     #[test]
     fn any_text_reads_the_same_however_it_is_cut(text in "[a1,\"#\n\r ]{0,60}", policy in 0..3, comments in any::<bool>(), limit in 5_usize..80) {
         let mut reading = three_columns();
-        reading.options.on_error = if policy == 0 { OnError::Fail } else { OnError::Skip };
+        reading.bad_input.on_error = if policy == 0 { OnError::Fail } else { OnError::Skip };
         reading.options.dialect.comments = comments;
-        reading.options.max_record_bytes = limit;
+        reading.bad_input.record_bytes_max = limit;
         let outcome = reading.read_every_way(&text);
         if policy == 0 || comments || limit < 61 || text.matches('"').count() % 2 == 1 {
             return Ok(());
@@ -313,7 +344,7 @@ proptest! {
     ) {
         let files = files.into_iter().map(|records| records.concat().trim_end().to_owned()).collect::<Vec<_>>();
         let mut reading = Reading { block_bytes, workers, seed, columns: columns.clone(), batch_rows: 2, ..three_columns() };
-        reading.options.on_error = OnError::Skip;
+        reading.bad_input.on_error = OnError::Skip;
         let expected = files.iter().flat_map(|file| naive_rows(file, None).0);
         let expected = expected.map(|row| columns.iter().map(|&column| row[column].clone()).collect::<Vec<_>>());
         let bytes = files.iter().map(|file| file.clone().into_bytes()).collect::<Vec<_>>();
@@ -329,7 +360,7 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), block_bytes in 1_usize..50, skips in any::<bool>()) {
         let mut reading = Reading { block_bytes, workers: 2, ..three_columns() };
-        reading.options.on_error = if skips { OnError::Skip } else { OnError::Fail };
+        reading.bad_input.on_error = if skips { OnError::Skip } else { OnError::Fail };
         let outcome = reading.read(std::slice::from_ref(&bytes));
         prop_assert!(!skips || outcome.is_ok() || bytes.starts_with(b"\xFF\xFE") || bytes.starts_with(b"\xFE\xFF"));
     }
@@ -357,10 +388,10 @@ fn the_first_bad_record_is_shown_with_its_place_however_the_text_is_cut() {
         assert!(error.help.is_some());
     }
     let mut reading = three_columns();
-    reading.options.max_record_bytes = 50;
+    reading.bad_input.record_bytes_max = 50;
     let error = reading.read_every_way(&format!("a,1,b\nc,1,{long}\nd,1,e\n")).unwrap_err();
     assert_eq!(error.message, "f0:2:1: the record that starts here is longer than 50 bytes");
-    reading.options.on_error = OnError::Skip;
+    reading.bad_input.on_error = OnError::Skip;
     let outcome = reading.read_every_way(&format!("a,1,b\nc,1,\"{long}\nd,1,\"\"e\n")).unwrap();
     assert_eq!((outcome.rows.len(), outcome.rejected), (1, 2));
 }
@@ -452,7 +483,7 @@ fn null_in_a_not_null_column_is_a_bad_record() {
     reading.options.null_literal = Some(String::new());
     let error = reading.read_every_way("a,1,\n,,\n").unwrap_err();
     assert_eq!(error.message, "f0:2:1: NULL in column `name`, which is NOT NULL (STRING)");
-    reading.options.on_error = OnError::Skip;
+    reading.bad_input.on_error = OnError::Skip;
     assert_eq!(reading.read_every_way("a,1,\n,,\nb,2,\"\"\n").unwrap().rejected, 1);
 }
 
@@ -485,7 +516,7 @@ fn bytes_that_are_not_text_are_refused_where_a_string_is_read() {
     let mut reading = Reading { block_bytes: 10, ..three_columns() };
     let error = reading.read(std::slice::from_ref(&text)).unwrap_err();
     assert_eq!(error.message, "f0:2:1: \"b\u{FFFD}d\" is not UTF-8 (column `name`, STRING)");
-    reading.options.on_error = OnError::Skip;
+    reading.bad_input.on_error = OnError::Skip;
     assert_eq!(reading.read(std::slice::from_ref(&text)).unwrap().rejected, 3);
     reading.columns = vec![1];
     assert_eq!(reading.read(std::slice::from_ref(&text)).unwrap().rows.len(), 4);
@@ -672,12 +703,12 @@ impl BlockInput for Gate {
 fn an_error_is_kept_back_while_another_worker_holds_an_earlier_block() {
     for (text, first_is_bad) in [("a,1,b\na,2,b\n", false), ("a,x,b\na,2,b\n", true)] {
         let bells = Doorbells::new(2);
-        let Reading { schema, columns, options, .. } = three_columns();
+        let reading = three_columns();
         let read = ReadOptions { batch_rows: 10, block_bytes: 6, workers: 2 };
         let (is_asked, asked) = bounded(1);
         let (go, goes_on) = bounded(1);
         let gate = Gate { blocks: Memory::new(&[text.as_bytes().to_vec()], 6), is_asked, goes_on };
-        let source = CsvSource::new(gate, &schema, &columns, options, &read, &bells).unwrap();
+        let source = reading.open(gate, &read, &bells).unwrap();
         let (mut early, mut late) = (source.reader(WorkerId(0)), source.reader(WorkerId(1)));
         let early = std::thread::scope(|scope| {
             let early = scope.spawn(move || early.poll().map(|event| matches!(event, SourceEvent::Block(_))));

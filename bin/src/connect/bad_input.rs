@@ -1,0 +1,241 @@
+//! Records that are refused: what a table does with them, and what is known about each.
+//!
+//! The policy holds for a table: for records that its format cannot read, and for rows for which an expression above its
+//! scan has no value. Every refused record is counted by reason, whatever the policy.
+
+use std::sync::Arc;
+
+use super::options::OptionReader;
+use crate::error::{Error, Result};
+
+/// Bytes of a record that a reject keeps.
+pub const REJECT_BYTES_MAX: usize = 1024;
+
+/// Longest record accepted where `max-record-bytes` says nothing: 16 MiB.
+pub const RECORD_BYTES_MAX: usize = 16 << 20;
+
+/// What becomes of a job when a record is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// It ends with an error that shows the place.
+    #[default]
+    Fail,
+    /// It goes on without the record, and counts it.
+    Skip,
+    /// As `Skip`, and the record is written to a file of rejects.
+    Divert,
+}
+
+/// A table's policy for what it cannot accept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadInput {
+    /// `on-error`, or the format's `ignore-parse-errors` = `true` for `skip`.
+    pub on_error: OnError,
+    /// `max-rejects`: the job fails with the record after these, in the order of input.
+    pub rejects_max: Option<u64>,
+    /// `max-record-bytes`: the longest record that is accepted, without its line end.
+    pub record_bytes_max: usize,
+    /// `rejects-path`: where `divert` writes; `None`: `TABLE.rejects.ndjson` in the directory of the process.
+    pub rejects_path: Option<String>,
+}
+
+impl Default for BadInput {
+    fn default() -> Self {
+        Self { on_error: OnError::default(), rejects_max: None, record_bytes_max: RECORD_BYTES_MAX, rejects_path: None }
+    }
+}
+
+impl BadInput {
+    /// Takes the policy's options out of a table's.
+    ///
+    /// # Errors
+    /// If a value is not accepted, or two options contradict each other.
+    pub fn read(reader: &mut OptionReader<'_>) -> Result<Self> {
+        let policies = [("fail", OnError::Fail), ("skip", OnError::Skip), ("divert", OnError::Divert)];
+        let on_error = reader.choice("on-error", &policies)?.unwrap_or_default();
+        let rejects_max = reader.number("max-rejects", 0, u64::MAX)?;
+        let record_bytes_max = reader.bytes("max-record-bytes", 1, 1 << 30)?.unwrap_or(RECORD_BYTES_MAX as u64);
+        let rejects_path = reader.text("rejects-path").map(str::to_owned);
+        Ok(Self { on_error, rejects_max, record_bytes_max: record_bytes_max as usize, rejects_path })
+    }
+}
+
+/// Why a record is refused: what rejects are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RejectReason {
+    /// A field is not a value of its column's type.
+    Malformed,
+    /// A value, but beyond the range of its column's type.
+    OutOfRange,
+    /// NULL in a column that is NOT NULL.
+    Null,
+    /// Bytes that are not UTF-8, in a string.
+    NotUtf8,
+    /// Quotes that are not where they may be, or never closed.
+    Quote,
+    /// Too few or too many fields.
+    FieldCount,
+    /// A field that must be there is not.
+    MissingField,
+    /// The text does not follow the grammar of the format.
+    Syntax,
+    /// Nested deeper than the reader goes.
+    TooDeep,
+    /// Longer than `max-record-bytes`.
+    TooLong,
+    /// The file is damaged from here on: its compression or its pages.
+    Corrupt,
+    /// An expression has no value for the row: a CAST, a division by 0, an overflow.
+    Expression,
+    /// Event time too far ahead.
+    Future,
+}
+
+impl RejectReason {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 13] = [
+        Self::Malformed,
+        Self::OutOfRange,
+        Self::Null,
+        Self::NotUtf8,
+        Self::Quote,
+        Self::FieldCount,
+        Self::MissingField,
+        Self::Syntax,
+        Self::TooDeep,
+        Self::TooLong,
+        Self::Corrupt,
+        Self::Expression,
+        Self::Future,
+    ];
+
+    /// The word for it in accounts and files of rejects.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::OutOfRange => "out-of-range",
+            Self::Null => "null",
+            Self::NotUtf8 => "not-utf8",
+            Self::Quote => "quote",
+            Self::FieldCount => "field-count",
+            Self::MissingField => "missing-field",
+            Self::Syntax => "syntax",
+            Self::TooDeep => "too-deep",
+            Self::TooLong => "too-long",
+            Self::Corrupt => "corrupt",
+            Self::Expression => "expression",
+            Self::Future => "future",
+        }
+    }
+}
+
+/// One refused record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Path of the file, or `<stdin>`.
+    pub origin: Arc<str>,
+    /// Byte of the (decompressed) input at which the record starts, from 0.
+    pub offset: u64,
+    /// Line of the fault, from 1; 0 in a format without lines, where `offset` counts rows.
+    pub line: u64,
+    /// Character of that line, from 1; 0 if the fault is the record as a whole.
+    pub column: u64,
+    /// The column of the table that the fault is in.
+    pub field: Option<Box<str>>,
+    /// What it is counted as.
+    pub reason: RejectReason,
+    /// What is wrong, without the place.
+    pub message: String,
+    /// How to mend it.
+    pub help: String,
+    /// The record as it stands, its first [`REJECT_BYTES_MAX`] bytes.
+    pub record: Vec<u8>,
+}
+
+impl Reject {
+    /// The error that ends a job under the policy `fail`: the message with its place in front.
+    #[must_use]
+    pub fn into_error(self) -> Error {
+        let Self { origin, line, column, message, help, .. } = self;
+        let place = match (line, column) {
+            (0, _) => format!("{origin}"),
+            (line, 0) => format!("{origin}:{line}"),
+            (line, column) => format!("{origin}:{line}:{column}"),
+        };
+        Error::data(format!("{place}: {message}")).help(help)
+    }
+}
+
+/// What was refused of one block, in the order of input.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rejects {
+    counts: [u64; RejectReason::ALL.len()],
+    /// Under `divert` all; under `skip` the first alone, for the log.
+    pub records: Vec<Reject>,
+}
+
+impl Rejects {
+    /// Counts a record, and keeps what is known about it as far as the policy needs it. Under `fail`, `record` is for the
+    /// caller to make an error of: it must not come here.
+    pub fn add(&mut self, policy: OnError, reason: RejectReason, record: impl FnOnce() -> Reject) {
+        self.counts[reason as usize] += 1;
+        if policy == OnError::Divert || self.records.is_empty() {
+            self.records.push(record());
+        }
+    }
+
+    /// Records refused.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// Records refused, by reason; reasons that did not occur are left out.
+    pub fn counts(&self) -> impl Iterator<Item = (RejectReason, u64)> + '_ {
+        RejectReason::ALL
+            .into_iter()
+            .map(|reason| (reason, self.counts[reason as usize]))
+            .filter(|(_, count)| *count > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reject(line: u64) -> Reject {
+        Reject {
+            origin: "a.csv".into(),
+            offset: 7,
+            line,
+            column: 3,
+            field: None,
+            reason: RejectReason::Malformed,
+            message: "no number".into(),
+            help: "none".into(),
+            record: b"x".to_vec(),
+        }
+    }
+
+    #[test]
+    fn all_are_counted_and_only_divert_keeps_all() {
+        for (policy, kept) in [(OnError::Skip, 1), (OnError::Divert, 3)] {
+            let mut rejects = Rejects::default();
+            for line in 1..=2 {
+                rejects.add(policy, RejectReason::Quote, || reject(line));
+            }
+            rejects.add(policy, RejectReason::Malformed, || reject(3));
+            assert_eq!((rejects.total(), rejects.records.len()), (3, kept));
+            let counts: Vec<_> = rejects.counts().collect();
+            assert_eq!(counts, [(RejectReason::Malformed, 1), (RejectReason::Quote, 2)]);
+        }
+        assert!(RejectReason::ALL.iter().enumerate().all(|(number, reason)| *reason as usize == number));
+    }
+
+    #[test]
+    fn an_error_says_the_place() {
+        assert_eq!(reject(2).into_error().message, "a.csv:2:3: no number");
+        assert_eq!(reject(0).into_error().message, "a.csv: no number");
+    }
+}
