@@ -26,7 +26,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use thalweg_runtime::WorkerId;
 
-use self::bad_input::{BadInput, Rejects};
+use self::bad_input::{BadInput, Rejects, RowPlaces};
 use self::format::Format;
 use crate::error::{Error, Result};
 
@@ -89,6 +89,14 @@ pub trait SourceReader: Send {
 pub enum SourceEvent {
     /// The next block.
     Block(SourceBlock),
+    /// The block with this number, and hence all after it, cannot be read. Not the last word: a row of an earlier block may
+    /// be refused before.
+    Failed {
+        /// Number of the block.
+        index: u64,
+        /// Why.
+        error: Error,
+    },
     /// Nothing now; the worker's doorbell rings when it is worth asking again.
     Pending,
     /// No block will come any more.
@@ -105,6 +113,8 @@ pub struct SourceBlock {
     pub records: u64,
     /// Records that did not become rows, unless `on-error` = `fail`.
     pub rejects: Rejects,
+    /// Where the rows stand in the input, for those that are refused later; `None` if that is not known.
+    pub places: Option<Box<dyn RowPlaces>>,
     /// Bytes of input.
     pub bytes: u64,
 }

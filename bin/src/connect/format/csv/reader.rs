@@ -162,7 +162,7 @@ impl<I: BlockInput + 'static> CsvReader<I> {
         self.note();
         self.spare_positions.push(decoded.positions);
         let Decoded { batches, records, rejects, .. } = decoded;
-        Some(SourceEvent::Block(SourceBlock { index, batches, records, rejects, bytes: cut.bytes }))
+        Some(SourceEvent::Block(SourceBlock { index, batches, records, rejects, places: None, bytes: cut.bytes }))
     }
 
     /// The number of the earliest block that this reader has and has not given out.
