@@ -231,7 +231,7 @@ pub struct RowPlace {
 
 /// Finds the places of rows of one block again. Kept while the block is worked on, and asked only when a row is refused
 /// that was decoded: it must cost next to nothing to make.
-pub trait RowPlaces: Send {
+pub trait RowPlaces: fmt::Debug + Send {
     /// The places of `rows`: numbers from 0 over all batches of the block, ascending; one may come several times.
     /// Cost: that of reading the block once.
     fn locate(&self, rows: &[u32]) -> Vec<RowPlace>;

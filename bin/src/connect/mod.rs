@@ -83,20 +83,18 @@ pub trait SourceReader: Send {
     /// # Errors
     /// [`crate::error::Kind::Data`] with source, line and column for a record that is refused; `Connector` for I/O.
     fn poll(&mut self) -> Result<SourceEvent>;
+
+    /// After an error of [`poll`](Self::poll): the number of the block that cannot be read, if that is known. The error is
+    /// then the job's only if no row of an earlier block is refused.
+    fn failed_at(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What a reader has for its worker.
 pub enum SourceEvent {
     /// The next block.
     Block(SourceBlock),
-    /// The block with this number, and hence all after it, cannot be read. Not the last word: a row of an earlier block may
-    /// be refused before.
-    Failed {
-        /// Number of the block.
-        index: u64,
-        /// Why.
-        error: Error,
-    },
     /// Nothing now; the worker's doorbell rings when it is worth asking again.
     Pending,
     /// No block will come any more.

@@ -112,7 +112,16 @@ impl SourceOperator {
         if self.is_ended || self.stash.len() >= STASH_BLOCKS_MAX {
             return Ok(false);
         }
-        match self.reader.poll()? {
+        let event = match self.reader.poll() {
+            Ok(event) => event,
+            Err(error) => {
+                let Some(index) = self.reader.failed_at() else { return Err(error) };
+                self.is_ended = true;
+                self.ledger.fail(index, error)?;
+                return Ok(true);
+            }
+        };
+        match event {
             SourceEvent::Block(block) => {
                 add(&self.counters.records, block.records);
                 add(&self.counters.rejected, block.rejects.total());
@@ -120,11 +129,6 @@ impl SourceOperator {
                 self.progress.add_read(block.records, block.bytes);
                 let block = self.time(block)?;
                 self.stash.push_back(block);
-                Ok(true)
-            }
-            SourceEvent::Failed { index, error } => {
-                self.is_ended = true;
-                self.ledger.fail(index, error)?;
                 Ok(true)
             }
             SourceEvent::Pending => Ok(false),

@@ -103,9 +103,9 @@ fn halves(range: Range<usize>) -> Vec<Range<usize>> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use arrow_array::Int64Array;
     use arrow_array::cast::AsArray;
     use arrow_array::types::Int64Type;
-    use arrow_array::{Array, Int64Array};
     use arrow_schema::{DataType, Field, Schema};
 
     use super::*;

@@ -9,26 +9,21 @@
 //! ask for are not looked at.
 
 pub(crate) mod base64;
-mod carry;
 mod column;
 mod decode;
 mod encode;
-mod index;
 mod infer;
 mod number;
 mod options;
-mod reader;
 mod refusal;
-mod region;
 mod shape;
-mod simd;
 mod table;
 mod temporal;
 
 pub use encode::{CsvEncoder, header_line};
 pub use infer::infer;
-pub use options::{CsvOptions, Dialect, Header};
-pub use reader::CsvSource;
+pub use options::{CsvOptions, Header};
+pub use table::{CsvSource, Table, csv_source};
 
 #[cfg(test)]
 mod tests;
