@@ -89,6 +89,8 @@ pub struct Account {
     pub edges: Vec<EdgeAccount>,
     /// Rows written, over all sinks.
     pub emitted: u64,
+    /// Rows that were on their way to a sink when its reader went away (`| head`), and never arrived.
+    pub undelivered: u64,
     /// Greatest sum of state over the workers, in bytes.
     pub state_peak_bytes: u64,
     /// From the first worker's start to the last row written.
@@ -172,6 +174,9 @@ impl fmt::Display for Account {
             self.emitted,
             self.state_peak_bytes as f64 / 1e6,
         )?;
+        if self.undelivered > 0 {
+            writeln!(f, "{} rows were on their way when the reader of a sink went away", self.undelivered)?;
+        }
         match self.check() {
             Ok(()) => write!(f, "every row is accounted for"),
             Err(imbalance) => write!(f, "THE ACCOUNT DOES NOT BALANCE: {imbalance}"),
