@@ -15,7 +15,7 @@ use super::options::{OptionPart, OptionPlace, OptionReader, any_of, nearest};
 use super::print::PrintOptions;
 use super::sink::{self, CsvSink, HeaderDefault, PartOptions, RowEnd};
 use super::stdout::{Stream, StreamWriter};
-use super::{Doorbells, OpenSink, ReadOptions, Source, TableScan, blackhole, filesystem, stdin};
+use super::{Doorbells, OpenSink, ReadOptions, Source, TableScan, blackhole, filesystem, partitioned, stdin};
 use crate::error::{Error, Result};
 use crate::plan::Table;
 
@@ -219,7 +219,12 @@ impl Connector {
             bells,
         };
         match self {
-            Self::Filesystem { path, format, bad_input, .. } => filesystem::open(path, &scan(format, bad_input)),
+            Self::Filesystem { path, format, bad_input, parts } if parts.partitions.is_empty() => {
+                filesystem::open(path, &scan(format, bad_input))
+            }
+            Self::Filesystem { path, format, bad_input, parts } => {
+                partitioned::open(path, parts, &scan(format, bad_input), filesystem::open)
+            }
             Self::Stdin { format, bad_input } => stdin::open(&scan(format, bad_input)),
             Self::Datagen(options) => options.open(&table.schema, columns, read, bells),
             Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => Err(Error::statement(format!(

@@ -12,6 +12,7 @@ pub mod datagen;
 pub mod filesystem;
 pub mod format;
 pub mod options;
+pub mod partitioned;
 pub mod print;
 pub mod result;
 pub mod sink;
