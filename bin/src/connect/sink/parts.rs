@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use arrow_select::concat::concat_batches;
 
 use super::commit::Commits;
 use super::part::{Part, next_number, sweep_parts};
@@ -103,12 +104,15 @@ impl PartsWriter {
     }
 
     fn write_partitions(&mut self, batches: &[RecordBatch], writer: u32) -> Result<()> {
-        for batch in batches {
-            let Some(partitioning) = &self.partitioning else { break };
-            for (partition, rows) in partitioning.split(batch)? {
-                let writer = if self.options.by_partition { self.writer_of(&partition) } else { writer };
-                self.write_part((partition, writer), SinkRows::Batches(&[rows]))?;
-            }
+        let (Some(partitioning), Some(first)) = (&self.partitioning, batches.first()) else { return Ok(()) };
+        // As one, so that neither the order of the partitions nor the end of a part depends on the size of batches.
+        let rows = match batches {
+            [one] => one.clone(),
+            _ => concat_batches(&first.schema(), batches).map_err(|error| Error::internal(error.to_string()))?,
+        };
+        for (partition, rows) in partitioning.split(&rows)? {
+            let writer = if self.options.by_partition { self.writer_of(&partition) } else { writer };
+            self.write_part((partition, writer), SinkRows::Batches(&[rows]))?;
         }
         Ok(())
     }
