@@ -3,6 +3,8 @@
 //! A [`ColumnText`] is made once for a column of a batch and then asked row by row; what depends only on the type is
 //! decided then, not for each value.
 
+mod nested;
+
 use std::fmt::Write;
 
 use arrow_array::cast::AsArray;
@@ -111,6 +113,7 @@ impl<'a> ColumnText<'a> {
             DataType::Binary => self.bytes(array.as_binary::<i32>().value(row), out),
             DataType::LargeBinary => self.bytes(array.as_binary::<i64>().value(row), out),
             DataType::BinaryView => self.bytes(array.as_binary_view().value(row), out),
+            DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => self.nested(row, out),
             other => unreachable!("`new` refuses columns of type {other}"),
         }
     }
@@ -269,6 +272,12 @@ fn check_type(data_type: &DataType) -> Result<()> {
         || matches!(data_type, Binary | LargeBinary | BinaryView);
     if is_written {
         return Ok(());
+    }
+    match data_type {
+        DataType::List(element) => return check_type(element.data_type()),
+        DataType::Struct(fields) => return fields.iter().try_for_each(|field| check_type(field.data_type())),
+        DataType::Map(entries, _) => return check_type(entries.data_type()),
+        _ => {}
     }
     Err(Error::statement(format!("a column of type {data_type} cannot be written as text"))
         .help("CAST it to a scalar type in the query"))
