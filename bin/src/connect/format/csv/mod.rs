@@ -8,14 +8,14 @@
 //! quoted field is never NULL. Spaces around values that are not strings are accepted, and columns that a query does not
 //! ask for are not looked at.
 
-mod base64;
+pub(super) mod base64;
 mod carry;
 mod column;
 mod decode;
 mod encode;
 mod index;
 mod infer;
-mod number;
+pub(super) mod number;
 mod options;
 mod reader;
 mod refusal;
@@ -23,12 +23,13 @@ mod region;
 mod shape;
 mod simd;
 mod table;
-mod temporal;
+pub(super) mod temporal;
 
 pub use encode::{CsvEncoder, header_line};
 pub use infer::infer;
 pub use options::{CsvOptions, Dialect, Header};
 pub use reader::CsvSource;
+pub(super) use refusal::{shown, type_name};
 
 #[cfg(test)]
 mod tests;
