@@ -276,7 +276,7 @@ pub fn infer_file(path: &str) -> Result<(SchemaRef, Connector)> {
     }
     let mut options = CsvOptions::default();
     if extension == "tsv" {
-        options.dialect.delimiter = b'\t';
+        options.dialect.delimiter = Some(b'\t');
     }
     let (schema, csv) = csv::infer(path, &options)?;
     Ok((

@@ -7,26 +7,12 @@ use arrow_buffer::Buffer;
 
 use super::column::{self, Column, Fields};
 use super::refusal::{self, Refusal, Refused};
-use super::region::{Region, Row, Rows};
-use super::shape::Shape;
 use super::table::Table;
 use super::temporal::DateCache;
-use crate::connect::bad_input::{OnError, Reject, RejectReason, Rejects};
+use crate::connect::bad_input::{OnError, Reject, RejectReason};
 use crate::connect::block::PAD_BYTES;
+use crate::connect::format::text::{Decoded, Region, Row, Rows, Shape, shown};
 use crate::error::{Error, Result};
-
-/// What a region became.
-#[derive(Debug, Default)]
-pub struct Decoded {
-    /// The rows.
-    pub batches: Vec<RecordBatch>,
-    /// Records, those that were rejected included.
-    pub records: u64,
-    /// Records that are not among the rows.
-    pub rejects: Rejects,
-    /// A buffer to use again.
-    pub positions: Vec<u32>,
-}
 
 /// Decodes regions, and keeps what it needs for that from one to the next.
 #[derive(Debug, Default)]
@@ -244,7 +230,7 @@ fn wrong_field_count(region: &Region, row: &Row, shape: &Shape) -> Reject {
     let position = if found > expected { field_start(region, row, expected) } else { last };
     let record = row.start as usize..last as usize;
     let bytes = &region.buffer.bytes;
-    let shown = refusal::shown(bytes[record.clone()].trim_ascii_end());
+    let shown = shown(bytes[record.clone()].trim_ascii_end());
     Reject {
         message: format!("a record of {} where {} should be: {shown}", counted(found), counted(expected)),
         help: "check 'csv.field-delimiter' and quotes; columns are declared in the order of the file, \

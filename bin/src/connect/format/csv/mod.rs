@@ -9,27 +9,22 @@
 //! ask for are not looked at.
 
 pub(super) mod base64;
-mod carry;
 mod column;
 mod decode;
 mod encode;
-mod index;
 mod infer;
 pub(super) mod number;
 mod options;
-mod reader;
 mod refusal;
-mod region;
 mod shape;
-mod simd;
 mod table;
 pub(super) mod temporal;
 
 pub use encode::{CsvEncoder, header_line};
 pub use infer::infer;
-pub use options::{CsvOptions, Dialect, Header};
-pub use reader::CsvSource;
-pub(super) use refusal::{shown, type_name};
+pub use options::{CsvOptions, Header};
+pub(super) use refusal::type_name;
+pub use table::{CsvSource, Table, csv_source};
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,8 @@ use arrow_schema::DataType;
 
 use super::scan::{Broken, DEPTH_MAX, SyntaxFault};
 use crate::connect::bad_input::RejectReason;
-use crate::connect::format::csv::{shown, type_name};
+use crate::connect::format::csv::type_name;
+use crate::connect::format::text::shown;
 
 /// What is wrong with a value that is JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
