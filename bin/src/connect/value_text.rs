@@ -297,7 +297,7 @@ fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 /// Java's `Double.toString`: at least one decimal; scientific below 10⁻³ and from 10⁷ on.
-fn write_java_float(number: f64, shortest: &str, out: &mut String) {
+pub(crate) fn write_java_float(number: f64, shortest: &str, out: &mut String) {
     let (mantissa, exponent) = shortest.split_once('e').unwrap_or((shortest, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let (sign, mantissa) = match mantissa.strip_prefix('-') {
@@ -323,7 +323,7 @@ fn write_java_float(number: f64, shortest: &str, out: &mut String) {
 }
 
 /// `BigDecimal.toPlainString`, or `toString` if `is_scientific`, which turns to an exponent below 10⁻⁶.
-fn write_decimal(unscaled: i128, scale: i8, is_scientific: bool, out: &mut String) {
+pub(crate) fn write_decimal(unscaled: i128, scale: i8, is_scientific: bool, out: &mut String) {
     let digits = unscaled.unsigned_abs().to_string();
     if unscaled < 0 {
         out.push('-');
