@@ -146,6 +146,15 @@ impl Connector {
         }
     }
 
+    /// What becomes of records and rows that cannot be accepted; `None` where the connector has no say.
+    #[must_use]
+    pub fn bad_input(&self) -> Option<&BadInput> {
+        match self {
+            Self::Filesystem { bad_input, .. } | Self::Stdin { bad_input, .. } => Some(bad_input),
+            Self::Datagen(_) | Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => None,
+        }
+    }
+
     /// Whether a query may read it.
     #[must_use]
     pub fn supports_reading(&self) -> bool {
@@ -205,18 +214,19 @@ impl Connector {
         read: &ReadOptions,
         bells: &Doorbells,
     ) -> Result<Arc<dyn Source>> {
-        let scan = |format, bad_input| TableScan {
+        let bad_input = self.bad_input().map(BadInput::for_format).unwrap_or_default();
+        let scan = |format| TableScan {
             name: &table.name,
             schema: &table.schema,
             columns,
             format,
-            bad_input,
+            bad_input: &bad_input,
             read,
             bells,
         };
         match self {
-            Self::Filesystem { path, format, bad_input } => filesystem::open(path, &scan(format, bad_input)),
-            Self::Stdin { format, bad_input } => stdin::open(&scan(format, bad_input)),
+            Self::Filesystem { path, format, .. } => filesystem::open(path, &scan(format)),
+            Self::Stdin { format, .. } => stdin::open(&scan(format)),
             Self::Datagen(options) => options.open(&table.schema, columns, read, bells),
             Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => Err(Error::statement(format!(
                 "table `{}` with connector '{}' can only be written",
