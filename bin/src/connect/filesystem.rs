@@ -82,7 +82,8 @@ fn globbed(pattern: &str) -> Result<Vec<PathBuf>> {
     paths.map(|path| path.map_err(|error| unreadable(error.path(), error.error()))).collect()
 }
 
-fn is_hidden(file: &Path) -> bool {
+/// Whether a directory leaves the file out: its name starts with `.` or `_`.
+pub fn is_hidden(file: &Path) -> bool {
     file.file_name().is_some_and(|name| name.as_encoded_bytes().first().is_some_and(|first| b"._".contains(first)))
 }
 

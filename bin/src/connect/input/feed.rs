@@ -247,6 +247,10 @@ impl Feeder {
 
 impl Drop for Feeder {
     fn drop(&mut self) {
+        if thread::panicking() {
+            // Or the input would seem to end here.
+            self.fail(Error::internal("the thread that reads a table has panicked"));
+        }
         // Disconnects the channel before the last ring: who wakes up then must find the end.
         let (unconnected, _) = bounded(0);
         drop(std::mem::replace(&mut self.blocks, unconnected));
