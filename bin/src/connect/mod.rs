@@ -11,12 +11,12 @@ pub mod connector;
 pub mod datagen;
 pub mod filesystem;
 pub mod format;
+pub mod input;
 pub mod options;
 pub mod print;
 pub mod result;
 pub mod sink_csv;
 pub mod sink_file;
-pub mod stdin;
 pub mod stdout;
 pub mod value_text;
 
