@@ -13,16 +13,17 @@ mod column;
 mod decode;
 mod encode;
 mod infer;
-mod number;
+pub(super) mod number;
 mod options;
 mod refusal;
 mod shape;
 mod table;
-mod temporal;
+pub(super) mod temporal;
 
 pub use encode::{CsvEncoder, header_line};
 pub use infer::infer;
 pub use options::{CsvOptions, Header};
+pub(super) use refusal::type_name;
 pub use table::{CsvSource, Table, csv_source};
 
 #[cfg(test)]

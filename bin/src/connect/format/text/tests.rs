@@ -102,10 +102,12 @@ impl BlockInput for Script {
             origin: format!("f{stream}").into(),
             buffer,
             bytes: text.len(),
+            input_bytes: text.len() as u64,
             stream: *stream,
             offset: *offset,
             is_first: *offset == 0,
             is_last: *is_last,
+            damage: None,
         })
     }
 
