@@ -138,13 +138,14 @@ impl Connector {
         }
     }
 
-    /// Whether reading it comes to an end: what runtime mode `automatic` goes by. A pipe or a terminal counts as
-    /// unbounded, though it may end.
+    /// Whether reading it comes to an end: what runtime mode `automatic` goes by. Followed files do not; a pipe or a
+    /// terminal counts as unbounded, though it may end.
     #[must_use]
     pub fn is_bounded(&self) -> bool {
         match self {
             Self::Filesystem { path, monitor_interval, .. } => monitor_interval.is_none() && !is_live(path),
-            Self::Stdin { .. } => !is_live("/dev/stdin"),
+            // FROM '-' asks for what is there, as `cat` does; a pipe that goes on for ever is declared, or the mode is set.
+            Self::Stdin { peeked, .. } => peeked.is_some() || !is_live("/dev/stdin"),
             Self::Datagen(options) => options.is_bounded(),
             Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => false,
         }
