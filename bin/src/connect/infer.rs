@@ -8,7 +8,6 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
@@ -21,6 +20,7 @@ use super::format::csv::{self, CsvOptions};
 use super::input::packing::{Fault, Packing};
 use super::input::peek::{Peeked, unpacked_head};
 use super::input::pipe::STDIN;
+use super::sink::PartOptions;
 use crate::error::{Error, Result};
 
 /// Files that are looked at, of those in a directory or glob: the first, the last, and others between.
@@ -133,9 +133,8 @@ pub fn infer_file(path: &str) -> Result<(SchemaRef, Connector)> {
             }
         }
     };
-    let monitor_interval: Option<Duration> = None;
-    let bad_input = BadInput::default();
-    Ok((schema, Connector::Filesystem { path: path.to_owned(), format, bad_input, monitor_interval }))
+    let (path, bad_input, parts) = (path.to_owned(), BadInput::default(), PartOptions::default());
+    Ok((schema, Connector::Filesystem { path, format, bad_input, monitor_interval: None, parts }))
 }
 
 fn infer_stdin() -> Result<(SchemaRef, Connector)> {

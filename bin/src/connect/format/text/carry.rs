@@ -383,16 +383,17 @@ struct Walk {
 }
 
 /// The end of one record.
-struct RecordEnd {
+pub struct RecordEnd {
     /// Its newline; none if the text ends before.
-    end: Option<usize>,
+    pub end: Option<usize>,
     is_inside: bool,
     /// The quote that was opened last.
     last_quote: usize,
 }
 
 impl RecordEnd {
-    fn find(bytes: &[u8], at: usize, end: usize, dialect: Dialect, positions: &mut Vec<u32>) -> Self {
+    /// Looks for the end of the record at `at`, in a text that ends at `end`; its separators are added to `positions`.
+    pub fn find(bytes: &[u8], at: usize, end: usize, dialect: Dialect, positions: &mut Vec<u32>) -> Self {
         let (mut is_inside, mut last_quote) = (false, at);
         for (offset, &byte) in bytes[at..end].iter().enumerate() {
             let position = at + offset;

@@ -58,7 +58,7 @@ impl RecordFormat for Lines {
         }
         let column: ArrayRef = Arc::new(StringViewArray::from_iter_values(rows));
         let batches = vec![RecordBatch::try_from_iter([("line", column)]).unwrap()];
-        Ok(Decoded { batches, records, rejects, positions: region.positions })
+        Ok(Decoded { batches, records, rejects, places: None, positions: region.positions })
     }
 }
 

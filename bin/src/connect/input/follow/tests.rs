@@ -67,8 +67,8 @@ impl Followed {
         self.bells.bell(WorkerId(0)).take();
         match self.reader.poll().expect("it can be read") {
             SourceEvent::Block(block) => {
-                self.rejected += block.rejects.counts().map(|(_, count)| count).sum::<u64>();
-                for (reason, _) in block.rejects.counts() {
+                self.rejected += block.rejects.total();
+                for (reason, _) in block.rejects.counts().iter() {
                     assert_eq!(reason, RejectReason::Corrupt);
                 }
                 for batch in block.batches {
