@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::note;
+use crate::report::stderr::note;
 use crate::connect::{sink_file, stdout};
 use crate::error::{Error, Result};
 use crate::job::{JobControl, ProgressSnapshot};

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::options::OptionReader;
-use crate::error::{Error, Result};
+use crate::error::{Error, InputPlace, Result};
 
 /// Bytes of a record that a reject keeps.
 pub const REJECT_BYTES_MAX: usize = 1024;
@@ -157,13 +157,8 @@ impl Reject {
     /// The error that ends a job under the policy `fail`: the message with its place in front.
     #[must_use]
     pub fn into_error(self) -> Error {
-        let Self { origin, line, column, message, help, .. } = self;
-        let place = match (line, column) {
-            (0, _) => format!("{origin}"),
-            (line, 0) => format!("{origin}:{line}"),
-            (line, column) => format!("{origin}:{line}:{column}"),
-        };
-        Error::data(format!("{place}: {message}")).help(help)
+        let Self { origin, line, column, message, help, record, .. } = self;
+        Error::data_at(InputPlace { file: origin, line, column, record }, message).help(help)
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::block::{BlockInput, BlockPool, RawBlock, Taken, check_block_bytes};
-use super::{Source, TableScan, stdin};
+use super::{Source, TableScan, missing_path, stdin};
 use crate::error::{Error, Result};
 
 /// Opens the files of a table: `path` is a file, a directory (its files, but for hidden ones) or a glob.
@@ -57,9 +57,12 @@ pub fn files(table_name: &str, path: &str) -> Result<Vec<PathBuf>> {
     files.retain(|file| file.is_file() && (!literal.is_dir() || !is_hidden(file)));
     files.sort();
     if files.is_empty() {
-        return Err(Error::connector(format!("no file for table `{table_name}` at `{path}`")).help(
-            "a directory is read without its hidden files and subdirectories; a glob may name them: `data/**/*.csv`",
-        ));
+        return Err(match literal.is_dir() {
+            true => Error::connector(format!("table `{table_name}`: there is no file in the directory `{path}`"))
+                .help(format!("hidden files and subdirectories are left out; a glob may name them: `{path}/**/*.csv`")),
+            false => Error::connector(format!("table `{table_name}`: no file matches `{path}`"))
+                .help("`*` stands for any characters of a name, `**` for any directories; quotes keep the shell away"),
+        });
     }
     Ok(files)
 }
@@ -77,9 +80,9 @@ fn is_hidden(file: &Path) -> bool {
 /// The error for a path that the system refuses.
 pub fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     let advice = match error.kind() {
-        std::io::ErrorKind::NotFound => "check the path; a relative one starts at the directory of the process",
-        std::io::ErrorKind::PermissionDenied => "the user who runs the job needs the right to read it",
-        _ => "see whether the device or file system is in order",
+        std::io::ErrorKind::NotFound => missing_path::advice(&path.display().to_string()),
+        std::io::ErrorKind::PermissionDenied => "the user who runs the job needs the right to read it".to_owned(),
+        _ => "see whether the device or file system is in order".to_owned(),
     };
     Error::connector(format!("cannot read `{}`: {error}", path.display())).help(advice)
 }

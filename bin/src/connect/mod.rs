@@ -11,6 +11,7 @@ pub mod connector;
 pub mod datagen;
 pub mod filesystem;
 pub mod format;
+pub mod missing_path;
 pub mod options;
 pub mod print;
 pub mod result;

@@ -66,6 +66,15 @@ impl<'a> OptionReader<'a> {
     /// If it is missing; `example` shows what to write.
     pub fn required(&mut self, name: &str, example: &str) -> Result<&'a str> {
         self.text(name).ok_or_else(|| {
+            let others: Vec<&str> =
+                self.options.keys().map(String::as_str).filter(|other| !self.accepted.contains(*other)).collect();
+            if let Some(slip) = nearest(name, &others).filter(|slip| slip.len() > 2) {
+                let error = Error::statement(format!(
+                    "option '{slip}' of table `{}` is not known to connector '{}'",
+                    self.table, self.connector
+                ));
+                return self.at(slip, OptionPart::Name, error.help(format!("did you mean '{name}'?")));
+            }
             Error::statement(format!(
                 "table `{}` with connector '{}' needs option '{name}'",
                 self.table, self.connector
@@ -155,7 +164,11 @@ impl<'a> OptionReader<'a> {
             Some((_, value)) => Ok(Some(*value)),
             None => {
                 let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-                Err(self.wrong_value(name, text, &any_of(&words)))
+                let error = self.wrong_value(name, text, &any_of(&words));
+                Err(match nearest(text, &words).filter(|_| words.len() > 1) {
+                    Some(near) => Error { help: error.help.map(|help| format!("did you mean '{near}'? {help}")), ..error },
+                    None => error,
+                })
             }
         }
     }

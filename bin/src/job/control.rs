@@ -1,11 +1,12 @@
 //! A handle on a running job: ask it to drain, see how far it is.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use thalweg_runtime::Control;
 use thalweg_runtime::EventTimeMs;
 
+use super::account::{Counters, StageCounters};
 use crate::connect::Source;
 
 /// A job from outside. Clones are the same job; made before the job runs, valid after it has ended.
@@ -16,6 +17,8 @@ pub struct JobControl(Arc<Shared>);
 struct Shared {
     is_draining: AtomicBool,
     progress: Arc<Progress>,
+    /// Those of the stages, once the job runs.
+    stages: OnceLock<Counters>,
     running: Mutex<Option<Running>>,
 }
 
@@ -48,6 +51,10 @@ pub struct ProgressSnapshot {
     pub watermark_ms: Option<i64>,
     /// Rows written.
     pub emitted: u64,
+    /// Rows whose windows had closed.
+    pub late: u64,
+    /// Records refused.
+    pub rejected: u64,
 }
 
 impl JobControl {
@@ -76,7 +83,17 @@ impl JobControl {
     /// How far the job is.
     #[must_use]
     pub fn progress(&self) -> ProgressSnapshot {
-        self.0.progress.snapshot()
+        // Relaxed, as all that is shown to a person.
+        let sum = |of: fn(&StageCounters) -> &AtomicU64| {
+            self.0.stages.get().into_iter().flatten().map(|stage| of(stage).load(Ordering::Relaxed)).sum()
+        };
+        let (late, rejected) = (sum(|stage| &stage.late), sum(|stage| &stage.rejected));
+        ProgressSnapshot { late, rejected, ..self.0.progress.snapshot() }
+    }
+
+    pub(super) fn show_stages(&self, counters: Counters) {
+        // A control belongs to one job.
+        let _ = self.0.stages.set(counters);
     }
 
     pub(super) fn counters(&self) -> Arc<Progress> {
@@ -150,6 +167,7 @@ impl Progress {
             bytes_total: (bytes_total != u64::MAX).then_some(bytes_total),
             watermark_ms: (watermark_ms != i64::MIN).then_some(watermark_ms),
             emitted: self.emitted(),
+            ..ProgressSnapshot::default()
         }
     }
 }

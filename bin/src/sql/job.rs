@@ -63,7 +63,7 @@ impl Planner<'_> {
         Ok(JobPlan { mode, pipelines })
     }
 
-    fn sink(&self, name: &Name) -> Result<Arc<CatalogTable>> {
+    pub(crate) fn sink(&self, name: &Name) -> Result<Arc<CatalogTable>> {
         match self.catalog.get(&name.value) {
             Some(Entry::Table(table)) if table.table.connector.supports_writing() => Ok(Arc::clone(table)),
             Some(Entry::Table(table)) => {

@@ -12,6 +12,7 @@ mod binder;
 mod blank_query;
 pub mod cast;
 mod catalog;
+mod check;
 pub mod compile;
 mod configuration;
 mod create_table;
@@ -27,6 +28,7 @@ mod locate;
 mod lower;
 mod lower_aggregate;
 mod lower_scan;
+mod mistake;
 mod reader;
 mod relation;
 mod rewrite;
@@ -49,6 +51,7 @@ mod expressions;
 #[cfg(test)]
 mod tests;
 
+pub use check::Checked;
 pub use session::{Outcome, Session, SessionOptions};
 pub use statement::{Script, Statement};
 
