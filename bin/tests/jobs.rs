@@ -74,7 +74,7 @@ fn an_error_says_whose_it_is_by_its_code_and_where_it_is() {
         (format!("SELECT * FROM '{ragged}'"), &[], 3, "ragged.csv:3:2"),
         (format!("SELECT CAST(a AS INT) FROM '{words}'"), &[], 3, "'x1' is not a value of INT in `CAST(a AS INT)`"),
         ("SELECT 1 / (n - n) FROM (VALUES (1)) AS t(n)".to_owned(), &[], 3, "1 / (n - n)"),
-        (format!("SELECT c1, COUNT(*) FROM '{wide}' GROUP BY c1"), &["--memory", "64K"], 6, "65536 bytes"),
+        (format!("SELECT c1, COUNT(*) FROM '{wide}' GROUP BY c1"), &["--memory", "64K"], 6, "--memory allows 64.0 KiB"),
     ] {
         let failed = run_with(&sql, more);
         let told = text(&failed.stderr);

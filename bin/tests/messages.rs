@@ -233,7 +233,8 @@ fn no_message_is_technical() {
         for noise in ["panicked", "RUST_BACKTRACE", "os error", "DataFusion", "sqlparser", "Ident {", "Some(", "EOF"] {
             assert!(!told.contains(noise), "{}: {noise}\n{told}", case.path.display());
         }
-        let is_mended = told.contains("help: ") || told.contains("tip: ") || told.contains("\"help\":\"");
+        let mends = ["help: ", "tip: ", "\"help\":\"", "write ", "[possible values: "];
+        let is_mended = mends.iter().any(|mend| told.contains(mend));
         assert!(is_mended, "{}: nothing says how to mend it\n{told}", case.path.display());
     }
 }

@@ -91,8 +91,9 @@ impl Tally {
         };
         let mut text = format!("{} in {}", counted(errors, "error"), counted(statements, "statement"));
         if unchecked > 0 {
-            let use_ = if unchecked == 1 { "uses" } else { "use" };
-            text += &format!("; {} not checked: {use_} what is declared wrongly", counted(unchecked, "statement"));
+            let (uses, was) = if unchecked == 1 { ("uses", "was") } else { ("use", "were") };
+            let unchecked = counted(unchecked, "statement");
+            text += &format!("; {unchecked} that {uses} what is declared wrongly {was} not checked");
         }
         stderr::put(&text);
         Err(Reported { code })

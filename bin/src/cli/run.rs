@@ -113,7 +113,7 @@ fn run_job(plan: JobPlan, options: &JobOptions, shows_progress: bool) -> Result<
     // Dropping the sender ends the progress line.
     let (running, ended) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
-        if shows_progress && ProgressLine::is_wanted() {
+        if shows_progress && stderr::format() == StderrFormat::Text && ProgressLine::is_wanted() {
             let control = control.clone();
             scope.spawn(move || show_progress(&control, &ended));
         }

@@ -1,6 +1,7 @@
 //! The SQL that a command was given: read, parsed as a whole, and told of when it is wrong.
 
 use std::io::Read;
+use std::path::Path;
 
 use super::Reported;
 use super::arguments::SqlArgs;
@@ -80,6 +81,7 @@ fn load(args: &SqlArgs) -> Result<Vec<SourceText>> {
         }
         Some(path) => {
             let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+            refuse_data(path)?;
             sources.push(source(path, bytes)?);
         }
         None => {}
@@ -92,6 +94,18 @@ fn load(args: &SqlArgs) -> Result<Vec<SourceText>> {
             .help("name a file of SQL, or '-' for standard input, or write -e \"SELECT ...\""));
     }
     Ok(sources)
+}
+
+/// A file of rows in the place of the SQL that reads it.
+fn refuse_data(path: &str) -> Result<()> {
+    const ENDINGS: [&str; 8] = ["csv", "tsv", "json", "jsonl", "ndjson", "parquet", "gz", "zst"];
+    let ending = Path::new(path).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    if !ENDINGS.contains(&ending.to_lowercase().as_str()) {
+        return Ok(());
+    }
+    let quoted = path.replace('\'', "''");
+    Err(Error::statement(format!("'{path}' holds rows, not SQL, going by its ending"))
+        .help(format!("to query it: thalweg run -e \"SELECT * FROM '{quoted}'\"")))
 }
 
 /// The error for a file of SQL that cannot be read.

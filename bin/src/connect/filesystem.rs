@@ -57,10 +57,11 @@ pub fn files(table_name: &str, path: &str) -> Result<Vec<PathBuf>> {
     files.retain(|file| file.is_file() && (!literal.is_dir() || !is_hidden(file)));
     files.sort();
     if files.is_empty() {
+        let of = if table_name == path { String::new() } else { format!("table `{table_name}`: ") };
         return Err(match literal.is_dir() {
-            true => Error::connector(format!("table `{table_name}`: there is no file in the directory `{path}`"))
+            true => Error::connector(format!("{of}there is no file in the directory `{path}`"))
                 .help(format!("hidden files and subdirectories are left out; a glob may name them: `{path}/**/*.csv`")),
-            false => Error::connector(format!("table `{table_name}`: no file matches `{path}`"))
+            false => Error::connector(format!("{of}no file matches `{path}`"))
                 .help("`*` stands for any characters of a name, `**` for any directories; quotes keep the shell away"),
         });
     }

@@ -239,7 +239,7 @@ fn failed(failure: JobFailure) -> Error {
 /// How much state there is, how much there may be, and which stage holds the most.
 fn exhausted(used: usize, limit: usize, stages: &[(String, usize)]) -> String {
     let size = |size: usize| bytes(size as u64);
-    let greatest = stages.iter().max_by_key(|(_, bytes)| *bytes).filter(|_| stages.len() > 1);
+    let greatest = stages.iter().max_by_key(|(_, bytes)| *bytes).filter(|(_, bytes)| *bytes < used);
     let greatest = greatest.map(|(stage, bytes)| format!(", {} of it in stage `{stage}`", size(*bytes)));
     format!("the state needs {}{}, and --memory allows {}", size(used), greatest.unwrap_or_default(), size(limit))
 }

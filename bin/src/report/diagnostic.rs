@@ -85,8 +85,7 @@ pub fn render(error: &Error, source: Option<&SourceText>, colours: Colours) -> S
             }
         }
     }
-    let help = error.help.iter().map(String::as_str).chain((error.kind == Kind::Internal).then_some(REPORT));
-    for help in help {
+    if let Some(help) = error.help.as_deref().or_else(|| help_of(error)) {
         match margin {
             Some(width) => {
                 let help = help.replace('\n', &format!("\n{:width$}         ", ""));
@@ -101,8 +100,25 @@ pub fn render(error: &Error, source: Option<&SourceText>, colours: Colours) -> S
     out
 }
 
+/// How to mend an error that says nothing of it: a bug of ours, and what the system refuses.
+pub(super) fn help_of(error: &Error) -> Option<&'static str> {
+    const SYSTEM: [(&str, &str); 6] = [
+        ("Permission denied", "the user who runs the job needs the right to do that"),
+        ("No space left on device", "make room there, or write to another device"),
+        ("File exists", "a file is where a directory should be"),
+        ("Not a directory", "a file is where a directory should be"),
+        ("Read-only file system", "write to another place"),
+        ("Too many open files", "raise the limit: ulimit -n 10000"),
+    ];
+    match error.kind {
+        Kind::Internal => Some(REPORT),
+        Kind::Connector => SYSTEM.iter().find(|(text, _)| error.message.contains(text)).map(|(_, help)| *help),
+        _ => None,
+    }
+}
+
 /// What to do about a bug of ours.
-pub(super) const REPORT: &str = "nothing is wrong with your SQL or data: please report this message, together with the SQL";
+const REPORT: &str = "nothing is wrong with your SQL or data: please report this message, together with the SQL";
 
 /// The word that says whose error it is.
 fn heading(kind: Kind) -> String {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::diagnostic::{REPORT, SourceText, without_error_number};
+use super::diagnostic::{SourceText, help_of, without_error_number};
 use super::place::Place;
 use crate::connect::value_text::write_json_string;
 use crate::error::Error;
@@ -60,8 +60,7 @@ pub fn error(error: &Error, source: Option<&SourceText>) -> String {
     let mut object = Object::new("error");
     object.text("kind", Some(error.kind.name()));
     object.text("message", Some(&without_error_number(error.bare_message())));
-    let is_ours = error.kind == crate::error::Kind::Internal;
-    object.text("help", error.help.as_deref().or(is_ours.then_some(REPORT)));
+    object.text("help", error.help.as_deref().or_else(|| help_of(error)));
     let sql = source.zip(error.span.as_ref()).map(|(source, span)| (&source.name, Place::find(&source.text, span)));
     match (&error.input, sql) {
         (Some(input), _) => {
@@ -163,7 +162,7 @@ mod tests {
         let without = Error::connector("cannot read `a`: Permission denied (os error 13)");
         assert_eq!(
             error(&without, Some(&source)),
-            r#"{"type":"error","kind":"connector","message":"cannot read `a`: Permission denied","help":null,"file":null,"line":null,"column":null,"end_line":null,"end_column":null,"exit_code":5}"#
+            r#"{"type":"error","kind":"connector","message":"cannot read `a`: Permission denied","help":"the user who runs the job needs the right to do that","file":null,"line":null,"column":null,"end_line":null,"end_column":null,"exit_code":5}"#
         );
         let place = InputPlace { file: "a.csv".into(), line: 7, column: 0, record: Vec::new() };
         assert_eq!(

@@ -245,7 +245,7 @@ pub(crate) fn file_table(
     }
     let watermark = match watermark {
         Some(text) => Some(file_watermark(text, &columns, functions).map_err(|error| Error {
-            message: format!("--watermark '{text}': {}", error.message),
+            message: format!("--watermark \"{text}\": {}", error.message),
             span: None,
             ..error
         })?),
@@ -265,6 +265,15 @@ pub(crate) fn file_table(
     })
 }
 
+/// Whether the columns hold the one that `--watermark` is about; also if that cannot be read, so that it is looked at.
+pub(crate) fn has_event_time(watermark: &str, schema: &SchemaRef) -> bool {
+    let column = SqlText::new(watermark, &BTreeMap::new())
+        .ok()
+        .and_then(|text| Reader::new(&Arc::new(text)).ok()?.expression().ok())
+        .and_then(|expression| first_column(&expression));
+    column.is_none_or(|column| schema.index_of(&column).is_ok())
+}
+
 /// The watermark of the column that the expression begins with.
 fn file_watermark(text: &str, columns: &[Column], functions: &KnownFunctions) -> Result<Watermark> {
     let text = SqlText::new(text, &BTreeMap::new()).map_err(|mut errors| errors.remove(0))?;
@@ -277,7 +286,7 @@ fn file_watermark(text: &str, columns: &[Column], functions: &KnownFunctions) ->
         return Err(reader.expected("the end of the expression"));
     }
     let column = first_column(&expression).ok_or_else(|| {
-        Error::statement("it does not begin with a column").help("--watermark 'ts - INTERVAL ''5'' SECOND'")
+        Error::statement("it does not begin with a column").help("--watermark \"ts - INTERVAL '5' SECOND\"")
     })?;
     let column = Name { value: column, span: span.clone() };
     Declaration { functions, text: &text }.watermark(&WatermarkDefinition { column, expression, span }, columns)

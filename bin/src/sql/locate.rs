@@ -109,6 +109,9 @@ impl Search<'_, '_> {
         for expression in items.chain(&select.selection).chain(keys).chain(&select.having) {
             self.expression(expression, &schema);
         }
+        for error in &mut self.found[before..] {
+            explain_alias(error, select);
+        }
         if self.found.len() == before {
             for (clause, condition) in [("WHERE", &select.selection), ("HAVING", &select.having)] {
                 let found = condition.as_ref().and_then(|condition| self.condition(clause, condition, &schema));
@@ -146,13 +149,12 @@ impl Search<'_, '_> {
 
     /// The columns that the expressions of a SELECT may name.
     fn schema_of_from(&self, select: &Select, query: &Query) -> Option<DFSchema> {
+        if select.from.is_empty() {
+            return Some(DFSchema::empty());
+        }
         let mut from_only = Select { selection: None, having: None, distinct: None, ..select.clone() };
         from_only.group_by = GroupByExpr::Expressions(Vec::new(), Vec::new());
-        from_only.projection = vec![if select.from.is_empty() {
-            SelectItem::UnnamedExpr(Expr::value(sqlparser::ast::Value::Null))
-        } else {
-            SelectItem::Wildcard(sqlparser::ast::WildcardAdditionalOptions::default())
-        }];
+        from_only.projection = vec![SelectItem::Wildcard(sqlparser::ast::WildcardAdditionalOptions::default())];
         let body = Box::new(SetExpr::Select(Box::new(from_only)));
         let query = Query { body, order_by: None, limit_clause: None, ..query.clone() };
         let plan = self.planner.sql_statement_to_plan(Statement::Query(Box::new(query))).ok()?;
@@ -175,6 +177,22 @@ impl Search<'_, '_> {
             .err()?;
         let place = self.rewritten.text.place(expression.span())?;
         Some(statement_error(&error, &self.rewritten.text).at(place))
+    }
+}
+
+/// A name that SELECT gives is not known in the other clauses.
+fn explain_alias(error: &mut Error, select: &Select) {
+    let unknown = error.message.strip_prefix("there is no column `").and_then(|rest| rest.strip_suffix('`'));
+    let is_alias = |item: &&SelectItem| {
+        matches!(item, SelectItem::ExprWithAlias { alias, .. } if Some(alias.value.as_str()) == unknown)
+    };
+    if let Some(SelectItem::ExprWithAlias { expr, alias }) = select.projection.iter().find(is_alias) {
+        let name = &alias.value;
+        error.message = format!("`{name}` is a name that SELECT gives, and is not known here");
+        error.help = Some(match expr.to_string() {
+            text if text.len() <= 60 && !text.contains('$') => format!("write `{text}` again, or name it in a query in FROM"),
+            _ => "write the expression again, or name it in a query in FROM".to_owned(),
+        });
     }
 }
 

@@ -48,6 +48,13 @@ fn advise(error: Error, message: &str, found: &str, before: &[&TokenWithSpan], t
         return error.help(help);
     }
     let last = before.last().map(|token| &token.token);
+    if message.contains("a unit of time") {
+        const UNITS: [&str; 8] = ["YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND"];
+        return match nearest(found, UNITS.into_iter()) {
+            Some(near) => error.help(format!("did you mean {near}?")),
+            None => error.help("INTERVAL '5' MINUTE"),
+        };
+    }
     if last == Some(&Token::Comma) && message.starts_with("Expected: an expression") {
         return error.help("leave out the comma before it, or write what is missing behind the comma");
     }

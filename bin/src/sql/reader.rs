@@ -57,6 +57,7 @@ impl Reader {
             tokens.truncate(whole.map_or(0, |last| last + 1));
         }
         errors.extend(refuse_hints(text, &tokens).err());
+        errors.extend(refuse_double_equals(text, &tokens));
         if let Err(error) = refuse_chains(text, &tokens) {
             errors.push(error);
             // The parser must not see it: the tree would be too deep for the stack.
@@ -368,6 +369,14 @@ fn refuse_hints(text: &SqlText, tokens: &[TokenWithSpan]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The parser would take `==` for `=`, and Flink does not.
+fn refuse_double_equals(text: &SqlText, tokens: &[TokenWithSpan]) -> impl Iterator<Item = Error> {
+    tokens.iter().filter(|token| token.token == Token::DoubleEq).map(|token| {
+        let error = Error::statement("the operator == is not Flink's").help("= compares: a = b");
+        text.range(token.span).into_iter().fold(error, Error::at)
+    })
 }
 
 /// A chain of operators is a tree as deep as it is long, however flat it looks.

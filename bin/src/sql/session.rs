@@ -10,7 +10,7 @@ use arrow_schema::SchemaRef;
 use super::binder::{plan, with_names};
 use super::catalog::{Catalog, CatalogTable, Entry, View};
 use super::configuration::Configuration;
-use super::declaration::{Declaration, file_table};
+use super::declaration::{Declaration, file_table, has_event_time};
 use super::job::{Planner, Target};
 use super::known_functions::KnownFunctions;
 use super::reader::Name;
@@ -229,12 +229,31 @@ impl Session {
     ) -> (Rewritten, Vec<Error>) {
         let open_file = |path: &str| self.open_file(path);
         let scope = Scope { catalog: &self.catalog, functions: &self.functions, open_file: &open_file };
-        rewrite(query, span, &scope, text)
+        let (rewritten, mut errors) = rewrite(query, span, &scope, text);
+        if errors.is_empty() {
+            errors.extend(self.without_event_time(&rewritten).map(|error| error.at(span.clone())));
+        }
+        (rewritten, errors)
+    }
+
+    /// The error of `--watermark` if the query reads files and none of them has its column.
+    fn without_event_time(&self, query: &Rewritten) -> Option<Error> {
+        let watermark = self.options.watermark.as_deref()?;
+        if query.files.values().any(|file| file.watermark.is_some()) {
+            return None;
+        }
+        let (path, file) = query.files.first_key_value()?;
+        let (schema, connector) = (&file.table.schema, file.table.connector.clone());
+        file_table(path, schema, connector, Some(watermark), &self.functions)
+            .err()
+            .map(|error| error.at(query.text.path(path, &query.span).unwrap_or_else(|| query.span.clone())))
     }
 
     fn open_file(&self, path: &str) -> Result<CatalogTable> {
         let (schema, connector) = (self.infer_file)(path)?;
-        file_table(path, &schema, connector, self.options.watermark.as_deref(), &self.functions)
+        // Of several files, those have event time that have its column.
+        let watermark = self.options.watermark.as_deref().filter(|watermark| has_event_time(watermark, &schema));
+        file_table(path, &schema, connector, watermark, &self.functions)
     }
 }
 

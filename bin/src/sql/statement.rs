@@ -206,10 +206,15 @@ fn expect_end(reader: &Reader) -> Result<()> {
         }
         (Some(near), _) => error.help(format!("did you mean {near}?")),
         // An alias has been read already, so another word needs a comma before it.
-        _ if reader.previous_word().is_some() => {
-            error.help(format!("a comma is missing before `{word}`, or a semicolon"))
-        }
-        _ => error.help("statements end with a semicolon"),
+        _ => match (reader.previous_word(), &reader.peek().token) {
+            (Some((before, _)), _) if before.eq_ignore_ascii_case("WHEN") => {
+                error.help("the form is CASE WHEN condition THEN value ELSE value END: END may be missing")
+            }
+            (Some(_), Token::Word(word)) => {
+                error.help(format!("a comma is missing before `{}`, or a semicolon", word.value))
+            }
+            _ => error.help("statements end with a semicolon"),
+        },
     })
 }
 
