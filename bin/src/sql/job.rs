@@ -144,7 +144,7 @@ fn fit(plan: LogicalPlan, table: &CatalogTable, target: &Target<'_>) -> Result<L
                         table.table.name
                     ))
                     .help(match schema.fields().iter().any(|field| *field.name() == column.name) {
-                        true => format!("columns go by position: INSERT INTO {} ({}) names others", table.table.name, names_of(&schema)),
+                        true => format!("columns go by position, not by name; INSERT INTO {} ({}) names them", table.table.name, names_of(&schema)),
                         false => format!("CAST({} AS {to}), if that is meant", field.name()),
                     }));
                 }

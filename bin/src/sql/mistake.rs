@@ -55,7 +55,7 @@ fn advise(error: Error, message: &str, found: &str, before: &[&TokenWithSpan], t
             None => error.help("INTERVAL '5' MINUTE"),
         };
     }
-    if last == Some(&Token::Comma) && message.starts_with("Expected: an expression") {
+    if last == Some(&Token::Comma) && message.contains("an expression") {
         return error.help("leave out the comma before it, or write what is missing behind the comma");
     }
     if (message.starts_with("Expected: )") || message.contains("or ) after"))
