@@ -109,6 +109,9 @@ fn run_statement(
 /// Runs one job to its end, with a progress line; Ctrl-C drains it.
 fn run_job(plan: JobPlan, options: &JobOptions, shows_progress: bool) -> Result<Account> {
     let control = JobControl::new();
+    if shows_progress {
+        control.on_note(note);
+    }
     let _drained_by_signal = interrupt::attend(control.clone());
     // Dropping the sender ends the progress line.
     let (running, ended) = mpsc::channel::<()>();
@@ -185,6 +188,7 @@ mod tests {
     use arrow_schema::{Schema, SchemaRef};
 
     use super::*;
+    use crate::connect::Connector;
     use crate::plan::{Pipeline, RuntimeMode, SinkTable};
 
     fn scan(options: &[(&str, &str)]) -> Node {

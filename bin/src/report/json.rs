@@ -113,6 +113,10 @@ pub fn account(account: &Account) -> String {
     let operators = |of: fn(&crate::job::OperatorAccount) -> u64| account.operators.iter().map(of).sum::<u64>();
     object.number("records", Some(account.records()));
     object.number("rejected", Some(account.rejected()));
+    object.key("rejects");
+    let counts: Vec<String> =
+        account.rejects().iter().map(|(reason, count)| format!("\"{}\":{count}", reason.name())).collect();
+    put(&mut object.0, format_args!("{{{}}}", counts.join(",")));
     object.number("bytes", Some(account.sources.iter().map(|source| source.bytes).sum()));
     object.number("filtered", Some(operators(|operator| operator.filtered)));
     object.number("aggregated", Some(operators(|operator| operator.folded)));
@@ -131,7 +135,7 @@ pub fn account(account: &Account) -> String {
         of_source.text("table", Some(&source.table));
         of_source.number("records", Some(source.records));
         of_source.number("rows", Some(source.rows));
-        of_source.number("rejected", Some(source.rejected));
+        of_source.number("rejected", Some(source.rejects.total()));
         of_source.number("bytes", Some(source.bytes));
         object.0.push_str(if index > 0 { "," } else { "" });
         object.0.push_str(&of_source.end());
@@ -148,6 +152,7 @@ fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connect::bad_input::{RejectCounts, RejectReason};
     use crate::error::InputPlace;
     use crate::job::SourceAccount;
 
@@ -173,10 +178,14 @@ mod tests {
 
     #[test]
     fn an_account_names_every_source() {
-        let source = |table: &str| SourceAccount { table: table.into(), records: 3, rows: 2, rejected: 1, bytes: 9 };
+        let source = |table: &str| {
+            let mut rejects = RejectCounts::default();
+            rejects.add(RejectReason::Null, 1);
+            SourceAccount { table: table.into(), records: 3, rows: 2, rejected: 1, rejects, bytes: 9 }
+        };
         let sources = vec![source("a"), source("b")];
         let text = account(&Account { sources, workers: 2, ..Account::default() });
-        assert!(text.starts_with(r#"{"type":"account","records":6,"rejected":2,"bytes":18,"#), "{text}");
+        assert!(text.starts_with(r#"{"type":"account","records":6,"rejected":2,"rejects":{"null":2},"bytes":18,"#), "{text}");
         assert!(text.contains(r#""drained":false,"imbalance":null,"#), "{text}");
         assert!(text.ends_with(r#"{"table":"b","records":3,"rows":2,"rejected":1,"bytes":9}]}"#), "{text}");
     }

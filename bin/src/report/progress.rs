@@ -119,7 +119,7 @@ impl ProgressMeter {
             parts.push(format!("watermark {}", time.format("%Y-%m-%d %H:%M:%S")));
         }
         parts.push(format!("{} rows out", grouped(progress.emitted)));
-        for (count, what) in [(progress.late, "late"), (progress.rejected, "rejected")] {
+        for (count, what) in [(progress.late, "late"), (progress.rejected.total(), "rejected")] {
             if count > 0 {
                 parts.push(format!("{} {what}", grouped(count)));
             }
@@ -156,6 +156,7 @@ impl ProgressMeter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connect::bad_input::{RejectCounts, RejectReason};
 
     fn at(start: Instant, millis: u64) -> Instant {
         start + Duration::from_millis(millis)
@@ -163,6 +164,8 @@ mod tests {
 
     #[test]
     fn line_says_how_far_and_how_long() {
+        let mut rejected = RejectCounts::default();
+        rejected.add(RejectReason::Malformed, 1_000);
         let now = ProgressSnapshot {
             rows: 5_000_000,
             bytes: 256 << 20,
@@ -170,7 +173,7 @@ mod tests {
             watermark_ms: Some(1_700_000_000_000),
             emitted: 1_200,
             late: 3,
-            rejected: 1_000,
+            rejected,
         };
         let start = Instant::now();
         assert_eq!(
