@@ -30,12 +30,16 @@ pub(super) struct SqlArgs {
     #[arg(short, long, value_name = "SQL")]
     pub(super) execute: Vec<String>,
     /// A setting, as by the statement SET; wins over those of the SQL
+    ///
+    /// An option of a table is set as thalweg.table.NAME.OPTION: --set thalweg.table.trades.on-error=skip.
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
     set: Vec<(String, String)>,
     /// Value of ${KEY} in the SQL; wins over the environment
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
     var: Vec<(String, String)>,
     /// Event time of FROM 'file', as in WATERMARK FOR: "ts - INTERVAL '5' SECOND"
+    ///
+    /// Of several files, it is for those that have the column; one must.
     #[arg(long, value_name = "EXPR")]
     watermark: Option<String>,
 }
@@ -97,7 +101,7 @@ pub(super) struct EngineArgs {
     /// Bytes of a file that a worker reads at once
     #[arg(long, value_name = "SIZE", default_value = "128K", value_parser = parse_block_bytes, help_heading = TUNING)]
     block_bytes: usize,
-    /// Most bytes of state, such as 4G; a job that needs more ends with exit code 6
+    /// Most bytes of state, such as 4G; a job that needs more ends with exit code 6. Without it there is no limit
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     memory: Option<u64>,
 }

@@ -29,7 +29,7 @@ use crate::report::stderr;
 
 /// Streaming SQL in Apache Flink's dialect, in one binary for one machine
 #[derive(Debug, Parser)]
-#[command(name = "thalweg", version, max_term_width = 110, after_help = EXAMPLES)]
+#[command(name = "thalweg", version, max_term_width = 110, after_long_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -38,22 +38,22 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the statements of a file
-    #[command(after_help = run::EXAMPLES)]
+    #[command(after_long_help = run::EXAMPLES)]
     Run(run::RunArgs),
     /// Show how the queries of a file would run: stages, exchanges, watermarks
-    #[command(after_help = explain::EXAMPLES)]
+    #[command(after_long_help = explain::EXAMPLES)]
     Explain(explain::ExplainArgs),
     /// Say what would be refused, and why, without reading any rows
-    #[command(after_help = check::EXAMPLES)]
+    #[command(after_long_help = check::EXAMPLES)]
     Check(check::CheckArgs),
     /// Make test data from a seed
     #[command(subcommand)]
     Gen(GenerateCommand),
     /// Write what completes thalweg's commands and options in a shell
-    #[command(after_help = completions::EXAMPLES)]
+    #[command(after_long_help = completions::EXAMPLES)]
     Completions(completions::CompletionsArgs),
     /// Write the manual pages
-    #[command(after_help = man::EXAMPLES)]
+    #[command(after_long_help = man::EXAMPLES)]
     Man(man::ManArgs),
 }
 
