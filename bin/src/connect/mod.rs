@@ -13,6 +13,7 @@ pub mod filesystem;
 pub mod format;
 pub mod infer;
 pub mod input;
+pub mod missing_path;
 pub mod options;
 pub mod partitioned;
 pub mod print;
