@@ -11,12 +11,13 @@ use super::bad_input::BadInput;
 use super::datagen::DatagenOptions;
 use super::format::Format;
 use super::format::csv::{self, CsvOptions};
+use super::format::json::json_encoder;
 use super::options::{OptionPart, OptionPlace, OptionReader, any_of, nearest};
 use super::print::PrintOptions;
 use super::sink_csv::{CsvSink, HeaderDefault};
 use super::sink_file::FileWriter;
 use super::stdout::{Stream, StreamWriter};
-use super::{Doorbells, OpenSink, ReadOptions, Source, TableScan, blackhole, filesystem, stdin};
+use super::{Doorbells, MakeEncoder, OpenSink, ReadOptions, Source, TableScan, blackhole, filesystem, stdin};
 use crate::error::{Error, Result};
 use crate::plan::Table;
 
@@ -240,15 +241,14 @@ impl Connector {
                     return Err(Error::statement(format!("table `{}` is read from a glob, '{path}'", table.name))
                         .help("to write, declare a table whose 'path' is one file, or a directory ending in '/'"));
                 }
-                let Format::Csv(csv) = format;
-                let sink = CsvSink::new(&schema, csv, HeaderDefault::Absent)?;
-                let writer = Box::new(FileWriter::create(path, sink.header)?);
-                Ok(OpenSink { encoder: Some(sink.encoder), writer, schema })
+                let (encoder, header) = encoder(format, &schema, HeaderDefault::Absent)?;
+                let writer = Box::new(FileWriter::create(path, header)?);
+                Ok(OpenSink { encoder: Some(encoder), writer, schema })
             }
-            Self::Stdout { format: Format::Csv(csv) } => {
-                let sink = CsvSink::new(&schema, csv, HeaderDefault::Present)?;
-                let writer = Box::new(StreamWriter::new(Stream::Stdout, sink.header));
-                Ok(OpenSink { encoder: Some(sink.encoder), writer, schema })
+            Self::Stdout { format } => {
+                let (encoder, header) = encoder(format, &schema, HeaderDefault::Present)?;
+                let writer = Box::new(StreamWriter::new(Stream::Stdout, header));
+                Ok(OpenSink { encoder: Some(encoder), writer, schema })
             }
             Self::Print(options) => options.open(&schema),
             Self::Blackhole => Ok(blackhole::open(&schema)),
@@ -259,6 +259,14 @@ impl Connector {
             ))
             .help("tables can be written with the connectors 'filesystem', 'stdout', 'print' and 'blackhole'")),
         }
+    }
+}
+
+/// Makes the encoders of a format, and what a file in it starts with.
+fn encoder(format: &Format, schema: &SchemaRef, header: HeaderDefault) -> Result<(MakeEncoder, Vec<u8>)> {
+    match format {
+        Format::Csv(options) => CsvSink::new(schema, options, header).map(|sink| (sink.encoder, sink.header)),
+        Format::Json(options) => Ok((json_encoder(schema, options)?, Vec::new())),
     }
 }
 
@@ -340,7 +348,7 @@ mod tests {
             (vec![("connector", "filesystem"), ("format", "csv")], "'path' = 'data/trades.csv'"),
             (vec![("connector", "filesystem"), ("path", "x.csv")], "'format' = 'csv'"),
             (vec![("connector", "filesystem"), ("path", "s3://b/x"), ("format", "csv")], "a path of this machine"),
-            (vec![("connector", "filesystem"), ("path", "x"), ("format", "json")], "'csv'"),
+            (vec![("connector", "filesystem"), ("path", "x"), ("format", "avro")], "'csv' or 'json'"),
             (
                 vec![("connector", "filesystem"), ("path", "x"), ("format", "csv"), ("source.monitor-interval", "1s")],
                 "as it is when the job starts",

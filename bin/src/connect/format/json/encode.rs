@@ -3,6 +3,8 @@
 //! A record that is written is read back as the same values: numbers have all their digits, strings are escaped, and what
 //! JSON has no number for (`NaN`, `Infinity`) is a string. Fractions of a second have as many digits as they need.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
@@ -12,12 +14,12 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, RecordBatch};
 use arrow_buffer::NullBuffer;
-use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
 use super::options::{JsonOptions, MapNullKey};
 use super::text::{self, write_string};
-use crate::connect::Encoder;
 use crate::connect::format::csv::type_name;
+use crate::connect::{Encoder, MakeEncoder};
 use crate::error::{Error, Result};
 
 /// Writes rows, each ended by a newline.
@@ -39,14 +41,23 @@ impl JsonEncoder {
 impl Encoder for JsonEncoder {
     fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
         let columns = self.fields.iter().zip(batch.columns());
-        let fields =
-            columns.map(|(shape, column)| Cells::new(column.as_ref(), shape)).collect::<Result<Vec<_>>>()?;
+        let fields = columns.map(|(shape, column)| Cells::new(column.as_ref(), shape)).collect::<Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
             write_object(&fields, row, &self.options, out)?;
             out.push(b'\n');
         }
         Ok(())
     }
+}
+
+/// Makes the encoder of each worker.
+///
+/// # Errors
+/// As for [`JsonEncoder::new`].
+pub fn json_encoder(schema: &SchemaRef, options: &JsonOptions) -> Result<MakeEncoder> {
+    JsonEncoder::new(schema, options)?;
+    let (schema, options) = (Arc::clone(schema), options.clone());
+    Ok(Arc::new(move || Box::new(JsonEncoder::new(&schema, &options).expect("the same columns were accepted above"))))
 }
 
 /// What is known of a column before there are values.
