@@ -1,6 +1,7 @@
 //! The result of a bare SELECT on standard output: as a table to look at, as CSV, or as JSON lines.
 
 mod json;
+mod nested_text;
 mod table;
 
 use std::fmt;
@@ -66,14 +67,15 @@ pub fn open(format: ResultFormat, schema: &SchemaRef) -> Result<OpenSink> {
     Ok(match format {
         ResultFormat::Table => table::open(schema),
         ResultFormat::Csv => {
-            let sink = CsvSink::new(schema, &Default::default(), HeaderDefault::Present)?;
+            let flat = nested_text::flattened(schema);
+            let sink = CsvSink::new(&flat, &Default::default(), HeaderDefault::Present)?;
             OpenSink {
-                encoder: Some(sink.encoder),
+                encoder: Some(nested_text::encoder(sink.encoder, schema, &flat)),
                 writer: Box::new(StreamWriter::new(Stream::Stdout, sink.header)),
                 schema: Arc::clone(schema),
             }
         }
-        ResultFormat::Json => json::open(schema),
+        ResultFormat::Json => json::open(schema)?,
     })
 }
 
