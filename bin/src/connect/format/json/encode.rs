@@ -16,7 +16,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
-use super::options::{JsonOptions, MapNullKey};
+use super::options::JsonOptions;
 use super::text::{self, write_string};
 use crate::connect::format::csv::type_name;
 use crate::connect::{Encoder, MakeEncoder};
@@ -43,7 +43,7 @@ impl Encoder for JsonEncoder {
         let columns = self.fields.iter().zip(batch.columns());
         let fields = columns.map(|(shape, column)| Cells::new(column.as_ref(), shape)).collect::<Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
-            write_object(&fields, row, &self.options, out)?;
+            write_object(&fields, row, &self.options, out);
             out.push(b'\n');
         }
         Ok(())
@@ -62,7 +62,6 @@ pub fn json_encoder(schema: &SchemaRef, options: &JsonOptions) -> Result<MakeEnc
 
 /// What is known of a column before there are values.
 struct Shape {
-    name: String,
     /// `"name":`.
     key: Vec<u8>,
     /// The columns in it.
@@ -88,7 +87,7 @@ impl Shape {
         let mut key = Vec::new();
         write_string(field.name().as_bytes(), &mut key);
         key.push(b':');
-        Ok(Self { name: field.name().clone(), key, parts })
+        Ok(Self { key, parts })
     }
 }
 
@@ -228,10 +227,10 @@ impl<'a> Cells<'a> {
         self.nulls.is_some_and(|nulls| nulls.is_null(row)) || matches!(self.values, Values::Null)
     }
 
-    fn write(&self, row: usize, options: &JsonOptions, out: &mut Vec<u8>) -> Result<()> {
+    fn write(&self, row: usize, options: &JsonOptions, out: &mut Vec<u8>) {
         if self.is_null(row) {
             out.extend_from_slice(b"null");
-            return Ok(());
+            return;
         }
         match &self.values {
             Values::Int64(values) => text::integer(values[row], out),
@@ -260,13 +259,10 @@ impl<'a> Cells<'a> {
             Values::BinaryView(values) => text::bytes(values.value(row), out),
             Values::Binary(values) => text::bytes(values.value(row), out),
             Values::LargeBinary(values) => text::bytes(values.value(row), out),
-            Values::Row(fields) => write_object(fields, row, options, out)?,
-            Values::Array(offsets, elements) => write_array(elements, range(offsets, row), options, out)?,
-            Values::Map(offsets, keys, values) => {
-                write_map(&self.shape.name, (keys, values), range(offsets, row), options, out)?;
-            }
+            Values::Row(fields) => write_object(fields, row, options, out),
+            Values::Array(offsets, elements) => write_array(elements, range(offsets, row), options, out),
+            Values::Map(offsets, keys, values) => write_map((keys, values), range(offsets, row), options, out),
         }
-        Ok(())
     }
 }
 
@@ -278,7 +274,7 @@ fn range(offsets: &[i32], row: usize) -> std::ops::Range<usize> {
     offsets[row] as usize..offsets[row + 1] as usize
 }
 
-fn write_object(fields: &[Cells<'_>], row: usize, options: &JsonOptions, out: &mut Vec<u8>) -> Result<()> {
+fn write_object(fields: &[Cells<'_>], row: usize, options: &JsonOptions, out: &mut Vec<u8>) {
     let mut before = b'{';
     for field in fields {
         if options.omits_null_fields && field.is_null(row) {
@@ -287,64 +283,39 @@ fn write_object(fields: &[Cells<'_>], row: usize, options: &JsonOptions, out: &m
         out.push(before);
         before = b',';
         out.extend_from_slice(&field.shape.key);
-        field.write(row, options, out)?;
+        field.write(row, options, out);
     }
     if before == b'{' {
         out.push(b'{');
     }
     out.push(b'}');
-    Ok(())
 }
 
-fn write_array(
-    elements: &Cells<'_>,
-    rows: std::ops::Range<usize>,
-    options: &JsonOptions,
-    out: &mut Vec<u8>,
-) -> Result<()> {
+fn write_array(elements: &Cells<'_>, rows: std::ops::Range<usize>, options: &JsonOptions, out: &mut Vec<u8>) {
     out.push(b'[');
     for (number, row) in rows.enumerate() {
         if number > 0 {
             out.push(b',');
         }
-        elements.write(row, options, out)?;
+        elements.write(row, options, out);
     }
     out.push(b']');
-    Ok(())
 }
 
 fn write_map(
-    name: &str,
     (keys, values): (&Cells<'_>, &Cells<'_>),
     rows: std::ops::Range<usize>,
     options: &JsonOptions,
     out: &mut Vec<u8>,
-) -> Result<()> {
-    let mut before = b'{';
-    for row in rows {
-        let literal = match (keys.is_null(row), &options.map_null_key) {
-            (false, _) => None,
-            (true, MapNullKey::Literal(literal)) => Some(literal),
-            (true, MapNullKey::Drop) => continue,
-            (true, MapNullKey::Fail) => return Err(null_key(name)),
-        };
-        out.push(before);
-        before = b',';
-        match literal {
-            Some(literal) => write_string(literal.as_bytes(), out),
-            None => keys.write(row, options, out)?,
+) {
+    out.push(b'{');
+    for (number, row) in rows.enumerate() {
+        if number > 0 {
+            out.push(b',');
         }
+        keys.write(row, options, out);
         out.push(b':');
-        values.write(row, options, out)?;
-    }
-    if before == b'{' {
-        out.push(b'{');
+        values.write(row, options, out);
     }
     out.push(b'}');
-    Ok(())
-}
-
-fn null_key(column: &str) -> Error {
-    Error::data(format!("a key of the MAP `{column}` is NULL, which JSON has no name for"))
-        .help("'json.map-null-key.mode' = 'DROP' leaves such entries out, 'LITERAL' writes them under a name")
 }

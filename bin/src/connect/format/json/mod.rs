@@ -17,7 +17,7 @@ mod text;
 mod views;
 
 pub use encode::{JsonEncoder, json_encoder};
-pub use options::{JsonOptions, MapNullKey, TimestampFormat};
+pub use options::{JsonOptions, TimestampFormat};
 pub use source::{JsonTable, json_source};
 pub use text::write_string;
 
