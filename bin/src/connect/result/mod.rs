@@ -1,5 +1,6 @@
 //! The result of a bare SELECT on standard output: as a table to look at, as CSV, or as JSON lines.
 
+mod flat;
 mod json;
 mod table;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use self::flat::FlatEncoder;
 use super::sink_csv::{CsvSink, HeaderDefault};
 use super::stdout::{Stream, StreamWriter};
 use super::value_text::check_schema;
@@ -66,9 +68,12 @@ pub fn open(format: ResultFormat, schema: &SchemaRef) -> Result<OpenSink> {
     Ok(match format {
         ResultFormat::Table => table::open(schema),
         ResultFormat::Csv => {
-            let sink = CsvSink::new(schema, &Default::default(), HeaderDefault::Present)?;
+            let flat = flat::schema(schema);
+            let sink = CsvSink::new(&flat, &Default::default(), HeaderDefault::Present)?;
             OpenSink {
-                encoder: Some(sink.encoder),
+                encoder: Some(Arc::new(move || {
+                    Box::new(FlatEncoder { schema: Arc::clone(&flat), encoder: (sink.encoder)() })
+                })),
                 writer: Box::new(StreamWriter::new(Stream::Stdout, sink.header)),
                 schema: Arc::clone(schema),
             }

@@ -251,7 +251,13 @@ fn bind_sort(name: &'static str, arguments: &[Argument]) -> Result<Binding> {
                     (false, false) if ascending => order.row(*a).cmp(&order.row(*b)),
                     (false, false) => order.row(*b).cmp(&order.row(*a)),
                     (true, true) => Ordering::Equal,
-                    (a, _) => if a == nulls_first { Ordering::Less } else { Ordering::Greater },
+                    (a, _) => {
+                        if a == nulls_first {
+                            Ordering::Less
+                        } else {
+                            Ordering::Greater
+                        }
+                    }
                 });
                 Some(places)
             });

@@ -151,7 +151,9 @@ fn bind_str_to_map(name: &'static str, arguments: &[Argument]) -> Result<Binding
                 Some(texts) => texts.get(row),
                 None => Some(default),
             };
-            if let (Some(text), Some(of_pairs), Some(of_key)) = (texts[0].get(row), delimiter(1, ","), delimiter(2, "=")) {
+            if let (Some(text), Some(of_pairs), Some(of_key)) =
+                (texts[0].get(row), delimiter(1, ","), delimiter(2, "="))
+            {
                 if of_pairs.is_empty() || of_key.is_empty() {
                     return Err("STR_TO_MAP with an empty delimiter".to_owned());
                 }
