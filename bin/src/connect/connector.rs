@@ -11,6 +11,7 @@ use super::bad_input::BadInput;
 use super::datagen::DatagenOptions;
 use super::format::Format;
 use super::format::csv::{self, CsvOptions};
+use super::format::parquet::{self, ParquetSink};
 use super::options::{OptionPart, OptionPlace, OptionReader, any_of, nearest};
 use super::print::PrintOptions;
 use super::sink_csv::{CsvSink, HeaderDefault};
@@ -19,6 +20,7 @@ use super::stdout::{Stream, StreamWriter};
 use super::{Doorbells, OpenSink, ReadOptions, Source, TableScan, blackhole, filesystem, stdin};
 use crate::error::{Error, Result};
 use crate::plan::Table;
+use crate::plan::pruning::ColumnTest;
 
 /// Where a table's rows are.
 #[derive(Clone, Debug)]
@@ -103,6 +105,10 @@ impl Connector {
             "filesystem" => Self::read_filesystem(&mut reader)?,
             "stdin" => {
                 let (format, bad_input) = Format::read(&mut reader)?;
+                if let Format::Parquet(_) = format {
+                    let accepted = "'csv'; Parquet is read from its end: write the input to a file first";
+                    return Err(reader.wrong_value("format", "parquet", accepted));
+                }
                 Self::Stdin { format, bad_input }
             }
             "stdout" => Self::Stdout { format: Format::read(&mut reader)?.0 },
@@ -194,6 +200,12 @@ fn is_live(path: &str) -> bool {
 
 /// Opening.
 impl Connector {
+    /// Whether reading may leave out what fails the tests of a filter.
+    #[must_use]
+    pub fn is_pruned(&self) -> bool {
+        matches!(self, Self::Filesystem { format: Format::Parquet(_), .. })
+    }
+
     /// Starts reading `columns` of `table`, whose connector this is, in that order.
     ///
     /// # Errors
@@ -202,6 +214,21 @@ impl Connector {
         &self,
         table: &Table,
         columns: &[usize],
+        read: &ReadOptions,
+        bells: &Doorbells,
+    ) -> Result<Arc<dyn Source>> {
+        self.open_pruned_source(table, columns, &[], read, bells)
+    }
+
+    /// As [`open_source`](Self::open_source); rows that fail one of the tests in `pruning` need not be read.
+    ///
+    /// # Errors
+    /// As for [`open_source`](Self::open_source).
+    pub fn open_pruned_source(
+        &self,
+        table: &Table,
+        columns: &[usize],
+        pruning: &[ColumnTest],
         read: &ReadOptions,
         bells: &Doorbells,
     ) -> Result<Arc<dyn Source>> {
@@ -215,7 +242,7 @@ impl Connector {
             bells,
         };
         match self {
-            Self::Filesystem { path, format, bad_input } => filesystem::open(path, &scan(format, bad_input)),
+            Self::Filesystem { path, format, bad_input } => filesystem::open(path, &scan(format, bad_input), pruning),
             Self::Stdin { format, bad_input } => stdin::open(&scan(format, bad_input)),
             Self::Datagen(options) => options.open(&table.schema, columns, read, bells),
             Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => Err(Error::statement(format!(
@@ -240,15 +267,29 @@ impl Connector {
                     return Err(Error::statement(format!("table `{}` is read from a glob, '{path}'", table.name))
                         .help("to write, declare a table whose 'path' is one file, or a directory ending in '/'"));
                 }
-                let Format::Csv(csv) = format;
-                let sink = CsvSink::new(&schema, csv, HeaderDefault::Absent)?;
-                let writer = Box::new(FileWriter::create(path, sink.header)?);
-                Ok(OpenSink { encoder: Some(sink.encoder), writer, schema })
+                match format {
+                    Format::Csv(csv) => {
+                        let sink = CsvSink::new(&schema, csv, HeaderDefault::Absent)?;
+                        let writer = Box::new(FileWriter::create(path, sink.header)?);
+                        Ok(OpenSink { encoder: Some(sink.encoder), writer, schema })
+                    }
+                    Format::Parquet(options) => {
+                        parquet::check_schema(&schema)?;
+                        let file = FileWriter::create(path, Vec::new())?;
+                        let writer = Box::new(ParquetSink::new(file, &schema, options)?);
+                        Ok(OpenSink { encoder: None, writer, schema })
+                    }
+                }
             }
             Self::Stdout { format: Format::Csv(csv) } => {
                 let sink = CsvSink::new(&schema, csv, HeaderDefault::Present)?;
                 let writer = Box::new(StreamWriter::new(Stream::Stdout, sink.header));
                 Ok(OpenSink { encoder: Some(sink.encoder), writer, schema })
+            }
+            Self::Stdout { format: Format::Parquet(options) } => {
+                let device = StreamWriter::new(Stream::Stdout, Vec::new());
+                let writer = Box::new(ParquetSink::new(device, &schema, options)?);
+                Ok(OpenSink { encoder: None, writer, schema })
             }
             Self::Print(options) => options.open(&schema),
             Self::Blackhole => Ok(blackhole::open(&schema)),

@@ -10,17 +10,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::block::{BlockInput, BlockPool, RawBlock, Taken, check_block_bytes};
+use super::format::{Format, parquet};
 use super::{Source, TableScan, stdin};
 use crate::error::{Error, Result};
+use crate::plan::pruning::ColumnTest;
 
 /// Opens the files of a table: `path` is a file, a directory (its files, but for hidden ones) or a glob.
 ///
-/// A path of `-` is standard input. A path that names a pipe or a terminal is read as [`stdin`] is.
+/// Rows that fail one of the tests in `pruning` need not be read. A path of `-` is standard input. A path that names a pipe or a terminal is read as [`stdin`] is.
 ///
 /// # Errors
 /// `Connector`, if nothing is there or it cannot be read; `Statement`, if the format cannot hold
 /// one of the columns.
-pub fn open(path: &str, scan: &TableScan<'_>) -> Result<Arc<dyn Source>> {
+pub fn open(path: &str, scan: &TableScan<'_>, pruning: &[ColumnTest]) -> Result<Arc<dyn Source>> {
     check_block_bytes(scan.read.block_bytes)?;
     if path == "-" {
         return stdin::open(scan);
@@ -28,6 +30,9 @@ pub fn open(path: &str, scan: &TableScan<'_>) -> Result<Arc<dyn Source>> {
     let special = std::fs::metadata(path).ok().filter(|found| !found.is_file() && !found.is_dir());
     if special.is_some_and(|found| found.file_type().is_fifo() || found.file_type().is_char_device()) {
         return stdin::open_path(Path::new(path), scan);
+    }
+    if let Format::Parquet(_) = scan.format {
+        return parquet::open(path, scan, pruning);
     }
     let chain = FileChain::new(scan.name, path, BlockPool::new(scan.read.block_bytes))?;
     scan.format.open_blocks(chain, scan)
@@ -218,7 +223,6 @@ mod tests {
 
     use super::*;
     use crate::connect::bad_input::BadInput;
-    use crate::connect::format::Format;
     use crate::connect::format::csv::CsvOptions;
     use crate::connect::{Doorbells, ReadOptions, SourceEvent};
     use crate::error::Kind;
@@ -237,7 +241,7 @@ mod tests {
             read: &read,
             bells: &bells,
         };
-        open(path, &scan)
+        open(path, &scan, &[])
     }
 
     /// Polls to the end; only for what never waits for another thread for long.

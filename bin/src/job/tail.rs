@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, make_array};
 use arrow_schema::DataType;
 use thalweg_operators::batch::Batch;
 use thalweg_operators::group::{Flush, LocalFold};
@@ -81,7 +81,8 @@ impl Tail {
                 sink.output.rows += rows;
                 match &mut sink.encoder {
                     Some(encoder) => encoder.encode(&batch.columns, &mut sink.output.bytes)?,
-                    None => sink.output.batches.push(batch.columns),
+                    // It waits for its turn at the sink: by then the block that it came from is read again.
+                    None => sink.output.batches.push(owned(&batch)?.columns),
                 }
             }
         }
@@ -173,6 +174,13 @@ fn own_column(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
         DataType::Utf8View => Arc::new(column.as_string_view().gc()),
         DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+        DataType::Struct(_) | DataType::List(_) | DataType::Map(..) => {
+            let data = column.to_data();
+            let children = data.child_data().iter().map(|child| own_column(&make_array(child.clone())).into_data());
+            let owned = data.clone().into_builder().child_data(children.collect()).build();
+            // Children of the same types and lengths are accepted.
+            owned.map_or_else(|_| Arc::clone(column), make_array)
+        }
         _ => Arc::clone(column),
     }
 }
