@@ -1,6 +1,7 @@
 //! Statements in, plans and errors out.
 
 mod plans;
+mod pruning;
 mod refusals;
 mod statements;
 mod types;

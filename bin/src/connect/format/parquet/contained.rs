@@ -38,9 +38,10 @@ fn message_of(panic: &(dyn Any + Send)) -> String {
 
 /// One line without the decoder's own prefixes, of a bounded length: it may quote the input.
 fn plain(text: &str) -> String {
+    let prefixes = ["Parquet error: ", "Parquet argument error: ", "ParquetError: ", "Arrow: ", "EOF: ", "External: "];
     let mut text = text;
-    for prefix in ["Parquet error: ", "Parquet argument error: ", "Arrow: ", "EOF: ", "External: "] {
-        text = text.strip_prefix(prefix).unwrap_or(text);
+    while let Some(rest) = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix)) {
+        text = rest;
     }
     let line: String = text.lines().next().unwrap_or_default().chars().take(200).collect();
     line.trim_end_matches(['.', ' ']).to_owned()
