@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::connect::bad_input::RejectCounts;
+
 /// Counters of one stage, shared by its workers. Each is added to once a batch, never per row.
 #[derive(Debug, Default)]
 pub struct StageCounters {
@@ -18,6 +20,12 @@ pub struct StageCounters {
     pub rows_in: AtomicU64,
     /// Rows for which a filter was not TRUE.
     pub filtered: AtomicU64,
+    /// Rows that were refused after they had been decoded: for an expression, or their event time.
+    pub failed: AtomicU64,
+    /// Rows that an UNNEST took in.
+    pub unnested: AtomicU64,
+    /// Rows that it made of them.
+    pub produced: AtomicU64,
     /// Rows folded into a private table.
     pub folded: AtomicU64,
     /// Rows whose windows had closed.
@@ -46,6 +54,8 @@ pub struct SourceAccount {
     pub rejected: u64,
     /// Records that need not be read, since no filter would let them through.
     pub unread: u64,
+    /// Those, and the rows that failed in the steps above the scan, by reason; as the ledger of rejects counts them.
+    pub rejects: RejectCounts,
     /// Bytes of input.
     pub bytes: u64,
 }
@@ -65,6 +75,12 @@ pub struct OperatorAccount {
     pub filtered: u64,
     /// Rows that came after their windows had closed.
     pub late: u64,
+    /// Rows rejected for an expression, or for their event time.
+    pub failed: u64,
+    /// Rows that an UNNEST took in.
+    pub unnested: u64,
+    /// Rows that it made of them.
+    pub produced: u64,
 }
 
 /// What one edge carried.
@@ -91,6 +107,8 @@ pub struct Account {
     pub edges: Vec<EdgeAccount>,
     /// Rows written, over all sinks.
     pub emitted: u64,
+    /// Rows that were on their way to a sink when its reader went away (`| head`), and never arrived.
+    pub undelivered: u64,
     /// Greatest sum of state over the workers, in bytes.
     pub state_peak_bytes: u64,
     /// From the first worker's start to the last row written.
@@ -102,8 +120,9 @@ pub struct Account {
 }
 
 impl Account {
-    /// Whether every row went somewhere: `records = rows + rejected + unread` for each source, `in = folded + passed + filtered +
-    /// late` for each stage, `sent = received` for each edge.
+    /// Whether every row went somewhere: `records = rows + rejected + unread` for each source, `in + produced = folded + passed +
+    /// filtered + late + failed + unnested` for each stage, `sent = received` for each edge; and the reasons add up to
+    /// what was rejected.
     ///
     /// # Errors
     /// The first sum that does not balance, in words.
@@ -117,12 +136,17 @@ impl Account {
             }
         }
         for operator in &self.operators {
-            let OperatorAccount { name, rows_in, folded, passed, filtered, late } = operator;
-            if *rows_in != folded + passed + filtered + late {
+            let OperatorAccount { name, rows_in, folded, passed, filtered, late, failed, unnested, produced } = operator;
+            if rows_in + produced != folded + passed + filtered + late + failed + unnested {
                 return Err(format!(
-                    "stage {name}: {rows_in} rows in, but {folded} folded + {passed} passed + {filtered} filtered + {late} late"
+                    "stage {name}: {rows_in} rows in + {produced} produced, but {folded} folded + {passed} passed + \
+                     {filtered} filtered + {late} late + {failed} failed + {unnested} unnested"
                 ));
             }
+        }
+        let (reasons, rejected) = (self.rejects().total(), self.rejected());
+        if reasons != rejected {
+            return Err(format!("{rejected} rejected, but {reasons} with a reason"));
         }
         for edge in &self.edges {
             if edge.sent != edge.received && !edge.is_hung_up {
@@ -150,10 +174,19 @@ impl Account {
         self.sources.iter().map(|source| source.unread).sum()
     }
 
-    /// Rejected records, over all sources.
+    /// Rejected records and rows, over all sources.
     #[must_use]
     pub fn rejected(&self) -> u64 {
-        self.sources.iter().map(|source| source.rejected).sum()
+        let decoded = self.sources.iter().map(|source| source.rejected).sum::<u64>();
+        decoded + self.operators.iter().map(|operator| operator.failed).sum::<u64>()
+    }
+
+    /// Rejected records and rows by reason, over all sources.
+    #[must_use]
+    pub fn rejects(&self) -> RejectCounts {
+        let mut counts = RejectCounts::default();
+        self.sources.iter().for_each(|source| counts.add_all(&source.rejects));
+        counts
     }
 }
 
@@ -176,8 +209,9 @@ impl fmt::Display for Account {
         }
         writeln!(
             f,
-            "rejected {}, filtered {}, aggregated {}, passed {}, late {}; emitted {}; state peak {:.1} MB",
+            "rejected {}{}, filtered {}, aggregated {}, passed {}, late {}; emitted {}; state peak {:.1} MB",
             self.rejected(),
+            if self.rejects().total() == 0 { String::new() } else { format!(" ({})", self.rejects()) },
             sum(|operator| operator.filtered),
             sum(|operator| operator.folded),
             sum(|operator| operator.passed),
@@ -185,6 +219,9 @@ impl fmt::Display for Account {
             self.emitted,
             self.state_peak_bytes as f64 / 1e6,
         )?;
+        if self.undelivered > 0 {
+            writeln!(f, "{} rows were on their way when the reader of a sink went away", self.undelivered)?;
+        }
         match self.check() {
             Ok(()) => write!(f, "every row is accounted for"),
             Err(imbalance) => write!(f, "THE ACCOUNT DOES NOT BALANCE: {imbalance}"),

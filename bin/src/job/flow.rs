@@ -43,8 +43,7 @@ impl Payload for Flow {
             Self::Partials(partials) => partials.bytes(),
             Self::Rows(batch) => batch.columns.get_array_memory_size(),
             Self::Output(output) => {
-                let batches = output.batches.iter().map(RecordBatch::get_array_memory_size);
-                output.bytes.len() + batches.sum::<usize>()
+                output.bytes.len() + output.batches.iter().map(RecordBatch::get_array_memory_size).sum::<usize>()
             }
         }
     }

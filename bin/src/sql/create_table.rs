@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use sqlparser::ast::{self, Expr};
 use sqlparser::keywords::Keyword;
-use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
 use super::nearest;
 use super::reader::{Name, Reader};
+use super::type_syntax::parse_type;
 use super::types::FlinkType;
 use crate::error::{Error, Result};
 
@@ -22,6 +22,8 @@ pub(crate) struct CreateTable {
     pub(crate) watermark: Option<WatermarkDefinition>,
     pub(crate) primary_key: Option<Vec<Name>>,
     pub(crate) comment: Option<String>,
+    /// `PARTITIONED BY`.
+    pub(crate) partitions: Vec<Name>,
     pub(crate) options: Vec<TableOption>,
 }
 
@@ -74,6 +76,7 @@ impl CreateTable {
             watermark: None,
             primary_key: None,
             comment: None,
+            partitions: Vec::new(),
             options: Vec::new(),
         };
         if !reader.take_token(&Token::LParen) {
@@ -90,6 +93,10 @@ impl CreateTable {
         }
         reader.next();
         table.comment = reader.comment()?;
+        if reader.take_word("PARTITIONED") {
+            reader.expect(&[Keyword::BY])?;
+            table.partitions = reader.names_in_parentheses()?;
+        }
         refuse_clauses(reader)?;
         if reader.keyword_at(0) != Keyword::WITH {
             return Err(reader.expected("WITH and the table's options").help("WITH ('connector' = 'filesystem', …)"));
@@ -226,14 +233,11 @@ impl CreateTable {
     }
 }
 
-/// A type of a column, with Flink's spelling of instants.
+/// A type of a column.
 fn read_type(reader: &mut Reader) -> Result<FlinkType> {
     let start = reader.here();
-    if let Some(digits) = read_local_timestamp(reader)? {
-        return Ok(digits);
-    }
     let word = reader.word_at(0);
-    let data_type = reader.parse(Parser::parse_data_type)?;
+    let data_type = reader.parse(parse_type)?;
     let span = reader.since(&start);
     FlinkType::from_ast(&data_type).map_err(|error| {
         let names = [
@@ -255,6 +259,9 @@ fn read_type(reader: &mut Reader) -> Result<FlinkType> {
             "TIME",
             "TIMESTAMP",
             "TIMESTAMP_LTZ",
+            "ARRAY",
+            "MAP",
+            "ROW",
         ];
         let near = word.and_then(|word| nearest(&word, names.into_iter()).filter(|near| *near != word));
         match near {
@@ -264,29 +271,6 @@ fn read_type(reader: &mut Reader) -> Result<FlinkType> {
             _ => error.at(span),
         }
     })
-}
-
-/// `TIMESTAMP[(n)] WITH LOCAL TIME ZONE`.
-fn read_local_timestamp(reader: &mut Reader) -> Result<Option<FlinkType>> {
-    let has_digits = matches!(reader.nth(1), Token::LParen);
-    let with = if has_digits { 4 } else { 1 };
-    if reader.keyword_at(0) != Keyword::TIMESTAMP
-        || reader.keyword_at(with) != Keyword::WITH
-        || reader.keyword_at(with + 1) != Keyword::LOCAL
-    {
-        return Ok(None);
-    }
-    let start = reader.here();
-    let digits = match reader.nth(2) {
-        Token::Number(digits, _) if has_digits => digits.parse().ok().filter(|digits| *digits <= 9),
-        _ => Some(6),
-    };
-    for _ in 0..with {
-        reader.next();
-    }
-    reader.expect(&[Keyword::WITH, Keyword::LOCAL, Keyword::TIME, Keyword::ZONE])?;
-    let wrong = || Error::statement("a timestamp has 0 to 9 digits of a second").at(reader.since(&start));
-    digits.map(FlinkType::TimestampLtz).map(Some).ok_or_else(wrong)
 }
 
 fn refuse_column_options(reader: &Reader) -> Result<()> {
@@ -303,7 +287,7 @@ fn refuse_column_options(reader: &Reader) -> Result<()> {
 
 fn refuse_clauses(reader: &Reader) -> Result<()> {
     let (message, help) = match reader.word_at(0).as_deref() {
-        Some("PARTITIONED") => ("PARTITIONED BY is not supported", "'path' may be a directory or a glob"),
+        Some("PARTITIONED") => ("PARTITIONED BY is out of place", "CREATE TABLE t (…) PARTITIONED BY (…) WITH (…)"),
         Some("DISTRIBUTED") => ("DISTRIBUTED BY is not supported", "leave it out"),
         Some("LIKE") => ("LIKE is not supported", "write the columns and options out"),
         Some("AS") => ("CREATE TABLE AS is not supported", "CREATE TABLE with columns, then INSERT INTO it"),

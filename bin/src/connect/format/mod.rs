@@ -1,11 +1,13 @@
 //! Formats: how rows are written as bytes.
 
 pub mod csv;
+pub mod json;
 pub mod parquet;
+pub mod text;
 
 use std::sync::Arc;
 
-use self::csv::{CsvOptions, CsvSource};
+use self::csv::{CsvOptions, csv_source};
 use self::parquet::ParquetOptions;
 use super::bad_input::BadInput;
 use super::block::BlockInput;
@@ -57,7 +59,7 @@ impl Format {
     /// `Statement`, if the format cannot hold one of the columns.
     pub fn open_blocks(&self, input: impl BlockInput + 'static, scan: &TableScan<'_>) -> Result<Arc<dyn Source>> {
         match self {
-            Self::Csv(options) => Ok(Arc::new(CsvSource::new(input, options.clone(), scan)?)),
+            Self::Csv(options) => Ok(Arc::new(csv_source(input, options.clone(), scan)?)),
             Self::Parquet(_) => Err(Error::statement(format!("table `{}` reads Parquet from a pipe", scan.name))
                 .help("Parquet is read from its end: write the input to a file first, and read that with 'filesystem'")),
         }
