@@ -294,11 +294,6 @@ impl Rejects {
         }
     }
 
-    /// Counts records of which nothing more is known than that they were refused.
-    pub fn count(&mut self, reason: RejectReason, records: u64) {
-        self.counts[reason as usize] += records;
-    }
-
     /// Records refused.
     #[must_use]
     pub fn total(&self) -> u64 {

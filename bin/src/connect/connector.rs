@@ -1,8 +1,6 @@
 //! What a table reads or writes: `connector` and its options, parsed and checked when the table is declared.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +9,6 @@ use arrow_schema::SchemaRef;
 use super::bad_input::BadInput;
 use super::datagen::DatagenOptions;
 use super::format::Format;
-use super::format::csv::{self, CsvOptions};
-use super::format::parquet;
 use super::input::peek::Peeked;
 use super::input::pipe;
 use super::options::{OptionPart, OptionPlace, OptionReader, any_of, nearest};
@@ -127,7 +123,13 @@ impl Connector {
                 }
                 Self::Stdin { format, bad_input, peeked: None }
             }
-            "stdout" => Self::Stdout { format: Format::read(&mut reader)?.0 },
+            "stdout" => match Format::read(&mut reader)?.0 {
+                Format::Parquet(_) => {
+                    let accepted = "'csv'; Parquet is written to files: 'connector' = 'filesystem'";
+                    return Err(reader.wrong_value("format", "parquet", accepted));
+                }
+                format => Self::Stdout { format },
+            },
             "datagen" => Self::Datagen(DatagenOptions::read(&mut reader, schema)?),
             "print" => Self::Print(PrintOptions::read(&mut reader)?),
             "blackhole" => Self::Blackhole,
@@ -156,13 +158,14 @@ impl Connector {
         }
     }
 
-    /// Whether reading it comes to an end: what runtime mode `automatic` goes by. A pipe or a terminal counts as
-    /// unbounded, though it may end.
+    /// Whether reading it comes to an end: what runtime mode `automatic` goes by. Followed files do not; a pipe or a
+    /// terminal counts as unbounded, though it may end.
     #[must_use]
     pub fn is_bounded(&self) -> bool {
         match self {
             Self::Filesystem { path, monitor_interval, .. } => monitor_interval.is_none() && !is_live(path),
-            Self::Stdin { .. } => !is_live("/dev/stdin"),
+            // FROM '-' asks for what is there, as `cat` does; a pipe that goes on for ever is declared, or the mode is set.
+            Self::Stdin { peeked, .. } => peeked.is_some() || !is_live("/dev/stdin"),
             Self::Datagen(options) => options.is_bounded(),
             Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => false,
         }
@@ -215,6 +218,10 @@ impl Connector {
             Some(interval) => Some(Duration::from_millis(interval.unsigned_abs())),
             None => None,
         };
+        if let (Some(_), Format::Parquet(_)) = (monitor_interval, &format) {
+            let reason = "nothing, for Parquet: a file has no rows before it is whole";
+            return Err(reader.wrong_value(MONITOR, reader.given(MONITOR), reason));
+        }
         let parts = PartOptions::read(reader, path, schema, partitions)?;
         if let (Some(_), [_, ..]) = (monitor_interval, partitions) {
             let reason = "nothing, for a table that is PARTITIONED BY columns: its directories are read once";
@@ -234,7 +241,7 @@ impl Connector {
     /// Whether reading may leave out what fails the tests of a filter.
     #[must_use]
     pub fn is_pruned(&self) -> bool {
-        matches!(self, Self::Filesystem { format: Format::Parquet(_), .. })
+        matches!(self, Self::Filesystem { format: Format::Parquet(_), parts, .. } if parts.partitions.is_empty())
     }
 
     /// Starts reading `columns` of `table`, whose connector this is, in that order.
@@ -263,7 +270,9 @@ impl Connector {
         read: &ReadOptions,
         bells: &Doorbells,
     ) -> Result<Arc<dyn Source>> {
-        let bad_input = self.bad_input().map(BadInput::for_format).unwrap_or_default();
+        // A row group that is damaged may be an error or a reject: a reader of Parquet has to know which.
+        let policy = if self.is_pruned() { BadInput::clone } else { BadInput::for_format };
+        let bad_input = self.bad_input().map(policy).unwrap_or_default();
         let scan = |format| TableScan {
             name: &table.name,
             schema: &table.schema,
@@ -277,9 +286,7 @@ impl Connector {
             Self::Filesystem { path, format, parts, monitor_interval, .. } if parts.partitions.is_empty() => {
                 filesystem::open(path, *monitor_interval, &scan(format), pruning)
             }
-            Self::Filesystem { path, format, parts, .. } => {
-                partitioned::open(path, parts, &scan(format), |path, scan| filesystem::open(path, None, scan, &[]))
-            }
+            Self::Filesystem { path, format, parts, .. } => partitioned::open(path, parts, &scan(format)),
             Self::Stdin { format, peeked, .. } => pipe::open_stdin(peeked.as_ref(), &scan(format)),
             Self::Datagen(options) => options.open(&table.schema, columns, read, bells),
             Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => Err(Error::statement(format!(
@@ -306,10 +313,8 @@ impl Connector {
                 let writer = Box::new(StreamWriter::new(Stream::Stdout, sink.header).with_row_end(row_end));
                 Ok(OpenSink { encoder: Some(sink.encoder), writer, schema })
             }
-            Self::Stdout { format: Format::Parquet(options) } => {
-                let device = StreamWriter::new(Stream::Stdout, Vec::new());
-                let writer = Box::new(ParquetSink::new(device, &schema, options)?);
-                Ok(OpenSink { encoder: None, writer, schema })
+            Self::Stdout { format: Format::Parquet(_) } => {
+                Err(Error::internal("Parquet on standard output was not refused"))
             }
             Self::Print(options) => options.open(&schema),
             Self::Blackhole => Ok(blackhole::open(&schema)),
@@ -322,37 +327,6 @@ impl Connector {
         }
     }
 }
-
-/// The table that `FROM 'path'` stands for: columns and options as the first records of the file, directory or glob
-/// suggest.
-///
-/// # Errors
-/// `Statement`, if it is in a format that is not read; `Connector`, if nothing is there; `Data`, if it is not CSV.
-pub fn infer_file(path: &str) -> Result<(SchemaRef, Connector)> {
-    let path = path.strip_prefix("file://").unwrap_or(path);
-    let extension = Path::new(path).extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
-    if NOT_CSV.contains(&extension.as_str()) {
-        return Err(Error::statement(format!("'{path}' is not read: its ending says that it is not CSV"))
-            .help("files of CSV can be read, with any delimiter; convert it, or rename it if it is CSV"));
-    }
-    let mut options = CsvOptions::default();
-    if extension == "tsv" {
-        options.dialect.delimiter = Some(b'\t');
-    }
-    let (schema, csv) = csv::infer(path, &options)?;
-    let connector = Connector::Filesystem {
-        path: path.to_owned(),
-        format: Format::Csv(csv),
-        bad_input: BadInput::default(),
-        monitor_interval: None,
-        parts: PartOptions::default(),
-    };
-    Ok((schema, connector))
-}
-
-/// Endings of files that would only give a puzzling error if they were read as CSV.
-const NOT_CSV: [&str; 13] =
-    ["parquet", "json", "jsonl", "ndjson", "avro", "orc", "arrow", "feather", "xlsx", "gz", "zst", "bz2", "zip"];
 
 fn unknown_connector(table_name: &str, name: &str) -> Error {
     let error = Error::statement(format!("table `{table_name}` names connector '{name}', which is not known"));
@@ -375,6 +349,7 @@ mod tests {
     use thalweg_runtime::WorkerId;
 
     use super::*;
+    use crate::connect::infer::infer_file;
     use crate::connect::{SinkRows, SourceEvent};
 
     fn connector(pairs: &[(&str, &str)]) -> Result<Connector> {
@@ -520,12 +495,5 @@ mod tests {
         let made = table("d", &schema, &[("connector", "datagen")]);
         let refused = made.connector.open_sink(&made).err().unwrap();
         assert_eq!(refused.message, "table `d` with connector 'datagen' can only be read");
-    }
-
-    #[test]
-    fn files_that_are_not_csv_are_refused_by_their_ending() {
-        let refused = infer_file("trades.Parquet").unwrap_err();
-        assert_eq!(refused.kind, crate::error::Kind::Statement);
-        assert_eq!(infer_file("no/such.csv").unwrap_err().kind, crate::error::Kind::Connector);
     }
 }

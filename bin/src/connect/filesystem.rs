@@ -41,13 +41,24 @@ pub fn open(
         return pipe::open_path(Path::new(path), writers, scan);
     }
     if let Format::Parquet(_) = scan.format {
-        return parquet::open(path, scan, pruning);
+        return parquet::open(files(scan.name, path)?, scan, pruning);
     }
     if let Some(interval) = monitor_interval {
         let feed = follow::start(path, interval, scan)?;
         return scan.format.open_blocks(feed, scan);
     }
     let files = files(scan.name, path)?.into_iter().map(ListedFile::look).collect::<Result<Vec<_>>>()?;
+    open_listed(files, scan)
+}
+
+/// Opens these files, as one chain.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_listed(files: Vec<ListedFile>, scan: &TableScan<'_>) -> Result<Arc<dyn Source>> {
+    if let Format::Parquet(_) = scan.format {
+        return parquet::open(files.into_iter().map(|file| file.path).collect(), scan, &[]);
+    }
     if files.iter().all(|file| file.packing == Packing::Plain) {
         return scan.format.open_blocks(FileChain::new(files, BlockPool::new(scan.read.block_bytes)), scan);
     }

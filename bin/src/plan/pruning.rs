@@ -96,6 +96,7 @@ impl Node {
             }
             NodeOp::Values(_)
             | NodeOp::Watermark { .. }
+            | NodeOp::Unnest { .. }
             | NodeOp::Aggregate { .. }
             | NodeOp::Union { .. }
             | NodeOp::Sort { .. } => {}

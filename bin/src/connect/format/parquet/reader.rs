@@ -8,25 +8,23 @@
 //! job goes on without what is damaged, it goes on without the row group as a whole: a row group of several pieces is
 //! therefore looked through before its first row is given out, by whoever comes first; the others wait for the verdict.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, BooleanArray, RecordBatch};
-use arrow_cast::display::array_value_to_string;
-use arrow_schema::{DataType, Schema, SchemaRef};
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_schema::{Schema, SchemaRef};
 use arrow_select::filter::filter_record_batch;
 use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 
 use super::adapt::Refusal;
-use super::contained::contained;
 use super::file::Fault;
 use super::group::{self, PieceDecoder, PieceRows};
 use super::layout::{Layout, OpenFile, Piece, Plan, PlannedGroup, Verdict};
-use crate::connect::bad_input::{BadInput, OnError, REJECT_BYTES_MAX, Reject, RejectReason, Rejects};
-use crate::connect::value_text::write_json_string;
-use crate::connect::{Source, SourceBlock, SourceEvent, SourceReader, TableScan, filesystem};
+use super::places::{PiecePlaces, record_of};
+use crate::connect::bad_input::{OnError, Reject, RejectReason, Rejects, RowPlaces};
+use crate::connect::{Source, SourceBlock, SourceEvent, SourceReader, TableScan};
 use crate::error::{Error, Result};
 use crate::plan::pruning::ColumnTest;
 
@@ -36,12 +34,13 @@ const NONE: u64 = u64::MAX;
 /// What to do about a damaged file.
 const DAMAGE_HELP: &str = "write the file again, or read what is whole of it with 'on-error' = 'skip'";
 
-/// Opens the files of a table.
+/// Opens the files of a table. Under `on-error` = `fail`, what is damaged is an error of the reader; rows that do not fit are
+/// rejects under every policy, since the job knows which is the first.
 ///
 /// # Errors
-/// `Connector`, if nothing is there or the system refuses; `Data`, if a column is not in a file, or of a type that cannot
+/// `Connector`, if the system refuses; `Data`, if a column is not in a file, or of a type that cannot
 /// be read as the table's.
-pub fn open(path: &str, scan: &TableScan<'_>, pruning: &[ColumnTest]) -> Result<Arc<dyn Source>> {
+pub fn open(files: Vec<PathBuf>, scan: &TableScan<'_>, pruning: &[ColumnTest]) -> Result<Arc<dyn Source>> {
     let fields: Vec<_> = scan.columns.iter().map(|&column| Arc::clone(&scan.schema.fields()[column])).collect();
     let tests = pruning.iter().filter_map(|test| {
         let column = scan.columns.iter().position(|column| *column == test.column)?;
@@ -49,14 +48,15 @@ pub fn open(path: &str, scan: &TableScan<'_>, pruning: &[ColumnTest]) -> Result<
     });
     let tests: Vec<ColumnTest> = tests.collect();
     let plan = Plan { wanted: &fields, tests: &tests, block_bytes: scan.read.block_bytes };
-    let layout = Layout::new(filesystem::files(scan.name, path)?, &plan)?;
+    let layout = Layout::new(files, &plan)?;
     let bytes = layout.bytes();
     Ok(Arc::new(ParquetSource {
         shared: Arc::new(Shared {
             layout,
             bytes,
             schema: Arc::new(Schema::new(fields)),
-            bad_input: scan.bad_input.clone(),
+            keeps: scan.bad_input.for_format().on_error,
+            on_error: scan.bad_input.on_error,
             batch_rows: scan.read.batch_rows.max(1),
             bells: scan.bells.clone(),
             next: AtomicU64::new(0),
@@ -78,7 +78,10 @@ struct Shared {
     bytes: u64,
     /// Columns of the batches.
     schema: SchemaRef,
-    bad_input: BadInput,
+    /// What becomes of damage.
+    on_error: OnError,
+    /// Which rejects are kept.
+    keeps: OnError,
     batch_rows: usize,
     bells: Doorbells,
     /// The next block. Taking is one `fetch_add`.
@@ -95,7 +98,7 @@ struct Shared {
 impl Source for ParquetSource {
     fn reader(&self, worker: WorkerId) -> Box<dyn SourceReader> {
         let decoder = PieceDecoder::default();
-        Box::new(ParquetReader { shared: Arc::clone(&self.shared), worker, held: None, decoder, failure: None })
+        Box::new(ParquetReader { shared: Arc::clone(&self.shared), worker, held: None, decoder, failure: None, failed_at: None })
     }
 
     fn bytes_total(&self) -> Option<u64> {
@@ -122,6 +125,8 @@ struct ParquetReader {
     decoder: PieceDecoder,
     /// What is wrong with a block, kept back until all blocks before it are known to be in order.
     failure: Option<(u64, Error)>,
+    /// The block of the error that was given out.
+    failed_at: Option<u64>,
 }
 
 /// What became of a piece.
@@ -152,6 +157,10 @@ impl SourceReader for ParquetReader {
                 self.fail()
             }
         }
+    }
+
+    fn failed_at(&self) -> Option<u64> {
+        self.failed_at
     }
 }
 
@@ -191,6 +200,7 @@ impl ParquetReader {
         let me = usize::from(self.worker.0);
         let others = self.shared.earliest.iter().enumerate().filter(|(worker, _)| *worker != me);
         if others.map(|(_, earliest)| earliest.load(Ordering::SeqCst)).all(|earliest| earliest >= index) {
+            self.failed_at = Some(index);
             return Err(error);
         }
         self.failure = Some((index, error));
@@ -201,24 +211,22 @@ impl ParquetReader {
         let file = &self.shared.layout.files[piece.file];
         let Some(group) = piece.group else {
             let damage = file.damage.clone().unwrap_or_default();
-            let mut rejects = Rejects::default();
-            self.refuse_damaged(&mut rejects, piece, (0, 1), damage)?;
-            return Ok(Outcome::Block(block(piece, Vec::new(), rejects, 0)));
+            return self.damaged(piece, 0, damage);
         };
         let planned = &file.groups[group];
         let rows = PieceRows { file: piece.file, group, rows: planned.rows_of(piece.piece) };
         let kept = planned.count_in(rows.rows.clone());
         if planned.kept.is_empty() {
             self.pass_over(planned.rows);
-            return Ok(Outcome::Block(block(piece, Vec::new(), Rejects::default(), 0)));
+            return Ok(Outcome::Block(empty_block(piece, 0)));
         }
         let shared = Arc::clone(&self.shared);
         let open = shared.layout.open(piece.file)?;
-        if self.shared.bad_input.on_error != OnError::Fail && planned.pieces > 1 {
+        if shared.on_error != OnError::Fail && planned.pieces > 1 {
             match self.verdict(&open, group, planned)? {
                 Verdict::Damaged(why) => {
                     self.pass_over(rows.rows.end - rows.rows.start - kept);
-                    return self.damaged(piece, planned, kept, why);
+                    return self.damaged_group(piece, planned, why);
                 }
                 Verdict::Checking => return Ok(Outcome::Waits),
                 Verdict::Unknown | Verdict::Whole => {}
@@ -231,12 +239,12 @@ impl ParquetReader {
                 let found = group::damage(&open, group, planned)?;
                 let why = found.unwrap_or_else(|| format!("row group {group}: {why}"));
                 self.pass_over(rows.rows.end - rows.rows.start - kept);
-                return self.damaged(piece, planned, kept, why);
+                return self.damaged_group(piece, planned, why);
             }
         };
         self.pass_over(rows.rows.end - rows.rows.start - kept);
-        let (batches, rejects) = self.adapt(&open, planned, (piece, &rows), decoded)?;
-        Ok(Outcome::Block(block(piece, batches, rejects, planned.bytes_of(piece.piece))))
+        let block = SourceBlock { bytes: planned.bytes_of(piece.piece), ..empty_block(piece, 0) };
+        self.adapt(&open, planned, &rows, decoded, block).map(Outcome::Block)
     }
 
     fn pass_over(&self, rows: u64) {
@@ -264,126 +272,97 @@ impl ParquetReader {
         outcome.map(|_| found)
     }
 
-    /// A piece of a row group that is damaged: all of its rows are refused, and the first piece says so.
-    fn damaged(&self, piece: Piece, planned: &PlannedGroup, kept: u64, why: String) -> Result<Outcome> {
-        let mut rejects = Rejects::default();
-        if piece.piece == 0 || self.shared.bad_input.on_error == OnError::Fail {
-            self.refuse_damaged(&mut rejects, piece, (planned.rows_before, kept), why)?;
-        } else {
-            rejects.count(RejectReason::Corrupt, kept);
+    /// A piece of a row group that is damaged: the first speaks for all of them, unless the job ends.
+    fn damaged_group(&self, piece: Piece, planned: &PlannedGroup, why: String) -> Result<Outcome> {
+        let bytes = planned.bytes_of(piece.piece);
+        if piece.piece > 0 && self.shared.on_error != OnError::Fail {
+            return Ok(Outcome::Block(empty_block(piece, bytes)));
         }
-        Ok(Outcome::Block(block(piece, Vec::new(), rejects, planned.bytes_of(piece.piece))))
+        let count = planned.count_in(0..planned.rows);
+        let outcome = self.damaged(piece, planned.rows_before, format!("{why}; {count} rows are lost"))?;
+        Ok(match outcome {
+            Outcome::Block(block) => Outcome::Block(SourceBlock { bytes, ..block }),
+            Outcome::Waits => Outcome::Waits,
+        })
     }
 
-    /// Refuses `rows` records, the first of which is row `offset` of the file.
-    fn refuse_damaged(&self, rejects: &mut Rejects, piece: Piece, (offset, rows): (u64, u64), why: String) -> Result<()> {
+    /// A piece that stands for what is damaged, from row `offset` of the file on: one record, whatever is lost with it.
+    fn damaged(&self, piece: Piece, offset: u64, message: String) -> Result<Outcome> {
         let origin = &self.shared.layout.files[piece.file].origin;
-        if self.shared.bad_input.on_error == OnError::Fail {
-            return Err(Error::data(format!("{origin}: {why}")).help(DAMAGE_HELP));
+        if self.shared.on_error == OnError::Fail {
+            return Err(Error::data(format!("{origin}: {message}")).help(DAMAGE_HELP));
         }
-        rejects.count(RejectReason::Corrupt, rows);
-        rejects.records.push(Reject {
+        let mut rejects = Rejects::default();
+        rejects.add(self.shared.keeps, RejectReason::Corrupt, || Reject {
             origin: Arc::clone(origin),
             offset,
             line: 0,
             column: 0,
             field: None,
             reason: RejectReason::Corrupt,
-            message: why,
+            message,
             help: DAMAGE_HELP.to_owned(),
             record: Vec::new(),
         });
-        Ok(())
+        Ok(Outcome::Block(SourceBlock { records: 1, rejects, ..empty_block(piece, 0) }))
     }
 
-    /// Decoded rows as the table's, without those that cannot be.
+    /// Adds decoded rows to `block` as the table's, without those that cannot be.
     fn adapt(
         &self,
         open: &OpenFile,
         planned: &PlannedGroup,
-        (piece, rows): (Piece, &PieceRows),
+        piece: &PieceRows,
         decoded: Vec<RecordBatch>,
-    ) -> Result<(Vec<RecordBatch>, Rejects)> {
+        mut block: SourceBlock,
+    ) -> Result<SourceBlock> {
         let origin = &self.shared.layout.files[piece.file].origin;
-        let on_error = self.shared.bad_input.on_error;
-        let (mut batches, mut rejects, mut before) = (Vec::with_capacity(decoded.len()), Rejects::default(), 0);
+        let kept = planned.kept_in(piece.rows.clone());
+        let mut places = PiecePlaces::new(origin, planned.rows_before, kept);
+        let mut before = 0;
         for source in decoded {
-            let (batch, refusals) = group::adapted(open, &self.shared.schema, &source)
-                .map_err(|why| Error::internal(format!("{origin}: row group {}: {why}", rows.group)))?;
-            if refusals.is_empty() {
-                before += source.num_rows() as u64;
-                batches.push(batch);
-                continue;
-            }
-            let mut keep = vec![true; source.num_rows()];
-            // What a damaged string holds must not be looked at as one.
-            let is_text_damaged = refusals.iter().any(|refusal| refusal.reason == RejectReason::NotUtf8);
-            for refusal in refusals {
-                let offset = planned.rows_before + nth(planned, rows, before + refusal.row as u64);
-                if on_error == OnError::Fail {
-                    let Refusal { message, help, .. } = refusal;
-                    return Err(Error::data(format!("{origin}: row {offset} (from 0): {message}")).help(help));
+            let (mut batch, refusals) = group::adapted(open, &self.shared.schema, &source)
+                .map_err(|why| Error::internal(format!("{origin}: row group {}: {why}", piece.group)))?;
+            if !refusals.is_empty() {
+                let mut keep = vec![true; source.num_rows()];
+                // What a damaged string holds must not be looked at as one.
+                let is_text_damaged = refusals.iter().any(|refusal| refusal.reason == RejectReason::NotUtf8);
+                for refusal in refusals {
+                    let number = before + refusal.row as u64;
+                    let shown = if is_text_damaged { &batch } else { &source };
+                    keep[refusal.row] = false;
+                    let offset = places.refuse(number);
+                    block.rejects.add(self.shared.keeps, refusal.reason, || reject(origin, offset, shown, refusal));
                 }
-                keep[refusal.row] = false;
-                let shown = if is_text_damaged { &batch } else { &source };
-                rejects.add(on_error, refusal.reason, || reject(origin, offset, shown, refusal));
+                batch = filter_record_batch(&batch, &BooleanArray::from(keep))
+                    .map_err(|error| Error::internal(error.to_string()))?;
             }
             before += source.num_rows() as u64;
-            let kept = filter_record_batch(&batch, &BooleanArray::from(keep));
-            batches.push(kept.map_err(|error| Error::internal(error.to_string()))?);
+            block.batches.push(batch);
         }
-        Ok((batches, rejects))
+        places.hold(&block.batches);
+        block.records = before;
+        block.places = Some(Box::new(places) as Box<dyn RowPlaces>);
+        Ok(block)
     }
 }
 
-fn block(piece: Piece, batches: Vec<RecordBatch>, rejects: Rejects, bytes: u64) -> SourceBlock {
-    let rows: u64 = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-    SourceBlock { index: piece.index, batches, records: rows + rejects.total(), rejects, bytes }
-}
-
-/// Place in the row group of the row that is number `count` of those of a piece that are read.
-fn nth(planned: &PlannedGroup, piece: &PieceRows, count: u64) -> u64 {
-    let mut left = count;
-    for kept in planned.kept_in(piece.rows.clone()) {
-        let rows = kept.end - kept.start;
-        if left < rows {
-            return kept.start + left;
-        }
-        left -= rows;
-    }
-    piece.rows.end
+fn empty_block(piece: Piece, bytes: u64) -> SourceBlock {
+    let (batches, rejects) = (Vec::new(), Rejects::default());
+    SourceBlock { index: piece.index, batches, records: 0, rejects, places: None, bytes }
 }
 
 fn reject(origin: &Arc<str>, offset: u64, batch: &RecordBatch, refusal: Refusal) -> Reject {
     let Refusal { row, reason, path, message, help } = refusal;
-    let field = Some(path.into_boxed_str());
-    let mut record = contained(|| Ok::<_, String>(record_of(batch, row))).unwrap_or_default().into_bytes();
-    record.truncate(REJECT_BYTES_MAX);
-    Reject { origin: Arc::clone(origin), offset, line: 0, column: 0, field, reason, message, help, record }
-}
-
-/// A row as JSON, for people: numbers and truth values as such, everything else as text.
-fn record_of(batch: &RecordBatch, row: usize) -> String {
-    let mut out = String::from("{");
-    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-        if out.len() > REJECT_BYTES_MAX {
-            break;
-        }
-        out.push_str(if out.len() > 1 { "," } else { "" });
-        write_json_string(field.name(), &mut out);
-        out.push(':');
-        if column.is_null(row) {
-            out.push_str("null");
-        } else if let DataType::Boolean = column.data_type() {
-            out.push_str(if column.as_boolean().value(row) { "true" } else { "false" });
-        } else {
-            let text = array_value_to_string(column, row).unwrap_or_default();
-            match column.data_type().is_integer() {
-                true => out.push_str(&text),
-                false => write_json_string(&text, &mut out),
-            }
-        }
+    Reject {
+        origin: Arc::clone(origin),
+        offset,
+        line: 0,
+        column: 0,
+        field: Some(path.into_boxed_str()),
+        reason,
+        message: format!("row {offset} (from 0): {message}"),
+        help,
+        record: record_of(batch, row),
     }
-    out.push('}');
-    out
 }

@@ -65,7 +65,7 @@ fn read(path: &Path, schema: &SchemaRef, columns: &[usize], tests: &[ColumnTest]
     let bells = Doorbells::new(way.workers);
     let scan =
         TableScan { name: "t", schema, columns, format: &format, bad_input: &bad_input, read: &read, bells: &bells };
-    let source = open(path.to_str().expect("a path of the test is UTF-8"), &scan, tests)?;
+    let source = open(vec![path.to_path_buf()], &scan, tests)?;
     let mut readers: Vec<Option<Box<dyn SourceReader>>> =
         (0..way.workers).map(|worker| Some(source.reader(WorkerId(worker as u16)))).collect();
     let mut blocks = Vec::new();
@@ -83,6 +83,10 @@ fn read(path: &Path, schema: &SchemaRef, columns: &[usize], tests: &[ColumnTest]
     assert!(blocks.iter().enumerate().all(|(number, block)| block.index == number as u64));
     let bytes: u64 = blocks.iter().map(|block| block.bytes).sum();
     if way.on_error == OnError::Fail {
+        // As the job does.
+        if let Some(reject) = blocks.iter().flat_map(|block| &block.rejects.records).next() {
+            return Err(reject.clone().into_error());
+        }
         assert_eq!(Some(bytes), source.bytes_total());
     }
     let projected = Arc::new(schema.project(columns).expect("the columns are the schema's"));
@@ -97,7 +101,7 @@ fn read(path: &Path, schema: &SchemaRef, columns: &[usize], tests: &[ColumnTest]
         }
     };
     let rejected = RejectReason::ALL.into_iter().filter_map(|reason| {
-        let counts = blocks.iter().flat_map(|block| block.rejects.counts());
+        let counts = blocks.iter().flat_map(|block| block.rejects.counts().iter());
         let count = counts.filter(|(other, _)| *other == reason).map(|(_, count)| count).sum();
         (count > 0).then_some((reason, count))
     });

@@ -1,6 +1,6 @@
 //! Rows as a file of Parquet.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
@@ -12,11 +12,7 @@ use parquet::errors::ParquetError;
 use super::adapt::{Column, Refusal, Step};
 use super::options::ParquetOptions;
 use super::schema::type_name;
-use crate::connect::{SinkRows, SinkWriter, WriteOutcome};
-use crate::error::{Error, Kind, Result};
-
-/// Bytes gathered before they are handed on.
-const BUFFER_BYTES: usize = 256 * 1024;
+use crate::error::{Error, Result};
 
 /// Checks that every column of a table can be written.
 ///
@@ -56,12 +52,11 @@ pub struct ParquetFileWriter<W: Write + Send> {
 }
 
 impl<W: Write + Send> ParquetFileWriter<W> {
-    /// Begins a file of rows of `schema` in `out`.
+    /// Begins a file of rows of `schema`, which [`check_schema`] has accepted, in `out`.
     ///
     /// # Errors
-    /// `Statement`, if a column cannot be written; `Connector`, if `out` refuses.
-    pub fn new(out: W, schema: &Schema, options: &ParquetOptions) -> Result<Self> {
-        check_schema(schema)?;
+    /// If `out` refuses.
+    pub fn new(out: W, schema: &Schema, options: &ParquetOptions) -> io::Result<Self> {
         let fields: Fields = schema.fields().iter().map(|field| plain(field, options.time_unit)).collect();
         let columns = options.time_unit.map(|_| {
             schema.fields().iter().zip(&fields).map(|(from, to)| column_between(from, to, from.name())).collect()
@@ -78,9 +73,21 @@ impl<W: Write + Send> ParquetFileWriter<W> {
     /// Writes rows, whose columns are those of the schema by place and type.
     ///
     /// # Errors
-    /// `Data`, if a timestamp has more digits than `parquet.timestamp.time.unit`; `Connector`, if the device refuses.
-    pub fn write(&mut self, batches: &[RecordBatch]) -> Result<()> {
+    /// If `out` refuses; or one that holds an [`Error`], of kind `Data` if a timestamp has more digits than
+    /// `parquet.timestamp.time.unit`.
+    pub fn write(&mut self, batches: &[RecordBatch]) -> io::Result<()> {
         for batch in batches {
+            let batch = self.as_written(batch).map_err(io::Error::other)?;
+            self.writer()?.write(&batch).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn writer(&mut self) -> io::Result<&mut ArrowWriter<W>> {
+        self.writer.as_mut().ok_or_else(|| io::Error::other(Error::internal("a file was written after its end")))
+    }
+
+    fn as_written(&self, batch: &RecordBatch) -> Result<RecordBatch> {
             let columns = match &self.columns {
                 None => batch.columns().to_vec(),
                 Some(columns) => {
@@ -94,12 +101,14 @@ impl<W: Write + Send> ParquetFileWriter<W> {
                     adapted
                 }
             };
-            let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)
-                .map_err(|error| Error::internal(format!("rows that do not match the sink's columns: {error}")))?;
-            let writer = self.writer.as_mut().ok_or_else(|| Error::internal("a file was written after its end"))?;
-            writer.write(&batch).map_err(failed)?;
-        }
-        Ok(())
+            RecordBatch::try_new(Arc::clone(&self.schema), columns)
+                .map_err(|error| Error::internal(format!("rows that do not match the sink's columns: {error}")))
+    }
+
+    /// What is written to; `None` behind the end.
+    #[must_use]
+    pub fn inner(&self) -> Option<&W> {
+        self.writer.as_ref().map(ArrowWriter::inner)
     }
 
     /// Bytes of the file so far, with an estimate of those of the row group that is not full yet.
@@ -118,8 +127,9 @@ impl<W: Write + Send> ParquetFileWriter<W> {
     ///
     /// # Errors
     /// As for [`write`](Self::write).
-    pub fn finish(&mut self) -> Result<W> {
-        let writer = self.writer.take().ok_or_else(|| Error::internal("a file was finished twice"))?;
+    pub fn finish(&mut self) -> io::Result<W> {
+        let writer = self.writer.take();
+        let writer = writer.ok_or_else(|| io::Error::other(Error::internal("a file was finished twice")))?;
         writer.into_inner().map_err(failed)
     }
 }
@@ -158,110 +168,13 @@ fn column_between(from: &FieldRef, to: &FieldRef, path: &str) -> Column {
     Column { field: Arc::clone(to), path: path.to_owned(), file_type: type_name(from.data_type()), step }
 }
 
-/// An error of the writer: the device's, unless it is ours.
-fn failed(error: ParquetError) -> Error {
+/// An error of the writer: the device's as it is, any other in one that holds it.
+fn failed(error: ParquetError) -> io::Error {
     match error {
-        ParquetError::External(error) => match error.downcast::<std::io::Error>() {
-            Ok(error) => match error.downcast::<Error>() {
-                Ok(error) => error,
-                Err(error) => Error::connector(format!("cannot write: {error}")),
-            },
-            Err(error) => Error::connector(format!("cannot write: {error}")),
+        ParquetError::External(error) => match error.downcast::<io::Error>() {
+            Ok(error) => *error,
+            Err(error) => io::Error::other(error),
         },
-        other => Error::internal(format!("a file of Parquet cannot be written: {other}")),
-    }
-}
-
-/// A sink of Parquet over a device of bytes.
-pub struct ParquetSink<S: SinkWriter> {
-    file: Option<ParquetFileWriter<ByteSink<S>>>,
-    is_closed: bool,
-}
-
-impl<S: SinkWriter> ParquetSink<S> {
-    /// A sink of rows of `schema` that writes to `device`.
-    ///
-    /// # Errors
-    /// As for [`ParquetFileWriter::new`].
-    pub fn new(device: S, schema: &Schema, options: &ParquetOptions) -> Result<Self> {
-        let out = ByteSink { device, buffer: Vec::with_capacity(BUFFER_BYTES), is_closed: false };
-        Ok(Self { file: Some(ParquetFileWriter::new(out, schema, options)?), is_closed: false })
-    }
-}
-
-impl<S: SinkWriter> SinkWriter for ParquetSink<S> {
-    fn write(&mut self, rows: SinkRows<'_>) -> Result<WriteOutcome> {
-        let SinkRows::Batches(batches) = rows else {
-            return Err(Error::internal("a sink of Parquet was given bytes"));
-        };
-        let file = self.file.as_mut().ok_or_else(|| Error::internal("a file was written after its end"))?;
-        match file.write(batches) {
-            Ok(()) => Ok(WriteOutcome::Written),
-            Err(error) if is_hung_up(&error) => {
-                self.is_closed = true;
-                Ok(WriteOutcome::Closed)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        let Some(mut file) = self.file.take() else { return Ok(()) };
-        if self.is_closed {
-            return Ok(());
-        }
-        let mut out = match file.finish() {
-            Err(error) if is_hung_up(&error) => return Ok(()),
-            other => other?,
-        };
-        match out.flush() {
-            Ok(()) => out.device.finish(),
-            Err(_) if out.is_closed => Ok(()),
-            Err(error) => Err(of_device(error)),
-        }
-    }
-}
-
-/// What [`ByteSink`] says when nobody reads any more.
-const HUNG_UP: &str = "nobody reads any more";
-
-fn is_hung_up(error: &Error) -> bool {
-    error.kind == Kind::Connector && error.message == HUNG_UP
-}
-
-fn of_device(error: std::io::Error) -> Error {
-    error.downcast::<Error>().unwrap_or_else(|error| Error::connector(format!("cannot write: {error}")))
-}
-
-/// A device as something to write bytes to.
-struct ByteSink<S: SinkWriter> {
-    device: S,
-    buffer: Vec<u8>,
-    is_closed: bool,
-}
-
-impl<S: SinkWriter> Write for ByteSink<S> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= BUFFER_BYTES {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        let outcome = match self.buffer.is_empty() {
-            true => Ok(WriteOutcome::Written),
-            false => self.device.write(SinkRows::Encoded(&self.buffer)),
-        };
-        self.buffer.clear();
-        match outcome {
-            Ok(WriteOutcome::Written) => Ok(()),
-            Ok(WriteOutcome::Closed) => {
-                self.is_closed = true;
-                Err(std::io::Error::other(Error::connector(HUNG_UP)))
-            }
-            Err(error) => Err(std::io::Error::other(error)),
-        }
+        other => io::Error::other(Error::internal(format!("a file of Parquet cannot be written: {other}"))),
     }
 }
