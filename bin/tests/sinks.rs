@@ -465,7 +465,7 @@ fn packed_partitions_and_bad_records_in_them_are_read_as_others_are() {
     }
     // The first bad record in the order of the paths, however many workers read on.
     for _ in 0..5 {
-        let (code, _, told) = output(&mut thalweg(&script("fail")).args(["--workers", "4"]));
+        let (code, _, told) = output(thalweg(&script("fail")).args(["--workers", "4"]));
         assert_eq!(code, Some(3), "{told}");
         assert!(told.contains("t/k=14/b.csv:2:1"), "{told}");
     }
