@@ -235,7 +235,8 @@ impl fmt::Display for Account {
             number::bytes(self.state_peak_bytes),
         )?;
         if self.undelivered > 0 {
-            writeln!(f, "{} rows were on their way when the reader of a sink went away", self.undelivered)?;
+            let rows = grouped(self.undelivered);
+            writeln!(f, "{rows} rows were on their way when the reader of a sink went away")?;
         }
         match self.check() {
             Ok(()) => write!(f, "every row is accounted for"),
