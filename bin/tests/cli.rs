@@ -151,8 +151,7 @@ fn output_that_cannot_be_made_exits_with_5() {
 }
 
 /// The options of `run` that every shell and the manual must know.
-const RUN_OPTIONS: [&str; 8] =
-    ["execute", "set", "var", "watermark", "workers", "memory", "error-format", "quiet"];
+const RUN_OPTIONS: [&str; 8] = ["execute", "set", "var", "watermark", "workers", "memory", "error-format", "quiet"];
 
 #[test]
 fn completions_know_commands_and_options() {

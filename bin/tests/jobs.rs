@@ -189,7 +189,10 @@ fn rows_of_files(sql: &str, more: &[&str]) -> Vec<String> {
 fn a_query_reads_several_files_without_declarations() {
     for (sql, expected) in [
         ("SELECT n FROM 'a.csv' UNION ALL SELECT n FROM 'it''s b.csv'", &["1", "10", "2", "20"][..]),
-        ("SELECT SUM(n) AS n FROM (SELECT n FROM 'a.csv' UNION ALL SELECT n FROM 'it''s b.csv') AS both_files", &["33"]),
+        (
+            "SELECT SUM(n) AS n FROM (SELECT n FROM 'a.csv' UNION ALL SELECT n FROM 'it''s b.csv') AS both_files",
+            &["33"],
+        ),
         (
             "WITH a AS (SELECT n FROM 'a.csv'), b AS (SELECT n FROM 'it''s b.csv' WHERE n > 10)
              SELECT n FROM a UNION ALL SELECT n FROM b",
@@ -205,7 +208,8 @@ fn a_query_reads_several_files_without_declarations() {
 
 #[test]
 fn a_watermark_is_for_those_of_several_files_that_have_its_column() {
-    let windows = "SELECT window_start, SUM(n) FROM TABLE(TUMBLE(TABLE both_files, DESCRIPTOR(ts), INTERVAL '1' MINUTE))
+    let windows =
+        "SELECT window_start, SUM(n) FROM TABLE(TUMBLE(TABLE both_files, DESCRIPTOR(ts), INTERVAL '1' MINUTE))
                    GROUP BY window_start, window_end";
     let both = "CREATE VIEW both_files AS SELECT ts, n FROM 'a.csv' UNION ALL SELECT ts, n FROM 'it''s b.csv';";
     let watermark = ["--watermark", "ts - INTERVAL '5' SECOND", "--set", "execution.runtime-mode=streaming"];

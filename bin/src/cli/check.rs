@@ -6,9 +6,9 @@ use super::arguments::{ErrorFormatArg, SqlArgs};
 use super::script::{ReadScript, read_all};
 use super::{Reported, say};
 use crate::error::{Error, Kind};
+use crate::report::json;
 use crate::report::number::grouped;
 use crate::report::stderr::{self, StderrFormat};
-use crate::report::json;
 use crate::sql::{Checked, Session};
 
 pub(super) const EXAMPLES: &str = "\
@@ -83,7 +83,8 @@ impl Tally {
             stderr::put(&json::summary(statements, errors, unchecked));
             return code.map_or(Ok(()), |code| Err(Reported { code }));
         }
-        let counted = |count: u64, noun: &str| format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" });
+        let counted =
+            |count: u64, noun: &str| format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" });
         let Some(code) = code else {
             let are = if statements == 1 { "is" } else { "are" };
             return say(&format!("{} {are} accepted\n", counted(statements, "statement")))

@@ -31,8 +31,10 @@ impl StandardInput {
                 .help("save the rows in a file, and read that as often as you like"));
         }
         if readers > 1 {
-            return Err(Error::statement(format!("this job reads standard input {readers} times, and its rows come once"))
-                .help("save the rows in a file, and read that as often as you like"));
+            return Err(Error::statement(format!(
+                "this job reads standard input {readers} times, and its rows come once"
+            ))
+            .help("save the rows in a file, and read that as often as you like"));
         }
         self.is_read = true;
         Ok(())

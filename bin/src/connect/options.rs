@@ -166,7 +166,9 @@ impl<'a> OptionReader<'a> {
                 let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
                 let error = self.wrong_value(name, text, &any_of(&words));
                 Err(match nearest(text, &words).filter(|_| words.len() > 1) {
-                    Some(near) => Error { help: error.help.map(|help| format!("did you mean '{near}'? {help}")), ..error },
+                    Some(near) => {
+                        Error { help: error.help.map(|help| format!("did you mean '{near}'? {help}")), ..error }
+                    }
                     None => error,
                 })
             }

@@ -256,7 +256,17 @@ mod tests {
             ..one
         };
         let text = two.to_string();
-        assert!(text.starts_with("read 12,000 records (6.00 MiB) in 1.500 s: 8.00 K rows/s, 4.00 MiB/s, 2 workers, drained"), "{text}");
-        assert!(text.contains("\n  a.csv: 6,000 records (3.00 MiB)\n  b.csv: 6,000 records, 1 rejected (3.00 MiB)\nrejected "), "{text}");
+        assert!(
+            text.starts_with(
+                "read 12,000 records (6.00 MiB) in 1.500 s: 8.00 K rows/s, 4.00 MiB/s, 2 workers, drained"
+            ),
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "\n  a.csv: 6,000 records (3.00 MiB)\n  b.csv: 6,000 records, 1 rejected (3.00 MiB)\nrejected "
+            ),
+            "{text}"
+        );
     }
 }

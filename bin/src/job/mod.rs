@@ -237,8 +237,11 @@ fn failed(failure: JobFailure) -> Error {
             Err(fault) => Error::internal(format!("stage {stage}: {fault}")),
         },
         other => match &other {
-            JobFailure::MemoryExhausted { used, limit, stages } => Error::new(Kind::Memory, exhausted(*used, *limit, stages))
-                .help("raise --memory, or make the state smaller: shorter windows, fewer keys, fewer DISTINCT values"),
+            JobFailure::MemoryExhausted { used, limit, stages } => {
+                Error::new(Kind::Memory, exhausted(*used, *limit, stages)).help(
+                    "raise --memory, or make the state smaller: shorter windows, fewer keys, fewer DISTINCT values",
+                )
+            }
             _ => Error::internal(other.to_string()),
         },
     }

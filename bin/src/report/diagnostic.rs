@@ -314,7 +314,10 @@ data error: no number
             assert_eq!(render(&Error::new(kind, "no"), None, Colours::Off), format!("{expected}\n"));
         }
         let ours = render(&Error::internal("no"), None, Colours::Off);
-        assert!(ours.starts_with(concat!("internal error: bug in thalweg ", env!("CARGO_PKG_VERSION"), ": no\n")), "{ours}");
+        assert!(
+            ours.starts_with(concat!("internal error: bug in thalweg ", env!("CARGO_PKG_VERSION"), ": no\n")),
+            "{ours}"
+        );
         assert!(ours.contains("please report"), "{ours}");
     }
 

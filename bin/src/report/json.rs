@@ -185,7 +185,10 @@ mod tests {
         };
         let sources = vec![source("a"), source("b")];
         let text = account(&Account { sources, workers: 2, ..Account::default() });
-        assert!(text.starts_with(r#"{"type":"account","records":6,"rejected":2,"rejects":{"null":2},"bytes":18,"#), "{text}");
+        assert!(
+            text.starts_with(r#"{"type":"account","records":6,"rejected":2,"rejects":{"null":2},"bytes":18,"#),
+            "{text}"
+        );
         assert!(text.contains(r#""drained":false,"imbalance":null,"#), "{text}");
         assert!(text.ends_with(r#"{"table":"b","records":3,"rows":2,"rejected":1,"bytes":9}]}"#), "{text}");
     }

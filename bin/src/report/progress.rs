@@ -104,8 +104,7 @@ impl ProgressMeter {
         let seconds = now.saturating_duration_since(then).as_secs_f64().max(1e-3);
         let rows_per_second = progress.rows.saturating_sub(rows) as f64 / seconds;
         let bytes_per_second = self.smooth(progress.bytes.saturating_sub(bytes_then) as f64 / seconds, now);
-        let mut parts =
-            vec![format!("{} rows in", grouped(progress.rows)), format!("{}/s", rounded(rows_per_second))];
+        let mut parts = vec![format!("{} rows in", grouped(progress.rows)), format!("{}/s", rounded(rows_per_second))];
         match progress.bytes_total {
             Some(total) if total > 0 => {
                 let share = (progress.bytes as f64 / total as f64).min(1.0);

@@ -35,7 +35,9 @@ impl Session {
     pub fn check(&mut self, statement: &Statement) -> Checked {
         let whole = statement.span.clone();
         match on_large_stack(|| self.check_kind(&statement.kind, &statement.text)) {
-            Checked::Refused(errors) => Checked::Refused(apart(errors.into_iter().map(|error| error.at(whole.clone())))),
+            Checked::Refused(errors) => {
+                Checked::Refused(apart(errors.into_iter().map(|error| error.at(whole.clone()))))
+            }
             other => other,
         }
     }

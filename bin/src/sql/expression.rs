@@ -103,9 +103,11 @@ impl<'a> ExpressionRewriter<'a> {
                     "see the list of functions: SHOW FUNCTIONS",
                 ))
             }
-            Expr::Substring { substring_from: None, .. } => {
-                Err(self.refuse(span, "SUBSTRING lacks where to start", "SUBSTRING(string, start) or SUBSTRING(string, start, length)"))
-            }
+            Expr::Substring { substring_from: None, .. } => Err(self.refuse(
+                span,
+                "SUBSTRING lacks where to start",
+                "SUBSTRING(string, start) or SUBSTRING(string, start, length)",
+            )),
             Expr::ILike { .. } => Err(self.refuse(span, "ILIKE is not Flink's", "LOWER(x) LIKE 'pattern'")),
             Expr::RLike { .. } => Err(self.refuse(span, "RLIKE is not Flink's", "REGEXP(x, 'pattern')")),
             Expr::AtTimeZone { .. } => {

@@ -143,10 +143,16 @@ fn fit(plan: LogicalPlan, table: &CatalogTable, target: &Target<'_>) -> Result<L
                         column.name,
                         table.table.name
                     ))
-                    .help(match schema.fields().iter().any(|field| *field.name() == column.name) {
-                        true => format!("columns go by position, not by name; INSERT INTO {} ({}) names them", table.table.name, names_of(&schema)),
-                        false => format!("CAST({} AS {to}), if that is meant", field.name()),
-                    }));
+                    .help(
+                        match schema.fields().iter().any(|field| *field.name() == column.name) {
+                            true => format!(
+                                "columns go by position, not by name; INSERT INTO {} ({}) names them",
+                                table.table.name,
+                                names_of(&schema)
+                            ),
+                            false => format!("CAST({} AS {to}), if that is meant", field.name()),
+                        },
+                    ));
                 }
                 let value = Expr::Column(Column::new(table_of_field.cloned(), field.name()));
                 converted(value, from, to)?

@@ -137,7 +137,9 @@ impl Search<'_, '_> {
 
     /// A key of ORDER BY, which may name columns of the result and of FROM.
     fn order_by(&mut self, select: &Select, query: &Query, mut schema: DFSchema) {
-        let Some(OrderByKind::Expressions(keys)) = query.order_by.as_ref().map(|order_by| &order_by.kind) else { return };
+        let Some(OrderByKind::Expressions(keys)) = query.order_by.as_ref().map(|order_by| &order_by.kind) else {
+            return;
+        };
         let body = Box::new(SetExpr::Select(Box::new(select.clone())));
         let result = Query { body, order_by: None, limit_clause: None, ..query.clone() };
         let Ok(result) = self.planner.sql_statement_to_plan(Statement::Query(Box::new(result))) else { return };
@@ -183,14 +185,14 @@ impl Search<'_, '_> {
 /// A name that SELECT gives is not known in the other clauses.
 fn explain_alias(error: &mut Error, select: &Select) {
     let unknown = error.message.strip_prefix("there is no column `").and_then(|rest| rest.strip_suffix('`'));
-    let is_alias = |item: &&SelectItem| {
-        matches!(item, SelectItem::ExprWithAlias { alias, .. } if Some(alias.value.as_str()) == unknown)
-    };
+    let is_alias = |item: &&SelectItem| matches!(item, SelectItem::ExprWithAlias { alias, .. } if Some(alias.value.as_str()) == unknown);
     if let Some(SelectItem::ExprWithAlias { expr, alias }) = select.projection.iter().find(is_alias) {
         let name = &alias.value;
         error.message = format!("`{name}` is a name that SELECT gives, and is not known here");
         error.help = Some(match expr.to_string() {
-            text if text.len() <= 60 && !text.contains('$') => format!("write `{text}` again, or name it in a query in FROM"),
+            text if text.len() <= 60 && !text.contains('$') => {
+                format!("write `{text}` again, or name it in a query in FROM")
+            }
             _ => "write the expression again, or name it in a query in FROM".to_owned(),
         });
     }

@@ -48,8 +48,7 @@ impl Reader {
     pub(crate) fn lenient(text: &Arc<SqlText>) -> (Self, Vec<Error>) {
         let mut tokens = Vec::new();
         let mut errors = Vec::new();
-        if let Err(error) =
-            Tokenizer::new(&FlinkDialect, text.replaced()).tokenize_with_location_into_buf(&mut tokens)
+        if let Err(error) = Tokenizer::new(&FlinkDialect, text.replaced()).tokenize_with_location_into_buf(&mut tokens)
         {
             errors.push(mistake::no_token(&error, &tokens, text));
             // The statement with the place is not whole.
