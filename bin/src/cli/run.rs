@@ -172,6 +172,7 @@ pub(super) fn tables(plan: &JobPlan) -> Vec<&Table> {
             NodeOp::Values(_) => {}
             NodeOp::Watermark { input, .. }
             | NodeOp::Filter { input, .. }
+            | NodeOp::Unnest { input, .. }
             | NodeOp::Project { input, .. }
             | NodeOp::Aggregate { input, .. }
             | NodeOp::Sort { input, .. } => nodes.push(input),

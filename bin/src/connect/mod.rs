@@ -11,17 +11,19 @@ pub mod connector;
 pub mod datagen;
 pub mod filesystem;
 pub mod format;
+pub mod infer;
 pub mod input;
 pub mod missing_path;
 pub mod options;
+pub mod partitioned;
 pub mod print;
 pub mod result;
-pub mod sink_csv;
-pub mod sink_file;
+pub mod sink;
 pub mod stdout;
 pub mod value_text;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -31,7 +33,8 @@ use self::bad_input::{BadInput, Rejects, RowPlaces};
 use self::format::Format;
 use crate::error::{Error, Result};
 
-pub use connector::{Connector, infer_file};
+pub use connector::Connector;
+pub use infer::infer_file;
 pub use thalweg_runtime::Doorbells;
 
 /// How a job reads: the same for all its sources.
@@ -135,7 +138,16 @@ pub trait SinkWriter: Send {
     /// `Connector`, if the device refuses; [`WriteOutcome::Closed`] is not an error.
     fn write(&mut self, rows: SinkRows<'_>) -> Result<WriteOutcome>;
 
-    /// Makes everything visible under its final name; nothing is, before.
+    /// Looks at the clock, before each write and at times between: finishes what is due, and says after how long it wants
+    /// to look again at the latest. What has no use for a clock never does.
+    ///
+    /// # Errors
+    /// As for `write`.
+    fn look(&mut self, _now: Instant) -> Result<Option<Duration>> {
+        Ok(None)
+    }
+
+    /// Makes everything visible under its final name; nothing unfinished is, before.
     ///
     /// # Errors
     /// As for `write`.
@@ -170,7 +182,10 @@ pub enum WriteOutcome {
     /// All bytes are out.
     Written,
     /// The reader of the pipe is gone (`| head`): the job may end quietly.
-    Closed,
+    Closed {
+        /// Whole rows of this write that the pipe had taken by then, as far as that can be told.
+        rows: u64,
+    },
 }
 
 /// Makes the encoder of one worker.

@@ -72,7 +72,8 @@ impl Declaration<'_> {
         let schema: SchemaRef = Arc::new(Schema::new(physical));
         let options = options(create, more);
         let are_columns_right = errors.len() == before;
-        let connector = connector(create, &schema, &options, errors);
+        let partitions = partitions(create, &schema, errors);
+        let connector = connector(create, &schema, &options, &partitions, errors);
         let mut column_errors = Vec::new();
         let columns = self.columns(create, &schema, connector.as_ref(), &mut column_errors);
         let watermark = create.watermark.as_ref().map(|watermark| self.watermark(watermark, &columns));
@@ -353,11 +354,45 @@ fn options(create: &CreateTable, more: impl Iterator<Item = (String, String)>) -
     written.chain(more).collect()
 }
 
+/// The columns of PARTITIONED BY, as positions in `schema`.
+fn partitions(create: &CreateTable, schema: &SchemaRef, errors: &mut Vec<Error>) -> Vec<usize> {
+    let mut columns = Vec::with_capacity(create.partitions.len());
+    for name in &create.partitions {
+        let Ok(column) = schema.index_of(&name.value) else {
+            let is_column = create.columns.iter().any(|column| column.name.value == name.value);
+            let names = schema.fields().iter().map(|field| field.name().as_str());
+            errors.push(
+                match (is_column, nearest(&name.value, names)) {
+                    (true, _) => Error::statement(format!("`{}` is computed, and a partition is not", name.value))
+                        .help("partition by columns that hold rows' own values"),
+                    (false, Some(near)) => Error::statement(format!("there is no column `{}`", name.value))
+                        .help(format!("did you mean `{near}`?")),
+                    (false, None) => Error::statement(format!("there is no column `{}`", name.value))
+                        .help("declare it among the table's columns, with its type"),
+                }
+                .at(name.span.clone()),
+            );
+            continue;
+        };
+        if columns.contains(&column) {
+            errors.push(
+                Error::statement(format!("`{}` is twice in PARTITIONED BY", name.value))
+                    .help("leave one of them out")
+                    .at(name.span.clone()),
+            );
+            continue;
+        }
+        columns.push(column);
+    }
+    columns
+}
+
 /// The connector. An option that is wrong goes to `errors`, and the rest is read as if it were not there.
 fn connector(
     create: &CreateTable,
     schema: &SchemaRef,
     options: &BTreeMap<String, String>,
+    partitions: &[usize],
     errors: &mut Vec<Error>,
 ) -> Option<Connector> {
     let mut options = options.clone();
@@ -371,7 +406,7 @@ fn connector(
                 OptionPart::Value => option.value_span.clone(),
             })
         };
-        let error = match Connector::new_at(&create.name.value, schema, &options, &place) {
+        let error = match Connector::new_at(&create.name.value, schema, &options, partitions, &place) {
             Ok(connector) => return Some(connector),
             Err(error) => error,
         };

@@ -28,6 +28,7 @@ mod locate;
 mod lower;
 mod lower_aggregate;
 mod lower_scan;
+mod lower_unnest;
 mod mistake;
 mod reader;
 mod relation;
@@ -45,6 +46,8 @@ mod text;
 mod type_syntax;
 pub mod types;
 pub mod typing;
+mod unnest;
+mod unnest_syntax;
 mod window;
 mod window_bound;
 

@@ -20,8 +20,9 @@ use super::reader::object_name;
 use super::select_names;
 use super::star;
 use super::text::SqlText;
+use super::unnest::UnnestCall;
 use super::window::{self, WindowCall};
-use super::{group_window, table_function};
+use super::{group_window, table_function, unnest_syntax};
 use crate::error::{Error, Result};
 
 /// A query that is ready for the planner.
@@ -30,6 +31,8 @@ pub(crate) struct Rewritten {
     pub(crate) query: Query,
     /// What the window markers in it stand for.
     pub(crate) windows: Arc<Vec<WindowCall>>,
+    /// What the UNNEST markers in it stand for.
+    pub(crate) unnests: Arc<Vec<UnnestCall>>,
     /// Tables of `FROM 'file'`, by path.
     pub(crate) files: BTreeMap<String, Arc<CatalogTable>>,
     pub(crate) text: Arc<SqlText>,
@@ -60,6 +63,7 @@ pub(crate) fn rewrite(
         scope,
         text,
         windows: Vec::new(),
+        unnests: Vec::new(),
         files: BTreeMap::new(),
         ctes: Vec::new(),
         group_window: None,
@@ -67,10 +71,10 @@ pub(crate) fn rewrite(
         errors: RefCell::default(),
     };
     let done = rewriter.query(&mut query);
-    let Rewriter { windows, files, errors, .. } = rewriter;
+    let Rewriter { windows, unnests, files, errors, .. } = rewriter;
     let errors = errors.into_inner().into_iter().chain(done.err()).map(|error| error.at(span.clone())).collect();
-    let windows = Arc::new(windows);
-    (Rewritten { query, windows, files, text: Arc::clone(text), span: span.clone() }, errors)
+    let (windows, unnests) = (Arc::new(windows), Arc::new(unnests));
+    (Rewritten { query, windows, unnests, files, text: Arc::clone(text), span: span.clone() }, errors)
 }
 
 /// Makes an expression ready that stands alone: of a computed column or a watermark.
@@ -88,6 +92,7 @@ pub(crate) struct Rewriter<'a> {
     pub(crate) scope: &'a Scope<'a>,
     pub(crate) text: &'a Arc<SqlText>,
     pub(crate) windows: Vec<WindowCall>,
+    pub(crate) unnests: Vec<UnnestCall>,
     pub(crate) files: BTreeMap<String, Arc<CatalogTable>>,
     /// The queries of WITH that can be seen here, ready.
     pub(crate) ctes: Vec<ast::Cte>,
@@ -213,15 +218,16 @@ impl Rewriter<'_> {
 
     fn select(&mut self, select: &mut Select) -> Result<()> {
         self.refuse_clauses(select)?;
-        for from in &mut select.from {
-            if let Err(error) = self.table_factor(&mut from.relation) {
-                // Without its columns nothing can be said about the rest of the SELECT, but about other queries.
-                self.errors.borrow_mut().push(error);
-                return Ok(());
-            }
+        let tables = unnest_syntax::names_of(&select.from);
+        let written = select.from.clone();
+        if let Err(error) = unnest_syntax::fold(self, &mut select.from) {
+            select.from = written;
+            // Without its columns nothing can be said about the rest of the SELECT, but about other queries.
+            self.errors.borrow_mut().push(error);
+            return Ok(());
         }
         star::expand(self, select);
-        select_names::name_columns(select);
+        select_names::name_columns(select, &tables);
         self.group_window = group_window::rewrite(self, select)?;
         for item in &mut select.projection {
             match item {
@@ -257,14 +263,6 @@ impl Rewriter<'_> {
         if let Some(Distinct::On(columns)) = &select.distinct {
             let span = Span::union_iter(columns.iter().map(Spanned::span));
             return Err(self.refuse(span, "DISTINCT ON is not Flink's", "GROUP BY with FIRST_VALUE or LAST_VALUE"));
-        }
-        if select.from.len() > 1 {
-            let span = select.from[1].relation.span();
-            return Err(self.refuse(span, "joins are not supported", "read one table, or several with UNION ALL"));
-        }
-        if let Some(join) = select.from.iter().flat_map(|from| &from.joins).next() {
-            let span = join.relation.span();
-            return Err(self.refuse(span, "joins are not supported", "read one table, or several with UNION ALL"));
         }
         if let Some(name) = select.named_window.first() {
             let span = name.0.span;
