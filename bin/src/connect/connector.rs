@@ -207,6 +207,10 @@ impl Connector {
             Some(interval) => Some(Duration::from_millis(interval.unsigned_abs())),
             None => None,
         };
+        if path == "-" && monitor_interval.is_some() {
+            let reason = "nothing, for standard input: it is read as it comes, to its end";
+            return Err(reader.wrong_value(MONITOR, reader.given(MONITOR), reason));
+        }
         let parts = PartOptions::read(reader, path, schema, partitions)?;
         if let (Some(_), [_, ..]) = (monitor_interval, partitions) {
             let reason = "nothing, for a table that is PARTITIONED BY columns: its directories are read once";
