@@ -252,9 +252,7 @@ impl Connector {
             Self::Filesystem { path, format, parts, monitor_interval, .. } if parts.partitions.is_empty() => {
                 filesystem::open(path, *monitor_interval, &scan(format))
             }
-            Self::Filesystem { path, format, parts, .. } => {
-                partitioned::open(path, parts, &scan(format), |path, scan| filesystem::open(path, None, scan))
-            }
+            Self::Filesystem { path, format, parts, .. } => partitioned::open(path, parts, &scan(format)),
             Self::Stdin { format, peeked, .. } => pipe::open_stdin(peeked.as_ref(), &scan(format)),
             Self::Datagen(options) => options.open(&table.schema, columns, read, bells),
             Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => Err(Error::statement(format!(

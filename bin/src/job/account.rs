@@ -22,6 +22,10 @@ pub struct StageCounters {
     pub filtered: AtomicU64,
     /// Rows that were refused after they had been decoded: for an expression, or their event time.
     pub failed: AtomicU64,
+    /// Rows that an UNNEST took in.
+    pub unnested: AtomicU64,
+    /// Rows that it made of them.
+    pub produced: AtomicU64,
     /// Rows folded into a private table.
     pub folded: AtomicU64,
     /// Rows whose windows had closed.
@@ -71,6 +75,10 @@ pub struct OperatorAccount {
     pub late: u64,
     /// Rows rejected for an expression, or for their event time.
     pub failed: u64,
+    /// Rows that an UNNEST took in.
+    pub unnested: u64,
+    /// Rows that it made of them.
+    pub produced: u64,
 }
 
 /// What one edge carried.
@@ -110,8 +118,9 @@ pub struct Account {
 }
 
 impl Account {
-    /// Whether every row went somewhere: `records = rows + rejected` for each source, `in = folded + passed + filtered +
-    /// late + failed` for each stage, `sent = received` for each edge; and the reasons add up to what was rejected.
+    /// Whether every row went somewhere: `records = rows + rejected` for each source, `in + produced = folded + passed +
+    /// filtered + late + failed + unnested` for each stage, `sent = received` for each edge; and the reasons add up to
+    /// what was rejected.
     ///
     /// # Errors
     /// The first sum that does not balance, in words.
@@ -123,11 +132,12 @@ impl Account {
             }
         }
         for operator in &self.operators {
-            let OperatorAccount { name, rows_in, folded, passed, filtered, late, failed } = operator;
-            if *rows_in != folded + passed + filtered + late + failed {
+            let OperatorAccount { name, rows_in, folded, passed, filtered, late, failed, unnested, produced } =
+                operator;
+            if rows_in + produced != folded + passed + filtered + late + failed + unnested {
                 return Err(format!(
-                    "stage {name}: {rows_in} rows in, but {folded} folded + {passed} passed + {filtered} filtered + \
-                     {late} late + {failed} failed"
+                    "stage {name}: {rows_in} rows in + {produced} produced, but {folded} folded + {passed} passed + \
+                     {filtered} filtered + {late} late + {failed} failed + {unnested} unnested"
                 ));
             }
         }

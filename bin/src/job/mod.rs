@@ -6,6 +6,7 @@ mod control;
 mod event_time;
 mod flow;
 mod merge;
+mod own;
 mod rejects;
 mod sink;
 mod sort;
@@ -13,6 +14,7 @@ mod source;
 mod steps;
 mod tail;
 mod union;
+mod unnest;
 mod values;
 mod watermark;
 
@@ -299,6 +301,8 @@ fn account(
             filtered: read(&counters.filtered),
             late: read(&counters.late),
             failed: read(&counters.failed),
+            unnested: read(&counters.unnested),
+            produced: read(&counters.produced),
         });
         let counts = &edges[index];
         account.edges.push(EdgeAccount {
