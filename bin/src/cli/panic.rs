@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{interrupt, note};
+use crate::connect::format::parquet::is_contained;
 use crate::error::Kind;
 
 /// How long the other threads have to notice and to clean up.
@@ -12,6 +13,10 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(super) fn install() {
     let standard = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
+        // It becomes an error in the data, which is told as such.
+        if is_contained() {
+            return;
+        }
         standard(info);
         note(
             "\nThis is a bug in thalweg, not in your SQL or data. Please report it with the message above, the SQL, and \
