@@ -235,6 +235,7 @@ impl Source for PartitionedSource {
             reader: None,
             blocks: 0,
             kept: VecDeque::new(),
+            failed_at: None,
         })
     }
 
@@ -259,6 +260,8 @@ struct PartitionedReader {
     blocks: u64,
     /// Blocks whose numbers are not known yet, with their partition; an error is the last.
     kept: VecDeque<(usize, Result<SourceBlock>)>,
+    /// The block that cannot be read: its number in its partition, and once the error was given out, its own.
+    failed_at: Option<u64>,
 }
 
 impl SourceReader for PartitionedReader {
@@ -269,6 +272,9 @@ impl SourceReader for PartitionedReader {
                 if let Some(first) = first
                     && let Some((part, block)) = self.kept.pop_front()
                 {
+                    if block.is_err() {
+                        self.failed_at = self.failed_at.map(|index| first + index);
+                    }
                     return Ok(SourceEvent::Block(self.shared.complete(part, first, block?)?));
                 }
             }
@@ -292,9 +298,16 @@ impl SourceReader for PartitionedReader {
                     self.shared.end(self.part, std::mem::take(&mut self.blocks));
                     self.part += 1;
                 }
-                Err(error) => self.kept.push_back((self.part, Err(error))),
+                Err(error) => {
+                    self.failed_at = reader.failed_at();
+                    self.kept.push_back((self.part, Err(error)));
+                }
             }
         }
+    }
+
+    fn failed_at(&self) -> Option<u64> {
+        self.failed_at
     }
 }
 

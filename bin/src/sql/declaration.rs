@@ -77,6 +77,12 @@ impl Declaration<'_> {
             });
         }
         let watermark = create.watermark.as_ref().map(|watermark| self.watermark(watermark, &columns)).transpose()?;
+        if watermark.is_none() && connector.bad_input().is_some_and(|policy| policy.future_ms_max.is_some()) {
+            let name = &create.name;
+            return Err(Error::statement(format!("option 'max-future' of table `{}` needs a watermark", name.value))
+                .help("it protects event time: declare WATERMARK FOR a column, or leave the option out")
+                .at(name.span.clone()));
+        }
         let fields = CatalogTable::fields(&columns, watermark.as_ref().map(|watermark| watermark.column));
         let table = Arc::new(plan::Table { name: create.name.value.clone(), schema, connector });
         Ok(CatalogTable {
