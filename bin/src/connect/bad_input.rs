@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::options::OptionReader;
-use crate::error::{Error, Result};
+use crate::error::{Error, InputPlace, Result};
 
 /// Bytes of a record that a reject keeps.
 pub const REJECT_BYTES_MAX: usize = 1024;
@@ -213,7 +213,8 @@ impl Reject {
     /// The error that ends a job under the policy `fail`: the message with its place in front.
     #[must_use]
     pub fn into_error(self) -> Error {
-        Error::data(format!("{}: {}", self.place(), self.message)).help(self.help)
+        let Self { origin, line, column, message, help, record, .. } = self;
+        Error::data_at(InputPlace { file: origin, line, column, record }, message).help(help)
     }
 }
 

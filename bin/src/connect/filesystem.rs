@@ -11,7 +11,7 @@ use super::input::feed::Feed;
 use super::input::packing::Packing;
 use super::input::pipe::{self, Writers};
 use super::input::{ListedFile, follow, sequence};
-use super::{Source, TableScan};
+use super::{Source, TableScan, missing_path};
 use crate::error::{Error, Result};
 
 /// Opens the files of a table: `path` is a file, a directory (its files, but for hidden ones) or a glob.
@@ -37,6 +37,14 @@ pub fn open(path: &str, monitor_interval: Option<Duration>, scan: &TableScan<'_>
         return scan.format.open_blocks(feed, scan);
     }
     let files = files(scan.name, path)?.into_iter().map(ListedFile::look).collect::<Result<Vec<_>>>()?;
+    open_listed(files, scan)
+}
+
+/// Opens these files, as one chain.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_listed(files: Vec<ListedFile>, scan: &TableScan<'_>) -> Result<Arc<dyn Source>> {
     if files.iter().all(|file| file.packing == Packing::Plain) {
         return scan.format.open_blocks(FileChain::new(files, BlockPool::new(scan.read.block_bytes)), scan);
     }
@@ -69,9 +77,13 @@ pub fn files(table_name: &str, path: &str) -> Result<Vec<PathBuf>> {
     files.retain(|file| file.is_file() && (!literal.is_dir() || !is_hidden(file)));
     files.sort();
     if files.is_empty() {
-        return Err(Error::connector(format!("no file for table `{table_name}` at `{path}`")).help(
-            "a directory is read without its hidden files and subdirectories; a glob may name them: `data/**/*.csv`",
-        ));
+        let of = if table_name == path { String::new() } else { format!("table `{table_name}`: ") };
+        return Err(match literal.is_dir() {
+            true => Error::connector(format!("{of}there is no file in the directory `{path}`"))
+                .help(format!("hidden files and subdirectories are left out; a glob may name them: `{path}/**/*.csv`")),
+            false => Error::connector(format!("{of}no file matches `{path}`"))
+                .help("`*` stands for any characters of a name, `**` for any directories; quotes keep the shell away"),
+        });
     }
     Ok(files)
 }
@@ -90,9 +102,9 @@ pub fn is_hidden(file: &Path) -> bool {
 /// The error for a path that the system refuses.
 pub fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     let advice = match error.kind() {
-        std::io::ErrorKind::NotFound => "check the path; a relative one starts at the directory of the process",
-        std::io::ErrorKind::PermissionDenied => "the user who runs the job needs the right to read it",
-        _ => "see whether the device or file system is in order",
+        std::io::ErrorKind::NotFound => missing_path::advice(&path.display().to_string()),
+        std::io::ErrorKind::PermissionDenied => "the user who runs the job needs the right to read it".to_owned(),
+        _ => "see whether the device or file system is in order".to_owned(),
     };
     Error::connector(format!("cannot read `{}`: {error}", path.display())).help(advice)
 }
