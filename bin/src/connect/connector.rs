@@ -176,7 +176,8 @@ impl Connector {
     pub fn bad_input(&self) -> Option<&BadInput> {
         match self {
             Self::Filesystem { bad_input, .. } | Self::Stdin { bad_input, .. } => Some(bad_input),
-            Self::Datagen(_) | Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => None,
+            Self::Datagen(options) => Some(options.bad_input()),
+            Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => None,
         }
     }
 
