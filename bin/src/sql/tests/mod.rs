@@ -1,5 +1,6 @@
 //! Statements in, plans and errors out.
 
+mod nested;
 mod plans;
 mod refusals;
 mod statements;
@@ -131,6 +132,18 @@ fn render(node: &Node, depth: usize, out: &mut String) {
         }
         NodeOp::Project { input, expressions } => {
             let _ = writeln!(out, "project {}", projected(node, expressions));
+            inputs.push(input);
+        }
+        NodeOp::Unnest { input, spec } => {
+            let kept: Vec<usize> = spec.kept.clone();
+            let kept = names(&input.schema.project(&kept).unwrap());
+            let outer = if spec.is_outer { "outer " } else { "" };
+            let _ = writeln!(
+                out,
+                "unnest {outer}{} beside [{kept}]: {}",
+                input.schema.field(spec.column).name(),
+                names(&node.schema)
+            );
             inputs.push(input);
         }
         NodeOp::Aggregate { input, spec } => {
