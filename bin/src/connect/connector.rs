@@ -13,7 +13,7 @@ use super::input::peek::Peeked;
 use super::input::pipe;
 use super::options::{OptionPart, OptionPlace, OptionReader, any_of, nearest};
 use super::print::PrintOptions;
-use super::sink::{self, CsvSink, HeaderDefault, PartOptions, RowEnd};
+use super::sink::{self, HeaderDefault, PartOptions, TextRows};
 use super::stdout::{Stream, StreamWriter};
 use super::{Doorbells, OpenSink, ReadOptions, Source, TableScan, blackhole, filesystem, partitioned};
 use crate::error::{Error, Result};
@@ -269,11 +269,10 @@ impl Connector {
         let schema = Arc::clone(&table.schema);
         match self {
             Self::Filesystem { path, format, parts, .. } => sink::open(path, format, parts, table),
-            Self::Stdout { format: Format::Csv(csv) } => {
-                let sink = CsvSink::new(&schema, csv, HeaderDefault::Present)?;
-                let row_end = csv.dialect.quote.map_or(RowEnd::Line, RowEnd::LineOutside);
-                let writer = Box::new(StreamWriter::new(Stream::Stdout, sink.header).with_row_end(row_end));
-                Ok(OpenSink { encoder: Some(sink.encoder), writer, schema })
+            Self::Stdout { format } => {
+                let TextRows { encoder, header, row_end } = TextRows::new(format, &schema, HeaderDefault::Present)?;
+                let writer = Box::new(StreamWriter::new(Stream::Stdout, header).with_row_end(row_end));
+                Ok(OpenSink { encoder: Some(encoder), writer, schema })
             }
             Self::Print(options) => options.open(&schema),
             Self::Blackhole => Ok(blackhole::open(&schema)),
@@ -339,7 +338,7 @@ mod tests {
             (vec![("connector", "filesystem"), ("format", "csv")], "'path' = 'data/trades.csv'"),
             (vec![("connector", "filesystem"), ("path", "x.csv")], "'format' = 'csv'"),
             (vec![("connector", "filesystem"), ("path", "s3://b/x"), ("format", "csv")], "a path of this machine"),
-            (vec![("connector", "filesystem"), ("path", "x"), ("format", "json")], "'csv'"),
+            (vec![("connector", "filesystem"), ("path", "x"), ("format", "avro")], "'csv' or 'json'"),
             (
                 vec![("connector", "filesystem"), ("path", "x"), ("format", "csv"), ("source.monitor-interval", "0")],
                 "a duration above 0",

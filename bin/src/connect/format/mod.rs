@@ -7,6 +7,7 @@ pub mod text;
 use std::sync::Arc;
 
 use self::csv::{CsvOptions, csv_source};
+use self::json::{JsonOptions, json_source};
 use super::bad_input::BadInput;
 use super::block::BlockInput;
 use super::options::OptionReader;
@@ -18,7 +19,12 @@ use crate::error::Result;
 pub enum Format {
     /// Lines of fields.
     Csv(CsvOptions),
+    /// Lines of objects.
+    Json(JsonOptions),
 }
+
+/// Reads the options of one format.
+type ReadFormat<'a> = fn(&mut OptionReader<'a>) -> Result<(Format, BadInput)>;
 
 impl Format {
     /// Takes the format's options out of a table's, and what they say about bad input. CSV where `format` is not given.
@@ -26,7 +32,13 @@ impl Format {
     /// # Errors
     /// If an option or value is not accepted.
     pub fn read(reader: &mut OptionReader<'_>) -> Result<(Self, BadInput)> {
-        reader.choice("format", &[("csv", ())])?;
+        match reader.choice("format", &[("csv", Self::read_csv as ReadFormat<'_>), ("json", Self::read_json)])? {
+            Some(read) => read(reader),
+            None => Self::read_csv(reader),
+        }
+    }
+
+    fn read_csv(reader: &mut OptionReader<'_>) -> Result<(Self, BadInput)> {
         let mut bad_input = BadInput::read(reader)?;
         reader.refuse(&[
             ("csv.escape-character", "write a quote within a quoted field twice, as RFC 4180 has it"),
@@ -38,6 +50,18 @@ impl Format {
         Ok((Self::Csv(options), bad_input))
     }
 
+    fn read_json(reader: &mut OptionReader<'_>) -> Result<(Self, BadInput)> {
+        let mut bad_input = BadInput::read(reader)?;
+        reader.skips_parse_errors("json.ignore-parse-errors", &mut bad_input)?;
+        let options = JsonOptions::parse(&reader.group(&JsonOptions::KEYS)).map_err(|error| reader.of_format(error))?;
+        if options.fails_on_missing_field && reader.flag("json.ignore-parse-errors")? == Some(true) {
+            let reason = "'false', since 'json.fail-on-missing-field' is 'true'; \
+                          'on-error' = 'skip' passes over all records that are refused";
+            return Err(reader.wrong_value("json.ignore-parse-errors", "true", reason));
+        }
+        Ok((Self::Json(options), bad_input))
+    }
+
     /// A source of the rows in blocks of bytes.
     ///
     /// # Errors
@@ -45,6 +69,7 @@ impl Format {
     pub fn open_blocks(&self, input: impl BlockInput + 'static, scan: &TableScan<'_>) -> Result<Arc<dyn Source>> {
         match self {
             Self::Csv(options) => Ok(Arc::new(csv_source(input, options.clone(), scan)?)),
+            Self::Json(options) => Ok(Arc::new(json_source(input, options.clone(), scan)?)),
         }
     }
 }

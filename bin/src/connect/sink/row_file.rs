@@ -7,7 +7,7 @@ use std::path::Path;
 use arrow_schema::SchemaRef;
 
 use super::compression::{Compression, PackedFile};
-use super::{CsvSink, HeaderDefault, RowEnd};
+use super::{HeaderDefault, RowEnd, TextRows};
 use crate::connect::format::Format;
 use crate::connect::{Encoder, MakeEncoder, SinkRows};
 use crate::error::{Error, Result};
@@ -63,13 +63,12 @@ impl RowFormat {
     /// # Errors
     /// `Statement`, if a column's type cannot be written.
     pub fn new(format: &Format, schema: &SchemaRef) -> Result<Self> {
-        match format {
-            Format::Csv(options) => {
-                let row_end = options.dialect.quote.map_or(RowEnd::Line, RowEnd::LineOutside);
-                let CsvSink { encoder, header } = CsvSink::new(schema, options, HeaderDefault::Absent)?;
-                Ok(Self::Text { encoder: Some(encoder), header, row_end, extension: "csv" })
-            }
-        }
+        let extension = match format {
+            Format::Csv(_) => "csv",
+            Format::Json(_) => "json",
+        };
+        let TextRows { encoder, header, row_end } = TextRows::new(format, schema, HeaderDefault::Absent)?;
+        Ok(Self::Text { encoder: Some(encoder), header, row_end, extension })
     }
 
     /// For lines that somebody else has made.
