@@ -33,7 +33,7 @@ pub struct CsvOptions {
 impl Default for CsvOptions {
     fn default() -> Self {
         Self {
-            dialect: Dialect { delimiter: Some(b','), quote: Some(b'"'), comments: false },
+            dialect: Dialect { delimiter: Some(b','), quote: Some(b'"'), escape: None, comments: false },
             null_literal: None,
             header: Header::Auto,
             inferred_from: None,
@@ -158,7 +158,7 @@ mod tests {
             ("csv.header", "false"),
         ])
         .unwrap();
-        assert_eq!(options.dialect, Dialect { delimiter: Some(b'\t'), quote: None, comments: false });
+        assert_eq!(options.dialect, Dialect { delimiter: Some(b'\t'), quote: None, escape: None, comments: false });
         assert_eq!(options.null_literal.as_deref(), Some("n/a"));
         assert_eq!(options.header, Header::Absent);
     }

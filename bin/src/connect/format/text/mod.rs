@@ -14,13 +14,16 @@
 mod carry;
 mod dialect;
 mod index;
+mod piece;
 mod place;
 mod reader;
 mod region;
+mod scan;
 mod shape;
 mod simd;
 mod stream;
 mod views;
+mod walk;
 
 use arrow_array::RecordBatch;
 
