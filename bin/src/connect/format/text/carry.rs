@@ -141,11 +141,14 @@ impl Carry {
     fn go_on<F: RecordFormat>(&mut self, piece: &Piece, format: &F) -> First {
         let (dialect, bytes_max) = (format.dialect(), format.bad_input().record_bytes_max);
         let is_comment = dialect.comments && self.tail.is_empty();
-        if self.is_file_start || self.discards_line || is_comment {
+        // Whether the file starts with a mark, the walk finds out.
+        let is_start = self.is_file_start && self.tail.len() < MARK.len();
+        if is_start || self.discards_line || is_comment {
             return First::Unknown;
         }
+        let mark = if self.is_file_start && self.tail.starts_with(MARK) { MARK.len() } else { 0 };
         let Unfinished { scan, delimiters } = &mut self.unfinished;
-        let tail = &self.tail[scan.bytes()..];
+        let tail = &self.tail[mark + scan.bytes()..];
         if scan.run(tail, dialect, bytes_max, |place| delimiters.push(place as u32)).is_some() {
             self.unfinished = Unfinished::default();
             return First::Unknown;
