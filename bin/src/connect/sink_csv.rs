@@ -35,7 +35,7 @@ impl CsvSink {
         let has_header = match options.header {
             Header::Auto => default == HeaderDefault::Present,
             Header::Present => true,
-            Header::Absent => false,
+            Header::Absent | Header::Ignored => false,
         };
         let header = if has_header { header_line(schema, options)? } else { Vec::new() };
         let (schema, options) = (Arc::clone(schema), options.clone());

@@ -23,6 +23,7 @@ use crate::connect::{ReadOptions, Source, SourceBlock, SourceEvent, TableScan};
 use crate::error::Error;
 
 mod cuts;
+mod dialects;
 
 /// Files in memory.
 struct Memory {
@@ -650,18 +651,36 @@ mod round_trip {
             rows in proptest::collection::vec((proptest::option::weighted(0.9, any::<u64>()), a_text()), 1..20),
             delimiter in prop_oneof![Just(b','), Just(b';'), Just(b'-'), Just(b'1'), Just(b'e')],
             null_literal in prop_oneof![Just("NULL"), Just(""), Just("0"), Just("true")],
+            escape in prop_oneof![Just(None), Just(Some(b'\\')), Just(Some(b'x'))],
+            has_quotes in any::<bool>(),
+            scientific_decimals in any::<bool>(),
             block_bytes in 1_usize..3000,
         ) {
             // Refused when the options are read.
             prop_assume!(!null_literal.contains(char::from(delimiter)));
+            // Without either, not all texts can be written.
+            let has_quotes = has_quotes || escape != Some(b'\\');
             let (bits, texts): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+            // Without quotes no bytes at all and NULL are the same.
+            prop_assume!(has_quotes || texts.iter().flatten().all(|text| !text.is_empty()));
             let batch = columns(&bits, &texts);
             let mut reading = Reading { block_bytes, workers: 2, schema: batch.schema(), ..Reading::of(&[]) };
             reading.columns = (0..batch.num_columns()).collect();
             reading.options.header = Header::Present;
             reading.options.dialect.delimiter = Some(delimiter);
             reading.options.null_literal = Some(null_literal.to_owned());
-            let mut out = header_line(&batch.schema(), &reading.options).unwrap();
+            reading.options.dialect.escape = escape;
+            reading.options.scientific_decimals = scientific_decimals;
+            if !has_quotes {
+                reading.options.dialect.quote = None;
+                // What only quotes can keep apart from it.
+                reading.options.null_literal = Some("~".to_owned());
+                reading.options.header = Header::Absent;
+            }
+            let mut out = Vec::new();
+            if has_quotes {
+                out = header_line(&batch.schema(), &reading.options).unwrap();
+            }
             CsvEncoder::new(&batch.schema(), &reading.options).unwrap().encode(&batch, &mut out).unwrap();
             let rows = reading.read(&[out]).unwrap().rows;
             for (row, values) in rows.iter().enumerate() {

@@ -31,10 +31,10 @@ use super::super::bad_input::{BadInput, Rejects};
 use crate::error::Result;
 
 pub use dialect::Dialect;
-pub use index::index_scalar;
 pub use place::shown;
 pub use reader::TextSource;
 pub use region::{Region, Row, Rows};
+pub use scan::{Scan, Stop};
 pub use shape::{FirstRecord, Shape};
 pub use views::string_views;
 

@@ -1,6 +1,7 @@
 //! Broken text, cut everywhere: the same rows and the same rejects, by place, reason and text, as an oracle says.
 
 use super::*;
+use crate::connect::format::csv::options::Surplus;
 
 /// What the oracle makes of a text, by place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,6 +157,7 @@ proptest! {
     ) {
         let mut reading = three_columns();
         reading.options.dialect.comments = comments;
+        reading.options.surplus = Surplus::Refused;
         reading.bad_input.record_bytes_max = limit;
         reading.bad_input.on_error = OnError::Divert;
         let outcome = reading.read_every_way(&text).unwrap();
