@@ -12,6 +12,7 @@ mod binder;
 mod blank_query;
 pub mod cast;
 mod catalog;
+mod check;
 pub mod compile;
 mod configuration;
 mod create_table;
@@ -27,6 +28,8 @@ mod locate;
 mod lower;
 mod lower_aggregate;
 mod lower_scan;
+mod lower_unnest;
+mod mistake;
 mod reader;
 mod relation;
 mod rewrite;
@@ -39,8 +42,11 @@ mod statement;
 pub mod syntax;
 mod table_function;
 mod text;
+mod type_syntax;
 pub mod types;
 pub mod typing;
+mod unnest;
+mod unnest_syntax;
 mod window;
 mod window_bound;
 
@@ -49,6 +55,7 @@ mod expressions;
 #[cfg(test)]
 mod tests;
 
+pub use check::Checked;
 pub use session::{Outcome, Session, SessionOptions};
 pub use statement::{Script, Statement};
 

@@ -1,6 +1,7 @@
 //! Formats: how rows are written as bytes.
 
 pub mod csv;
+pub mod json;
 pub mod text;
 
 use std::sync::Arc;

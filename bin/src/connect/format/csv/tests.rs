@@ -67,10 +67,12 @@ impl BlockInput for Memory {
             origin: format!("f{file}").into(),
             buffer,
             bytes,
+            input_bytes: bytes as u64,
             stream: file as u32,
             offset: range.start as u64,
             is_first,
             is_last,
+            damage: None,
         })
     }
 
@@ -154,7 +156,7 @@ impl Reading {
         for block in &blocks {
             outcome.records += block.records;
             outcome.rejected += block.rejects.total();
-            for (reason, count) in block.rejects.counts() {
+            for (reason, count) in block.rejects.counts().iter() {
                 *outcome.reasons.entry(reason).or_default() += count;
             }
             if self.bad_input.on_error == OnError::Divert {

@@ -12,12 +12,13 @@ use std::sync::Arc;
 use super::RecordFormat;
 use super::dialect::Dialect;
 use super::piece::{FRONT, Piece};
-use super::region::{Region, Row};
+use super::region::{Region, Row, Rows};
 use super::scan::Stop;
 use super::shape::{FirstRecord, Shape};
 use super::simd::index;
 use super::walk::{Unfinished, Walk};
-use crate::connect::block::{HEAD_BYTES, PAD_BYTES};
+use crate::connect::bad_input::{OnError, REJECT_BYTES_MAX, Reject, RejectReason};
+use crate::connect::block::{HEAD_BYTES, PAD_BYTES, RawBlock};
 use crate::error::Result;
 
 /// The byte order mark of UTF-8.
@@ -38,7 +39,7 @@ impl Cut {
     /// That nothing comes of a block, because an earlier one was refused.
     #[must_use]
     pub fn moot(piece: Piece) -> Self {
-        Self { bytes: piece.raw.bytes as u64, records: Records::Moot, spare: Some(piece.positions) }
+        Self { bytes: piece.raw.input_bytes, records: Records::Moot, spare: Some(piece.positions) }
     }
 }
 
@@ -102,9 +103,13 @@ impl Carry {
 
     /// Cuts the block whose turn it is into whole records.
     pub fn advance<F: RecordFormat>(&mut self, mut piece: Piece, format: &F) -> Cut {
-        let bytes = piece.raw.bytes as u64;
+        let bytes = piece.raw.input_bytes;
         if piece.raw.is_first {
             *self = Self { is_file_start: true, ..Self::default() };
+        }
+        if let Some(damage) = piece.raw.damage.take() {
+            let region = self.damaged(piece, *damage, format);
+            return Cut { bytes, records: Records::Region(Box::new(region)), spare: None };
         }
         if piece.raw.is_last && self.is_file_start && self.is_mark_alone(&piece) {
             return Cut { bytes, records: Records::None, spare: Some(piece.positions) };
@@ -173,6 +178,26 @@ impl Carry {
         First::Unknown
     }
 
+    /// Ends a stream that is known not to be whole: the record that it breaks off in is part of the reject.
+    fn damaged<F: RecordFormat>(&mut self, piece: Piece, damage: Reject, format: &F) -> Region {
+        let tail = std::mem::take(&mut self.tail);
+        self.unfinished = Unfinished::default();
+        let reject = Reject {
+            offset: damage.offset - tail.len() as u64,
+            line: self.line,
+            record: tail[..tail.len().min(REJECT_BYTES_MAX)].to_vec(),
+            ..damage
+        };
+        let RawBlock { buffer, origin, .. } = piece.raw;
+        let mut region = Region::new(buffer, origin, HEAD_BYTES..HEAD_BYTES, 0, self.line, self.shape.clone());
+        region.rows = Rows::Listed(Vec::new());
+        match format.bad_input().on_error {
+            OnError::Fail => region.error = Some(reject.into_error()),
+            on_error => region.rejects.add(on_error, RejectReason::Corrupt, || reject),
+        }
+        region
+    }
+
     /// The whole file is a byte order mark: as empty as without it.
     fn is_mark_alone(&self, piece: &Piece) -> bool {
         let rest = &piece.raw.buffer.bytes[HEAD_BYTES..HEAD_BYTES + piece.raw.bytes];
@@ -215,7 +240,7 @@ impl Carry {
 
     /// Cuts a block record by record.
     fn cut_by_walk<F: RecordFormat>(&mut self, piece: Piece, format: &F) -> Cut {
-        let (bytes, is_last) = (piece.raw.bytes as u64, piece.raw.is_last);
+        let (bytes, is_last) = (piece.raw.input_bytes, piece.raw.is_last);
         let end = piece.end;
         let unassembled = Unassembled {
             tail: std::mem::take(&mut self.tail),

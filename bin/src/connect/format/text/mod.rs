@@ -16,6 +16,7 @@ mod dialect;
 mod index;
 mod piece;
 mod place;
+mod places;
 mod reader;
 mod region;
 mod scan;
@@ -32,6 +33,7 @@ use crate::error::Result;
 
 pub use dialect::Dialect;
 pub use place::shown;
+pub use places::{PlacedRecords, TextPlaces};
 pub use reader::TextSource;
 pub use region::{Region, Row, Rows};
 pub use scan::{Scan, Stop};
@@ -79,6 +81,8 @@ pub struct Decoded {
     pub records: u64,
     /// Records that are not among the rows.
     pub rejects: Rejects,
+    /// Where the rows stand, for those that are refused later; see [`Region::places`].
+    pub places: Option<TextPlaces>,
     /// A buffer to use again.
     pub positions: Vec<u32>,
 }
