@@ -60,8 +60,9 @@ impl Format {
     pub fn open_blocks(&self, input: impl BlockInput + 'static, scan: &TableScan<'_>) -> Result<Arc<dyn Source>> {
         match self {
             Self::Csv(options) => Ok(Arc::new(csv_source(input, options.clone(), scan)?)),
-            Self::Parquet(_) => Err(Error::statement(format!("table `{}` reads Parquet from a pipe", scan.name))
-                .help("Parquet is read from its end: write the input to a file first, and read that with 'filesystem'")),
+            Self::Parquet(_) => Err(Error::statement(format!("table `{}` reads Parquet from a pipe", scan.name)).help(
+                "Parquet is read from its end: write the input to a file first, and read that with 'filesystem'",
+            )),
         }
     }
 }

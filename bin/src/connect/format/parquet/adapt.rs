@@ -225,12 +225,7 @@ impl Column {
         Ok(make_array(divided.into_data().into_builder().data_type(to.clone()).build()?))
     }
 
-    fn time_of_day(
-        &self,
-        array: &ArrayRef,
-        factor: i64,
-        refusals: &mut Vec<Refusal>,
-    ) -> Result<ArrayRef, ArrowError> {
+    fn time_of_day(&self, array: &ArrayRef, factor: i64, refusals: &mut Vec<Refusal>) -> Result<ArrayRef, ArrowError> {
         let units: PrimitiveArray<Int64Type> = match array.data_type() {
             DataType::Time32(unit) => {
                 let units: PrimitiveArray<Int32Type> =
@@ -310,12 +305,7 @@ impl Column {
         texts.collect()
     }
 
-    fn list(
-        &self,
-        list: &ListArray,
-        element: &Column,
-        refusals: &mut Vec<Refusal>,
-    ) -> Result<ArrayRef, ArrowError> {
+    fn list(&self, list: &ListArray, element: &Column, refusals: &mut Vec<Refusal>) -> Result<ArrayRef, ArrowError> {
         let mut inner = Vec::new();
         let values = element.adapt(list.values(), &mut inner)?;
         raise(inner, list.value_offsets(), list.nulls(), refusals);

@@ -61,7 +61,8 @@ impl PieceDecoder {
         if expected == 0 || open.projection.levels.is_none() {
             return Ok(without_columns(expected, batch_rows));
         }
-        let follows = |place: &Place| (place.file, place.group, place.row) == (piece.file, piece.group, piece.rows.start);
+        let follows =
+            |place: &Place| (place.file, place.group, place.row) == (piece.file, piece.group, piece.rows.start);
         let mut place = match self.place.take().filter(follows) {
             Some(place) => place,
             None => Place {

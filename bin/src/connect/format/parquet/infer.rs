@@ -42,7 +42,9 @@ pub fn infer(paths: &[PathBuf]) -> Result<(SchemaRef, ParquetOptions)> {
                 *field = field.clone().with_nullable(true);
             }
         }
-        if let Some(more) = schema.fields().iter().find(|other| !fields.iter().any(|field| field.name() == other.name())) {
+        if let Some(more) =
+            schema.fields().iter().find(|other| !fields.iter().any(|field| field.name() == other.name()))
+        {
             return Err(differs(format!("it has a column `{}` more", more.name())));
         }
     }
@@ -56,7 +58,8 @@ fn is_same_type(a: &DataType, b: &DataType) -> bool {
 
 fn infer_one(path: &PathBuf) -> Result<Schema> {
     let origin = path.display();
-    let damaged = |why: String| Error::data(format!("`{origin}`: {why}")).help("see whether it is the file that is meant");
+    let damaged =
+        |why: String| Error::data(format!("`{origin}`: {why}")).help("see whether it is the file that is meant");
     let bytes = FileBytes::open(path)?;
     let metadata = bytes.footer().map_err(|fault| match fault {
         Fault::Damaged(why) => damaged(why),

@@ -133,7 +133,8 @@ impl Layout {
     /// is no error here.
     pub fn new(paths: Vec<PathBuf>, plan: &Plan<'_>) -> Result<Self> {
         let keeps_open = paths.len() <= OPEN_FILES_MAX;
-        let planned: Vec<Result<PlannedFile>> = paths.par_iter().map(|path| plan_file(path, plan, keeps_open)).collect();
+        let planned: Vec<Result<PlannedFile>> =
+            paths.par_iter().map(|path| plan_file(path, plan, keeps_open)).collect();
         let mut files = Vec::with_capacity(planned.len());
         let mut blocks = 0;
         for file in planned {
@@ -177,7 +178,9 @@ impl Layout {
             return Ok(Arc::clone(open));
         }
         let open = Arc::new(match open_file(&planned.path, &planned.origin, &self.wanted)? {
-            Ok(open) if open.bytes.bytes() == planned.bytes && open.metadata.num_row_groups() == planned.groups.len() => {
+            Ok(open)
+                if open.bytes.bytes() == planned.bytes && open.metadata.num_row_groups() == planned.groups.len() =>
+            {
                 open
             }
             _ => {

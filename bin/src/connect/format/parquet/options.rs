@@ -73,10 +73,14 @@ impl ParquetOptions {
         options.dictionary_page_bytes =
             bytes("parquet.dictionary.page.size", options.dictionary_page_bytes, 64, 64 << 20)?;
         options.dictionary = reader.flag("parquet.enable.dictionary")?.unwrap_or(options.dictionary);
-        let units = [("millis", TimeUnit::Millisecond), ("micros", TimeUnit::Microsecond), ("nanos", TimeUnit::Nanosecond)];
+        let units =
+            [("millis", TimeUnit::Millisecond), ("micros", TimeUnit::Microsecond), ("nanos", TimeUnit::Nanosecond)];
         options.time_unit = reader.choice("parquet.timestamp.time.unit", &units)?;
         for (name, why) in [
-            ("parquet.write.int64.timestamp", "timestamps are written as INT64: the INT96 that 'false' asks for is deprecated"),
+            (
+                "parquet.write.int64.timestamp",
+                "timestamps are written as INT64: the INT96 that 'false' asks for is deprecated",
+            ),
             ("parquet.utc-timezone", "timestamps are written as they are, in UTC: there is no other time zone here"),
         ] {
             if reader.flag(name)? == Some(false) {

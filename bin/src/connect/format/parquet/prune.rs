@@ -37,9 +37,8 @@ pub struct FileTest<'a> {
 #[must_use]
 pub fn kept(bytes: &FileBytes, metadata: &ParquetMetaData, tests: &[FileTest<'_>]) -> Vec<Vec<Range<u64>>> {
     let all = |group: usize| std::iter::once(0..metadata.row_group(group).num_rows() as u64);
-    let mut kept: Vec<Vec<Range<u64>>> = (0..metadata.num_row_groups())
-        .map(|group| all(group).filter(|rows| !rows.is_empty()).collect())
-        .collect();
+    let mut kept: Vec<Vec<Range<u64>>> =
+        (0..metadata.num_row_groups()).map(|group| all(group).filter(|rows| !rows.is_empty()).collect()).collect();
     // Of a column that is nested, statistics are of its elements; INT96 has none to rely on.
     let is_plain = |test: &&FileTest<'_>| {
         let [leaf] = test.column.leaves[..] else { return false };
@@ -102,7 +101,8 @@ fn by_bloom_filter(
         _ => return Ok(true),
     };
     let chunk = metadata.row_group(group).column(test.column.leaves[0]);
-    let is_small = chunk.bloom_filter_length().is_some_and(|length| (0..=INDEX_BYTES_MAX as i64).contains(&i64::from(length)));
+    let is_small =
+        chunk.bloom_filter_length().is_some_and(|length| (0..=INDEX_BYTES_MAX as i64).contains(&i64::from(length)));
     // What is in the filter are the file's values: only where the table's are the same.
     let is_same = test.column.field.data_type() == values.data_type();
     if !is_small || !is_same {
@@ -133,8 +133,8 @@ fn by_pages(
     if !has_all || !(1..=INDEX_BYTES_MAX as i64).contains(&total) || index_span(metadata) > INDEX_BYTES_MAX {
         return Ok(());
     }
-    let mut reader = ParquetMetaDataReader::new_with_metadata(metadata.clone())
-        .with_page_index_policy(PageIndexPolicy::Optional);
+    let mut reader =
+        ParquetMetaDataReader::new_with_metadata(metadata.clone()).with_page_index_policy(PageIndexPolicy::Optional);
     reader.read_page_indexes(bytes)?;
     let indexed = reader.finish()?;
     let (Some(columns), Some(offsets)) = (indexed.column_index(), indexed.offset_index()) else { return Ok(()) };
@@ -153,7 +153,9 @@ fn by_pages(
                 greatest: test.column.column.bounds(&converter.data_page_maxes(columns, offsets, [&group])?)?,
                 nulls: converter.data_page_null_counts(columns, offsets, [&group])?,
             };
-            if bounds.least.len() != ends.len() || bounds.greatest.len() != ends.len() || bounds.nulls.len() != ends.len()
+            if bounds.least.len() != ends.len()
+                || bounds.greatest.len() != ends.len()
+                || bounds.nulls.len() != ends.len()
             {
                 continue;
             }
@@ -190,7 +192,11 @@ fn page_ends(firsts: &[i64], rows: i64) -> Option<Vec<Range<u64>>> {
         return None;
     }
     let ends = firsts.iter().skip(1).copied().chain([rows]);
-    firsts.iter().zip(ends).map(|(&first, end)| (first < end && end <= rows).then(|| first as u64..end as u64)).collect()
+    firsts
+        .iter()
+        .zip(ends)
+        .map(|(&first, end)| (first < end && end <= rows).then(|| first as u64..end as u64))
+        .collect()
 }
 
 /// The rows that are in both; each is ascending.
@@ -250,12 +256,14 @@ fn compare(bounds: &ArrayRef, run: usize, values: &ArrayRef, value: usize) -> Op
         return None;
     }
     match bounds.data_type() {
-        DataType::Float32 => {
-            bounds.as_primitive::<Float32Type>().value(run).partial_cmp(&values.as_primitive::<Float32Type>().value(value))
-        }
-        DataType::Float64 => {
-            bounds.as_primitive::<Float64Type>().value(run).partial_cmp(&values.as_primitive::<Float64Type>().value(value))
-        }
+        DataType::Float32 => bounds
+            .as_primitive::<Float32Type>()
+            .value(run)
+            .partial_cmp(&values.as_primitive::<Float32Type>().value(value)),
+        DataType::Float64 => bounds
+            .as_primitive::<Float64Type>()
+            .value(run)
+            .partial_cmp(&values.as_primitive::<Float64Type>().value(value)),
         _ => Some(make_comparator(bounds, values, SortOptions::default()).ok()?(run, value)),
     }
 }

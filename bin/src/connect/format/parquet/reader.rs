@@ -98,7 +98,14 @@ struct Shared {
 impl Source for ParquetSource {
     fn reader(&self, worker: WorkerId) -> Box<dyn SourceReader> {
         let decoder = PieceDecoder::default();
-        Box::new(ParquetReader { shared: Arc::clone(&self.shared), worker, held: None, decoder, failure: None, failed_at: None })
+        Box::new(ParquetReader {
+            shared: Arc::clone(&self.shared),
+            worker,
+            held: None,
+            decoder,
+            failure: None,
+            failed_at: None,
+        })
     }
 
     fn bytes_total(&self) -> Option<u64> {

@@ -30,7 +30,9 @@ pub fn file_fields(metadata: &ParquetMetaData) -> Result<Fields, String> {
     contained(|| {
         let plain = parquet_to_arrow_schema(schema, None)?;
         let mut leaf = 0;
-        Ok::<_, parquet::errors::ParquetError>(plain.fields().iter().map(|field| decoded(field, schema, &mut leaf)).collect())
+        Ok::<_, parquet::errors::ParquetError>(
+            plain.fields().iter().map(|field| decoded(field, schema, &mut leaf)).collect(),
+        )
     })
 }
 
@@ -245,13 +247,7 @@ fn matched(
     Ok(Column { field: Arc::clone(table), path: path.to_owned(), file_type, step })
 }
 
-fn matched_row(
-    from: &Fields,
-    to: &Fields,
-    path: &str,
-    leaf: usize,
-    leaves: &mut Vec<usize>,
-) -> Result<Step, Mismatch> {
+fn matched_row(from: &Fields, to: &Fields, path: &str, leaf: usize, leaves: &mut Vec<usize>) -> Result<Step, Mismatch> {
     let firsts = first_leaves(from);
     let mut found = Vec::with_capacity(to.len());
     for field in to {

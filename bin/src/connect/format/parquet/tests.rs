@@ -141,7 +141,9 @@ fn list_of(element: DataType, nullable: bool) -> DataType {
 }
 
 fn row_of(fields: &[(&str, DataType, bool)]) -> DataType {
-    DataType::Struct(fields.iter().map(|(name, data_type, nullable)| Field::new(*name, data_type.clone(), *nullable)).collect())
+    DataType::Struct(
+        fields.iter().map(|(name, data_type, nullable)| Field::new(*name, data_type.clone(), *nullable)).collect(),
+    )
 }
 
 fn map_of(key: DataType, value: DataType) -> DataType {
@@ -184,7 +186,21 @@ fn every_type() -> SchemaRef {
         ("required_array", list_of(T::Utf8View, false), false),
         ("row", row_of(&[("a", T::Int32, true), ("b", T::Utf8View, true)]), true),
         ("map", map_of(T::Utf8View, T::Int64), true),
-        ("deep", list_of(row_of(&[("m", map_of(T::Int32, list_of(T::Utf8View, true)), true), ("n", T::Date32, false)]), true), true),
-        ("deeper", row_of(&[("r", row_of(&[("x", list_of(list_of(T::Float64, true), true), true)]), true), ("k", T::Boolean, false)]), true),
+        (
+            "deep",
+            list_of(
+                row_of(&[("m", map_of(T::Int32, list_of(T::Utf8View, true)), true), ("n", T::Date32, false)]),
+                true,
+            ),
+            true,
+        ),
+        (
+            "deeper",
+            row_of(&[
+                ("r", row_of(&[("x", list_of(list_of(T::Float64, true), true), true)]), true),
+                ("k", T::Boolean, false),
+            ]),
+            true,
+        ),
     ])
 }

@@ -88,21 +88,22 @@ impl<W: Write + Send> ParquetFileWriter<W> {
     }
 
     fn as_written(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-            let columns = match &self.columns {
-                None => batch.columns().to_vec(),
-                Some(columns) => {
-                    let mut refusals = Vec::new();
-                    let adapted = columns.iter().zip(batch.columns());
-                    let adapted = adapted.map(|(column, array)| column.adapt(array, &mut refusals));
-                    let adapted = adapted.collect::<Result<Vec<_>, _>>().map_err(|error| Error::internal(error.to_string()))?;
-                    if let Some(Refusal { message, .. }) = refusals.into_iter().min_by_key(|refusal| refusal.row) {
-                        return Err(Error::data(message).help("choose a finer 'parquet.timestamp.time.unit'"));
-                    }
-                    adapted
+        let columns = match &self.columns {
+            None => batch.columns().to_vec(),
+            Some(columns) => {
+                let mut refusals = Vec::new();
+                let adapted = columns.iter().zip(batch.columns());
+                let adapted = adapted.map(|(column, array)| column.adapt(array, &mut refusals));
+                let adapted =
+                    adapted.collect::<Result<Vec<_>, _>>().map_err(|error| Error::internal(error.to_string()))?;
+                if let Some(Refusal { message, .. }) = refusals.into_iter().min_by_key(|refusal| refusal.row) {
+                    return Err(Error::data(message).help("choose a finer 'parquet.timestamp.time.unit'"));
                 }
-            };
-            RecordBatch::try_new(Arc::clone(&self.schema), columns)
-                .map_err(|error| Error::internal(format!("rows that do not match the sink's columns: {error}")))
+                adapted
+            }
+        };
+        RecordBatch::try_new(Arc::clone(&self.schema), columns)
+            .map_err(|error| Error::internal(format!("rows that do not match the sink's columns: {error}")))
     }
 
     /// What is written to; `None` behind the end.
@@ -153,7 +154,9 @@ fn column_between(from: &FieldRef, to: &FieldRef, path: &str) -> Column {
         parts.map(|(from, to)| column_between(from, to, &format!("{path}.{}", from.name()))).collect()
     };
     let step = match (from.data_type(), to.data_type()) {
-        (DataType::List(from), DataType::List(to)) => Step::List(Box::new(column_between(from, to, &format!("{path}[]")))),
+        (DataType::List(from), DataType::List(to)) => {
+            Step::List(Box::new(column_between(from, to, &format!("{path}[]"))))
+        }
         (DataType::Struct(from), DataType::Struct(to)) => Step::Row(parts(from, to).into_iter().enumerate().collect()),
         (DataType::Map(from, _), DataType::Map(to, _)) => match (from.data_type(), to.data_type()) {
             (DataType::Struct(from), DataType::Struct(to)) => match <[Column; 2]>::try_from(parts(from, to)) {

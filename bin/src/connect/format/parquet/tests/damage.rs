@@ -43,7 +43,8 @@ fn seeds() -> Vec<(SchemaRef, Vec<u8>)> {
     for (schema, rows) in [(&flat, 40), (&deep, 15)] {
         let rows = random_rows(&mut rng, schema, rows);
         for dictionary in [true, false] {
-            let options = ParquetOptions { dictionary, block_bytes: 3_000, page_bytes: 200, ..ParquetOptions::default() };
+            let options =
+                ParquetOptions { dictionary, block_bytes: 3_000, page_bytes: 200, ..ParquetOptions::default() };
             seeds.push((Arc::clone(schema), written(&rows, &options)));
         }
     }
@@ -114,7 +115,8 @@ fn thousands_of_damaged_files_are_rows_or_errors() {
     assert!(files >= 2_000, "{files}");
     // Of the whole process with all the tests that run beside this one.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let peak =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     assert!(peak.is_none_or(|kib| kib < 1 << 20), "{peak:?} KiB");
     assert!(refused > files / 2, "only {refused} of {files} were found damaged");
 }
@@ -184,10 +186,8 @@ fn a_damaged_row_group_is_left_out_as_a_whole_and_the_others_are_read() {
     assert_eq!(rejected, &[(RejectReason::Corrupt, 1)]);
     assert_eq!((rejects.len(), rejects[0].offset, rejects[0].line), (1, 200, 0));
     assert!(rejects[0].message.starts_with("row group 2, column `s`: "), "{}", rejects[0].message);
-    let mut messages: Vec<String> = ways(OnError::Fail)
-        .iter()
-        .map(|way| read(&path, &schema, &[0, 1], &[], way).unwrap_err().message)
-        .collect();
+    let mut messages: Vec<String> =
+        ways(OnError::Fail).iter().map(|way| read(&path, &schema, &[0, 1], &[], way).unwrap_err().message).collect();
     messages.dedup();
     assert_eq!(messages.len(), 1, "{messages:?}");
     assert!(messages[0].contains("t.parquet: row group 2, column `s`: "), "{}", messages[0]);

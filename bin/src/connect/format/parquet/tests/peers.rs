@@ -53,7 +53,8 @@ fn expected() -> RecordBatch {
     let decimal = |values: Vec<Option<i128>>, precision, scale| -> ArrayRef {
         Arc::new(Decimal128Array::from(values).with_precision_and_scale(precision, scale).unwrap())
     };
-    let micros = || TimestampMicrosecondArray::from(vec![Some(1_699_999_999_741_000), None, Some(-2_177_452_799_999_000)]);
+    let micros =
+        || TimestampMicrosecondArray::from(vec![Some(1_699_999_999_741_000), None, Some(-2_177_452_799_999_000)]);
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("flag", Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)]))),
         ("tiny", Arc::new(Int8Array::from(vec![Some(i8::MIN), None, Some(i8::MAX)]))),
@@ -113,7 +114,10 @@ fn files_are_inferred_together_or_not_at_all() {
     let (schema, _) = super::super::infer(&[path_of("pyarrow"), path_of("pyarrow-deltas"), path_of("duckdb")]).unwrap();
     assert_eq!(schema.fields().len(), expected().num_columns());
     let error = super::super::infer(&[path_of("pyarrow"), path_of("polars")]).unwrap_err();
-    assert!(error.message.contains("polars.parquet` does not have the columns of") && error.message.contains("`map`"), "{error}");
+    assert!(
+        error.message.contains("polars.parquet` does not have the columns of") && error.message.contains("`map`"),
+        "{error}"
+    );
     let error = super::super::infer(&[path_of("pyarrow"), path_of("pyarrow-int96")]).unwrap_err();
     assert!(error.message.contains("column `instant` is TIMESTAMP(6) there, and TIMESTAMP_LTZ(6) here"), "{error}");
 }
@@ -127,7 +131,8 @@ fn int96_with_nanoseconds_is_refused_rather_than_cut_off() {
     let schema = schema_of(vec![("moment", DataType::Timestamp(TimeUnit::Microsecond, None), true)]);
     // The dictionary of the column holds two values of 12 bytes; the first becomes ours.
     let nanos = (22 * 3600 + 13 * 60 + 19) * 1_000_000_000_u64 + 741_000_000;
-    let place = whole.windows(8).position(|window| window == nanos.to_le_bytes()).expect("pages are not compressed away");
+    let place =
+        whole.windows(8).position(|window| window == nanos.to_le_bytes()).expect("pages are not compressed away");
     let mut fine = whole.clone();
     fine[place..place + 12].copy_from_slice(&value);
     let (_directory, path) = file_of(&fine);

@@ -77,13 +77,13 @@ fn row_groups_and_pages_that_cannot_pass_are_left_unread() {
 fn every_row_that_passes_is_read() {
     let mut rng = StdRng::seed_from_u64(1);
     for seed in 0..40 {
-        let values: Vec<Option<i64>> = (0..200)
-            .map(|row| (rng.random_range(0..5) > 0).then(|| row / 10 + rng.random_range(-3..3)))
-            .collect();
+        let values: Vec<Option<i64>> =
+            (0..200).map(|row| (rng.random_range(0..5) > 0).then(|| row / 10 + rng.random_range(-3..3))).collect();
         let schema = schema_of(vec![("n", DataType::Int64, true)]);
         let column: ArrayRef = Arc::new(Int64Array::from(values));
         let rows = RecordBatch::try_new(Arc::clone(&schema), vec![column]).unwrap();
-        let options = ParquetOptions { block_bytes: 300, page_bytes: 64, dictionary: rng.random(), ..ParquetOptions::default() };
+        let options =
+            ParquetOptions { block_bytes: 300, page_bytes: 64, dictionary: rng.random(), ..ParquetOptions::default() };
         let (_directory, path) = file_of(&written(&rows, &options));
         let value = rng.random_range(-3..23);
         for comparison in [Comparison::Eq, Comparison::Lt, Comparison::LtEq, Comparison::Gt, Comparison::GtEq] {

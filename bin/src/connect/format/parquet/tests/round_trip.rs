@@ -86,7 +86,9 @@ pub(super) fn random_array(rng: &mut StdRng, data_type: &DataType, nullable: boo
                 _ => rng.random_range(-end + 1..end),
             })))
         }
-        T::Date32 => Arc::new(primitive::<Date32Type>(rng, rows, nullable, |rng| rng.random_range(-719_162..2_932_896))),
+        T::Date32 => {
+            Arc::new(primitive::<Date32Type>(rng, rows, nullable, |rng| rng.random_range(-719_162..2_932_896)))
+        }
         T::Time32(_) => {
             Arc::new(primitive::<Time32MillisecondType>(rng, rows, nullable, |rng| rng.random_range(0..86_400_000)))
         }

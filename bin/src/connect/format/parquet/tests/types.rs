@@ -28,8 +28,16 @@ fn every_value_of_another_type_arrives_or_is_an_error() {
     use DataType as T;
     let arrays: Vec<(ArrayRef, T, Option<ArrayRef>)> = vec![
         (Arc::new(UInt8Array::from(vec![0, 255])), T::Int16, Some(Arc::new(Int16Array::from(vec![0, 255])))),
-        (Arc::new(UInt32Array::from(vec![u32::MAX])), T::Int64, Some(Arc::new(Int64Array::from(vec![i64::from(u32::MAX)])))),
-        (Arc::new(UInt64Array::from(vec![Some(7), None])), T::Int64, Some(Arc::new(Int64Array::from(vec![Some(7), None])))),
+        (
+            Arc::new(UInt32Array::from(vec![u32::MAX])),
+            T::Int64,
+            Some(Arc::new(Int64Array::from(vec![i64::from(u32::MAX)]))),
+        ),
+        (
+            Arc::new(UInt64Array::from(vec![Some(7), None])),
+            T::Int64,
+            Some(Arc::new(Int64Array::from(vec![Some(7), None]))),
+        ),
         (Arc::new(UInt64Array::from(vec![u64::MAX])), T::Int64, None),
         (
             Arc::new(UInt64Array::from(vec![u64::MAX])),
@@ -41,8 +49,16 @@ fn every_value_of_another_type_arrives_or_is_an_error() {
         (Arc::new(Int32Array::from(vec![7])), T::Float64, Some(Arc::new(Float64Array::from(vec![7.0])))),
         (Arc::new(Float32Array::from(vec![0.5])), T::Float64, Some(Arc::new(Float64Array::from(vec![0.5])))),
         (Arc::new(LargeStringArray::from(vec!["x"])), T::Utf8View, Some(Arc::new(StringViewArray::from(vec!["x"])))),
-        (Arc::new(StringArray::from(vec!["x"])), T::BinaryView, Some(Arc::new(BinaryViewArray::from(vec![b"x".as_slice()])))),
-        (Arc::new(BinaryArray::from(vec![b"x".as_slice()])), T::Utf8View, Some(Arc::new(StringViewArray::from(vec!["x"])))),
+        (
+            Arc::new(StringArray::from(vec!["x"])),
+            T::BinaryView,
+            Some(Arc::new(BinaryViewArray::from(vec![b"x".as_slice()]))),
+        ),
+        (
+            Arc::new(BinaryArray::from(vec![b"x".as_slice()])),
+            T::Utf8View,
+            Some(Arc::new(StringViewArray::from(vec!["x"]))),
+        ),
         (Arc::new(BinaryArray::from(vec![b"\xff".as_slice()])), T::Utf8View, None),
         (
             Arc::new(FixedSizeBinaryArray::try_from_iter([b"ab".as_slice(), b"cd".as_slice()].into_iter()).unwrap()),
@@ -128,7 +144,12 @@ fn a_type_or_a_name_that_does_not_match_says_what_the_file_has() {
     for (name, declared, message, help) in [
         ("price", DataType::Float64, "", ""),
         ("prise", DataType::Float64, "has no column `prise`", "did you mean `Price`? there it has `Price`"),
-        ("Price", DataType::Int64, "column `Price` is DOUBLE in the file and cannot be read as BIGINT", "declare it as DOUBLE"),
+        (
+            "Price",
+            DataType::Int64,
+            "column `Price` is DOUBLE in the file and cannot be read as BIGINT",
+            "declare it as DOUBLE",
+        ),
         ("Price", DataType::Float32, "cannot be read as FLOAT", "declare it as DOUBLE"),
     ] {
         match read_all(&path, &schema_of(vec![(name, declared, true)])) {
