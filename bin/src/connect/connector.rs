@@ -11,7 +11,7 @@ use super::bad_input::BadInput;
 use super::datagen::DatagenOptions;
 use super::format::Format;
 use super::format::csv::{self, CsvOptions};
-use super::format::json::json_encoder;
+use super::format::json::{MapKeys, json_encoder};
 use super::options::{OptionPart, OptionPlace, OptionReader, any_of, nearest};
 use super::print::PrintOptions;
 use super::sink_csv::{CsvSink, HeaderDefault};
@@ -266,7 +266,7 @@ impl Connector {
 fn encoder(format: &Format, schema: &SchemaRef, header: HeaderDefault) -> Result<(MakeEncoder, Vec<u8>)> {
     match format {
         Format::Csv(options) => CsvSink::new(schema, options, header).map(|sink| (sink.encoder, sink.header)),
-        Format::Json(options) => Ok((json_encoder(schema, options)?, Vec::new())),
+        Format::Json(options) => Ok((json_encoder(schema, options, MapKeys::Strings)?, Vec::new())),
     }
 }
 

@@ -3,8 +3,9 @@
 //! A [`ColumnText`] is made once for a column of a batch and then asked row by row; what depends only on the type is
 //! decided then, not for each value.
 
+mod nested;
+
 use std::fmt::Write;
-use std::ops::Range;
 
 use arrow_array::cast::AsArray;
 use arrow_array::timezone::Tz;
@@ -117,52 +118,8 @@ impl<'a> ColumnText<'a> {
             DataType::Binary => self.bytes(array.as_binary::<i32>().value(row), out),
             DataType::LargeBinary => self.bytes(array.as_binary::<i64>().value(row), out),
             DataType::BinaryView => self.bytes(array.as_binary_view().value(row), out),
-            DataType::Struct(_) => self.row(row, out),
-            DataType::List(_) => self.elements(range(array.as_list::<i32>().value_offsets(), row), out),
-            DataType::Map(..) => self.entries(range(array.as_map().value_offsets(), row), out),
+            DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => self.nested(row, out),
             other => unreachable!("`new` refuses columns of type {other}"),
-        }
-    }
-
-    /// `(a, b)`, or `+I[a, b]` where Java shows it.
-    fn row(&self, row: usize, out: &mut String) {
-        let (open, close) = if self.style == Style::Print { ("+I[", ']') } else { ("(", ')') };
-        out.push_str(open);
-        for (number, part) in self.parts.iter().enumerate() {
-            out.push_str(if number > 0 { ", " } else { "" });
-            part.write_or_null(row, out);
-        }
-        out.push(close);
-    }
-
-    /// `[a, b]`.
-    fn elements(&self, rows: Range<usize>, out: &mut String) {
-        out.push('[');
-        for (number, row) in rows.enumerate() {
-            out.push_str(if number > 0 { ", " } else { "" });
-            self.parts[0].write_or_null(row, out);
-        }
-        out.push(']');
-    }
-
-    /// `{k=v, l=w}`.
-    fn entries(&self, rows: Range<usize>, out: &mut String) {
-        out.push('{');
-        for (number, row) in rows.enumerate() {
-            out.push_str(if number > 0 { ", " } else { "" });
-            self.parts[0].write_or_null(row, out);
-            out.push('=');
-            self.parts[1].write_or_null(row, out);
-        }
-        out.push('}');
-    }
-
-    /// The value of a part.
-    fn write_or_null(&self, row: usize, out: &mut String) {
-        match (self.is_null(row), self.style) {
-            (false, _) => self.write(row, out),
-            (true, Style::Cast) => out.push_str("NULL"),
-            (true, Style::Print) => out.push_str("null"),
         }
     }
 
@@ -293,10 +250,6 @@ fn value<T: ArrowPrimitiveType>(array: &dyn Array, row: usize) -> T::Native {
     array.as_primitive::<T>().value(row)
 }
 
-fn range(offsets: &[i32], row: usize) -> Range<usize> {
-    offsets[row] as usize..offsets[row + 1] as usize
-}
-
 fn integer(number: impl itoa::Integer, out: &mut String) {
     out.push_str(itoa::Buffer::new().format(number));
 }
@@ -384,12 +337,8 @@ mod tests {
 
     use arrow_array::{
         ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int64Array,
-        ListArray, MapArray, StringArray, StructArray, Time32MillisecondArray, TimestampMicrosecondArray,
-        TimestampMillisecondArray,
+        StringArray, Time32MillisecondArray, TimestampMicrosecondArray, TimestampMillisecondArray,
     };
-
-    use arrow_buffer::OffsetBuffer;
-    use arrow_schema::Field;
 
     use super::*;
 
@@ -431,39 +380,6 @@ mod tests {
             (Arc::new(BinaryArray::from(vec![&b"hi\xff"[..]])), ["x'6869ff'", "[104, 105, -1]"]),
         ];
         for (array, expected) in cases {
-            assert_eq!(texts(Arc::clone(&array)), expected, "{array:?}");
-        }
-    }
-
-    #[test]
-    fn nested_values_are_written_part_by_part() {
-        let part = |name: &str, data_type| Arc::new(Field::new(name, data_type, true));
-        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None, Some(3)]));
-        let flags: ArrayRef = Arc::new(BooleanArray::from(vec![true, true, false]));
-        let row = StructArray::from(vec![
-            (part("a", DataType::Int64), Arc::clone(&numbers)),
-            (part("b", DataType::Boolean), Arc::clone(&flags)),
-        ]);
-        let rows = ListArray::new(
-            part("element", row.data_type().clone()),
-            OffsetBuffer::new(vec![0, 2, 3].into()),
-            Arc::new(row.clone()),
-            None,
-        );
-        let keys = Field::new("key", DataType::Utf8, false);
-        let entries = StructArray::from(vec![
-            (Arc::new(keys), Arc::new(StringArray::from(vec!["x", "y", "z"])) as ArrayRef),
-            (part("value", DataType::Int64), numbers),
-        ]);
-        let entry = Arc::new(Field::new("entries", entries.data_type().clone(), false));
-        let maps = MapArray::new(entry, OffsetBuffer::new(vec![0, 3].into()), entries, None, false);
-        let cases: Vec<(ArrayRef, [&str; 2])> = vec![
-            (Arc::new(row.slice(1, 1)), ["(NULL, TRUE)", "+I[null, true]"]),
-            (Arc::new(rows), ["[(1, TRUE), (NULL, TRUE)]", "[+I[1, true], +I[null, true]]"]),
-            (Arc::new(maps), ["{x=1, y=NULL, z=3}", "{x=1, y=null, z=3}"]),
-        ];
-        for (array, expected) in cases {
-            check_schema(&Schema::new(vec![Field::new("c", array.data_type().clone(), true)])).unwrap();
             assert_eq!(texts(Arc::clone(&array)), expected, "{array:?}");
         }
     }

@@ -18,6 +18,10 @@ pub struct StageCounters {
     pub rows_in: AtomicU64,
     /// Rows for which a filter was not TRUE.
     pub filtered: AtomicU64,
+    /// Rows that an UNNEST took in.
+    pub unnested: AtomicU64,
+    /// Rows that it made of them.
+    pub produced: AtomicU64,
     /// Rows folded into a private table.
     pub folded: AtomicU64,
     /// Rows whose windows had closed.
@@ -63,6 +67,10 @@ pub struct OperatorAccount {
     pub filtered: u64,
     /// Rows that came after their windows had closed.
     pub late: u64,
+    /// Rows that an UNNEST took in.
+    pub unnested: u64,
+    /// Rows that it made of them.
+    pub produced: u64,
 }
 
 /// What one edge carried.
@@ -100,8 +108,8 @@ pub struct Account {
 }
 
 impl Account {
-    /// Whether every row went somewhere: `records = rows + rejected` for each source, `in = folded + passed + filtered +
-    /// late` for each stage, `sent = received` for each edge.
+    /// Whether every row went somewhere: `records = rows + rejected` for each source, `in + produced = folded + passed +
+    /// filtered + late + unnested` for each stage, `sent = received` for each edge.
     ///
     /// # Errors
     /// The first sum that does not balance, in words.
@@ -113,10 +121,11 @@ impl Account {
             }
         }
         for operator in &self.operators {
-            let OperatorAccount { name, rows_in, folded, passed, filtered, late } = operator;
-            if *rows_in != folded + passed + filtered + late {
+            let OperatorAccount { name, rows_in, folded, passed, filtered, late, unnested, produced } = operator;
+            if rows_in + produced != folded + passed + filtered + late + unnested {
                 return Err(format!(
-                    "stage {name}: {rows_in} rows in, but {folded} folded + {passed} passed + {filtered} filtered + {late} late"
+                    "stage {name}: {rows_in} rows in + {produced} produced, but {folded} folded + {passed} passed + \
+                     {filtered} filtered + {late} late + {unnested} unnested"
                 ));
             }
         }

@@ -6,12 +6,14 @@ mod control;
 mod event_time;
 mod flow;
 mod merge;
+mod own;
 mod sink;
 mod sort;
 mod source;
 mod steps;
 mod tail;
 mod union;
+mod unnest;
 mod values;
 
 use std::collections::BTreeMap;
@@ -264,6 +266,8 @@ fn account(build: &Build, runtime: &Control, options: &JobOptions, control: &Job
             passed: read(&counters.passed),
             filtered: read(&counters.filtered),
             late: read(&counters.late),
+            unnested: read(&counters.unnested),
+            produced: read(&counters.produced),
         });
         let counts = &edges[index];
         account.edges.push(EdgeAccount {

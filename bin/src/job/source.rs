@@ -163,7 +163,9 @@ impl SourceOperator {
     fn compute(&self, columns: RecordBatch) -> Result<RecordBatch> {
         self.computed.iter().try_fold(columns, |columns, step| match step {
             Step::Project(expressions, schema) => steps::project(expressions, schema, &columns),
-            Step::Filter(_) | Step::Watermark { .. } => Err(Error::internal("a filter below the watermark")),
+            Step::Filter(_) | Step::Unnest(_) | Step::Watermark { .. } => {
+                Err(Error::internal("a filter below the watermark"))
+            }
         })
     }
 
@@ -189,9 +191,10 @@ impl SourceOperator {
                 running = after;
                 let first =
                     (u128::from(self.source) << 96) | (u128::from(block.index) << 32) | u128::from(batch.first_row);
-                let batch = Batch { columns: batch.columns, ordinals: Ordinals::Run(Ordinal(first)), stamps };
-                let batch = steps::run(&self.steps, batch, &self.counters)?;
-                self.tail.push(batch, &self.counters, cx)?;
+                let batch = Batch { columns: batch.columns, ordinals: Ordinals::Run(Ordinal::of_row(first)), stamps };
+                steps::run_through(&self.steps, batch, &self.counters, &mut |batch| {
+                    self.tail.push(batch, &self.counters, cx)
+                })?;
             }
             self.tail.end_block(self.is_sink_ordered.then_some(block.index), cx);
             has_passed = true;

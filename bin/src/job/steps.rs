@@ -7,16 +7,28 @@ use thalweg_operators::batch::Batch;
 use thalweg_operators::expr::{EvaluateError, Scalar};
 
 use super::account::{StageCounters, add};
+use super::unnest;
 use crate::error::{Error, Result};
 use crate::plan::stages::Step;
 use std::sync::Arc;
 
-/// Runs `steps` over `batch`. A watermark is not a step here: the source has stamped its rows before.
-pub(super) fn run(steps: &[Step], batch: Batch, counters: &StageCounters) -> Result<Batch> {
+/// Runs `steps` over `batch` and gives what comes out to `push`: one batch, or several where an UNNEST is among the steps.
+pub(super) fn run_through(
+    steps: &[Step],
+    batch: Batch,
+    counters: &StageCounters,
+    push: &mut dyn FnMut(Batch) -> Result<()>,
+) -> Result<()> {
+    unnest::run(steps, batch, counters, &mut |steps, batch| run(steps, batch, counters), push)
+}
+
+/// Runs `steps`, none of which is an UNNEST, over `batch`. A watermark is not a step here: the source has stamped its rows before.
+fn run(steps: &[Step], batch: Batch, counters: &StageCounters) -> Result<Batch> {
     let mut batch = batch;
     for step in steps {
         match step {
             Step::Watermark { .. } => {}
+            Step::Unnest(_) => return Err(Error::internal("an UNNEST gives several batches")),
             Step::Filter(predicate) => {
                 let keep = predicate.evaluate(&batch.columns).map_err(refused)?;
                 let keep = keep.as_boolean();

@@ -27,7 +27,7 @@ pub(crate) struct ExpressionRewriter<'a> {
 
 impl<'a> ExpressionRewriter<'a> {
     pub(crate) fn new(functions: &'a KnownFunctions, text: &'a SqlText, clause: &'static str) -> Self {
-        let allows_aggregates = !matches!(clause, "WHERE" | "GROUP BY" | "VALUES");
+        let allows_aggregates = !matches!(clause, "WHERE" | "GROUP BY" | "VALUES" | "UNNEST");
         Self { functions, text, clause, allows_aggregates }
     }
 
@@ -67,9 +67,12 @@ impl<'a> ExpressionRewriter<'a> {
             | Expr::AllOp { .. } => {
                 Err(self.refuse(span, "subqueries in expressions are not supported", "a derived table in FROM"))
             }
-            Expr::InUnnest { .. } | Expr::Array(_) | Expr::Map(_) | Expr::Struct { .. } | Expr::Tuple(_) => Err(
-                self.refuse(span, "ARRAY, MAP and ROW values are not supported yet", "use one column for each value")
-            ),
+            Expr::InUnnest { .. } => Err(self.refuse(span, "IN UNNEST is not Flink's", "ARRAY_CONTAINS(array, value)")),
+            Expr::Array(_) | Expr::Map(_) | Expr::Struct { .. } => Err(self.refuse(
+                span,
+                "this form of a nested value is not Flink's",
+                "ARRAY[1, 2], MAP['k', 1], ROW(1, 'a')",
+            )),
             Expr::Prefixed { prefix, .. } => Err(self.refuse(
                 prefix.span,
                 "TABLE is an argument of window functions only",

@@ -13,8 +13,11 @@ use super::compile::describe;
 use super::diagnostic::parser_span;
 use super::lower_aggregate::lower_aggregate;
 use super::lower_scan::lower_scan;
+use super::lower_unnest::lower_unnest;
 use super::relation::{ProjectionBuilder, Relation, Slot, WindowColumn, internal};
 use super::text::SqlText;
+use super::types::FlinkType;
+use super::unnest::Unnest;
 use super::window::{Window, WindowPart};
 use crate::error::{Error, Result};
 use crate::plan::{Node, NodeOp, RuntimeMode, SortKey};
@@ -60,10 +63,16 @@ impl Lowering {
             }
             LogicalPlan::SubqueryAlias(alias) => self.lower(&alias.input),
             LogicalPlan::Aggregate(aggregate) => lower_aggregate(self, aggregate),
-            LogicalPlan::Extension(extension) => match extension.node.as_any().downcast_ref::<Window>() {
-                Some(window) => self.window(window),
-                None => Err(Error::internal(format!("an unknown operator: {}", extension.node.name()))),
-            },
+            LogicalPlan::Extension(extension) => {
+                let node = extension.node.as_any();
+                if let Some(window) = node.downcast_ref::<Window>() {
+                    self.window(window)
+                } else if let Some(unnest) = node.downcast_ref::<Unnest>() {
+                    lower_unnest(self, unnest)
+                } else {
+                    Err(Error::internal(format!("an unknown operator: {}", extension.node.name())))
+                }
+            }
             LogicalPlan::Union(union) => self.union(union),
             LogicalPlan::Sort(sort) => self.sort(sort),
             LogicalPlan::Limit(limit) => self.limit(limit),
@@ -178,6 +187,13 @@ impl Lowering {
         let mut keys = Vec::with_capacity(sort.expr.len());
         for key in &sort.expr {
             let field = field_of(&key.expr, logical)?;
+            if let flink @ (FlinkType::Array(_) | FlinkType::Map(_) | FlinkType::Row(_)) =
+                FlinkType::from_field(&field)?
+            {
+                let error = Error::statement(format!("values of {flink} have no order"));
+                let error = error.help("ORDER BY a field or an item of it, or CAST it to STRING");
+                return Err(self.place_of(std::iter::once(&key.expr)).into_iter().fold(error, Error::at));
+            }
             let column = builder.share(&key.expr, &field)?;
             keys.push(SortKey { column, is_descending: !key.asc, is_nulls_first: key.nulls_first });
         }

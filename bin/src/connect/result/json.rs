@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 
 use crate::connect::OpenSink;
-use crate::connect::format::json::{JsonOptions, json_encoder};
+use crate::connect::format::json::{JsonOptions, MapKeys, json_encoder};
 use crate::connect::stdout::{Stream, StreamWriter};
 use crate::error::Result;
 
@@ -14,7 +14,7 @@ use crate::error::Result;
 pub(super) fn open(schema: &SchemaRef) -> Result<OpenSink> {
     let options = JsonOptions { writes_plain_decimals: true, ..JsonOptions::default() };
     Ok(OpenSink {
-        encoder: Some(json_encoder(schema, &options)?),
+        encoder: Some(json_encoder(schema, &options, MapKeys::Any)?),
         writer: Box::new(StreamWriter::new(Stream::Stdout, Vec::new())),
         schema: Arc::clone(schema),
     })

@@ -1,7 +1,7 @@
 //! The result of a bare SELECT on standard output: as a table to look at, as CSV, or as JSON lines.
 
+mod flat;
 mod json;
-mod nested_text;
 mod table;
 
 use std::fmt;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
+use self::flat::FlatEncoder;
 use super::sink_csv::{CsvSink, HeaderDefault};
 use super::stdout::{Stream, StreamWriter};
 use super::value_text::check_schema;
@@ -67,10 +68,12 @@ pub fn open(format: ResultFormat, schema: &SchemaRef) -> Result<OpenSink> {
     Ok(match format {
         ResultFormat::Table => table::open(schema),
         ResultFormat::Csv => {
-            let flat = nested_text::flattened(schema);
+            let flat = flat::schema(schema);
             let sink = CsvSink::new(&flat, &Default::default(), HeaderDefault::Present)?;
             OpenSink {
-                encoder: Some(nested_text::encoder(sink.encoder, schema, &flat)),
+                encoder: Some(Arc::new(move || {
+                    Box::new(FlatEncoder { schema: Arc::clone(&flat), encoder: (sink.encoder)() })
+                })),
                 writer: Box::new(StreamWriter::new(Stream::Stdout, sink.header)),
                 schema: Arc::clone(schema),
             }

@@ -133,6 +133,18 @@ fn render(node: &Node, depth: usize, out: &mut String) {
             let _ = writeln!(out, "project {}", projected(node, expressions));
             inputs.push(input);
         }
+        NodeOp::Unnest { input, spec } => {
+            let kept: Vec<usize> = spec.kept.clone();
+            let kept = names(&input.schema.project(&kept).unwrap());
+            let outer = if spec.is_outer { "outer " } else { "" };
+            let _ = writeln!(
+                out,
+                "unnest {outer}{} beside [{kept}]: {}",
+                input.schema.field(spec.column).name(),
+                names(&node.schema)
+            );
+            inputs.push(input);
+        }
         NodeOp::Aggregate { input, spec } => {
             let _ = writeln!(out, "aggregate {}", aggregated(input, spec));
             inputs.push(input);

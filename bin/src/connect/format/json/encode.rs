@@ -22,6 +22,15 @@ use crate::connect::format::csv::type_name;
 use crate::connect::{Encoder, MakeEncoder};
 use crate::error::{Error, Result};
 
+/// Which keys a MAP may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapKeys {
+    /// Strings, which are read back as they were: for tables.
+    Strings,
+    /// Any, written as their text: for people.
+    Any,
+}
+
 /// Writes rows, each ended by a newline.
 pub struct JsonEncoder {
     fields: Vec<Shape>,
@@ -33,8 +42,8 @@ impl JsonEncoder {
     ///
     /// # Errors
     /// `Statement`, if JSON cannot hold one of the columns.
-    pub fn new(schema: &Schema, options: &JsonOptions) -> Result<Self> {
-        Ok(Self { fields: shapes(schema.fields())?, options: options.clone() })
+    pub fn new(schema: &Schema, options: &JsonOptions, keys: MapKeys) -> Result<Self> {
+        Ok(Self { fields: shapes(schema.fields(), keys)?, options: options.clone() })
     }
 }
 
@@ -54,10 +63,12 @@ impl Encoder for JsonEncoder {
 ///
 /// # Errors
 /// As for [`JsonEncoder::new`].
-pub fn json_encoder(schema: &SchemaRef, options: &JsonOptions) -> Result<MakeEncoder> {
-    JsonEncoder::new(schema, options)?;
+pub fn json_encoder(schema: &SchemaRef, options: &JsonOptions, keys: MapKeys) -> Result<MakeEncoder> {
+    JsonEncoder::new(schema, options, keys)?;
     let (schema, options) = (Arc::clone(schema), options.clone());
-    Ok(Arc::new(move || Box::new(JsonEncoder::new(&schema, &options).expect("the same columns were accepted above"))))
+    Ok(Arc::new(move || {
+        Box::new(JsonEncoder::new(&schema, &options, keys).expect("the same columns were accepted above"))
+    }))
 }
 
 /// What is known of a column before there are values.
@@ -68,17 +79,19 @@ struct Shape {
     parts: Vec<Shape>,
 }
 
-fn shapes(fields: &Fields) -> Result<Vec<Shape>> {
-    fields.iter().map(|field| Shape::new(field)).collect()
+fn shapes(fields: &Fields, keys: MapKeys) -> Result<Vec<Shape>> {
+    fields.iter().map(|field| Shape::new(field, keys)).collect()
 }
 
 impl Shape {
-    fn new(field: &Field) -> Result<Self> {
+    fn new(field: &Field, keys: MapKeys) -> Result<Self> {
         let parts = match field.data_type() {
-            DataType::Struct(fields) => shapes(fields)?,
-            DataType::List(element) => vec![Self::new(element)?],
+            DataType::Struct(fields) => shapes(fields, keys)?,
+            DataType::List(element) => vec![Self::new(element, keys)?],
             DataType::Map(entry, _) => match entry.data_type() {
-                DataType::Struct(fields) if is_text(fields[0].data_type()) => shapes(fields)?,
+                DataType::Struct(fields) if keys == MapKeys::Any || is_text(fields[0].data_type()) => {
+                    shapes(fields, keys)?
+                }
                 _ => return Err(not_written(field, "keys of objects are strings: CAST the keys to STRING")),
             },
             other if is_scalar(other) => Vec::new(),
@@ -313,7 +326,12 @@ fn write_map(
         if number > 0 {
             out.push(b',');
         }
+        let start = out.len();
         keys.write(row, options, out);
+        if out[start] != b'"' {
+            let key = out.split_off(start);
+            write_string(&key, out);
+        }
         out.push(b':');
         values.write(row, options, out);
     }

@@ -16,7 +16,7 @@ mod source;
 mod text;
 mod views;
 
-pub use encode::{JsonEncoder, json_encoder};
+pub use encode::{JsonEncoder, MapKeys, json_encoder};
 pub use options::{JsonOptions, TimestampFormat};
 pub use source::{JsonTable, json_source};
 pub use text::write_string;

@@ -15,7 +15,7 @@ use arrow_select::concat::concat_batches;
 use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 
-use super::{JsonEncoder, JsonOptions, json_source};
+use super::{JsonEncoder, JsonOptions, MapKeys, json_source};
 use crate::connect::bad_input::{BadInput, OnError, Reject};
 use crate::connect::block::{BlockInput, BlockPool, RawBlock, Taken};
 use crate::connect::format::Format;
@@ -157,7 +157,7 @@ fn row_of(fields: Vec<Field>) -> DataType {
 
 fn written(rows: &RecordBatch, options: &JsonOptions) -> String {
     let mut out = Vec::new();
-    JsonEncoder::new(rows.schema_ref(), options).unwrap().encode(rows, &mut out).unwrap();
+    JsonEncoder::new(rows.schema_ref(), options, MapKeys::Strings).unwrap().encode(rows, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
