@@ -1,30 +1,29 @@
 //! What a table reads or writes: `connector` and its options, parsed and checked when the table is declared.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 
 use super::bad_input::BadInput;
 use super::datagen::DatagenOptions;
 use super::format::Format;
-use super::format::csv::{self, CsvOptions};
 use super::format::json::{MapKeys, json_encoder};
+use super::input::peek::Peeked;
+use super::input::pipe;
 use super::options::{OptionPart, OptionPlace, OptionReader, any_of, nearest};
 use super::print::PrintOptions;
-use super::sink_csv::{CsvSink, HeaderDefault};
-use super::sink_file::FileWriter;
+use super::sink::{self, CsvSink, HeaderDefault, PartOptions, RowEnd};
 use super::stdout::{Stream, StreamWriter};
-use super::{Doorbells, MakeEncoder, OpenSink, ReadOptions, Source, TableScan, blackhole, filesystem, stdin};
+use super::{Doorbells, OpenSink, ReadOptions, Source, TableScan, blackhole, filesystem, partitioned};
 use crate::error::{Error, Result};
 use crate::plan::Table;
 
 /// Where a table's rows are.
 #[derive(Clone, Debug)]
 pub enum Connector {
-    /// Files; written as one file.
+    /// Files; written as one file, or as the parts of a directory.
     Filesystem {
         /// File, directory or glob; without a leading `file://`.
         path: String,
@@ -32,6 +31,10 @@ pub enum Connector {
         format: Format,
         /// What becomes of records that cannot be read.
         bad_input: BadInput,
+        /// How a directory is written, and which columns are in the paths.
+        parts: PartOptions,
+        /// `source.monitor-interval`: look for what is new so often, for ever; `None`: read what is there, once.
+        monitor_interval: Option<Duration>,
     },
     /// Rows from standard input.
     Stdin {
@@ -39,6 +42,8 @@ pub enum Connector {
         format: Format,
         /// What becomes of records that cannot be read.
         bad_input: BadInput,
+        /// Its beginning, if that was looked at to find the columns.
+        peeked: Option<Peeked>,
     },
     /// Rows to standard output.
     Stdout {
@@ -81,10 +86,11 @@ impl Connector {
     /// # Errors
     /// If the connector, an option or a value is not accepted; the help names the nearest that is.
     pub fn new(table_name: &str, schema: &SchemaRef, options: &BTreeMap<String, String>) -> Result<Self> {
-        Self::new_at(table_name, schema, options, &|_, _| None)
+        Self::new_at(table_name, schema, options, &[], &|_, _| None)
     }
 
-    /// As [`new`](Self::new); errors point at the place of the option that they are about.
+    /// As [`new`](Self::new), for a table PARTITIONED BY these columns of `schema`; errors point at the place of the option
+    /// that they are about.
     ///
     /// # Errors
     /// As for [`new`](Self::new).
@@ -92,6 +98,7 @@ impl Connector {
         table_name: &str,
         schema: &SchemaRef,
         options: &BTreeMap<String, String>,
+        partitions: &[usize],
         place: &OptionPlace<'_>,
     ) -> Result<Self> {
         let name = options.get("connector").ok_or_else(|| {
@@ -101,10 +108,16 @@ impl Connector {
         let mut reader = OptionReader::new(table_name, name, options, place);
         reader.refuse(&[("sink.parallelism", PARALLELISM), ("scan.parallelism", PARALLELISM)]);
         let connector = match name.as_str() {
-            "filesystem" => Self::read_filesystem(&mut reader)?,
+            "filesystem" => Self::read_filesystem(&mut reader, schema, partitions)?,
+            other if NAMES.contains(&other) && !partitions.is_empty() => {
+                return Err(Error::statement(format!(
+                    "a table with connector '{other}' cannot be PARTITIONED BY columns"
+                ))
+                .help("partitions are directories: the connector is 'filesystem'"));
+            }
             "stdin" => {
                 let (format, bad_input) = Format::read(&mut reader)?;
-                Self::Stdin { format, bad_input }
+                Self::Stdin { format, bad_input, peeked: None }
             }
             "stdout" => Self::Stdout { format: Format::read(&mut reader)?.0 },
             "datagen" => Self::Datagen(DatagenOptions::read(&mut reader, schema)?),
@@ -135,15 +148,25 @@ impl Connector {
         }
     }
 
-    /// Whether reading it comes to an end: what runtime mode `automatic` goes by. A pipe or a terminal counts as
-    /// unbounded, though it may end.
+    /// Whether reading it comes to an end: what runtime mode `automatic` goes by. Followed files do not; a pipe or a
+    /// terminal counts as unbounded, though it may end.
     #[must_use]
     pub fn is_bounded(&self) -> bool {
         match self {
-            Self::Filesystem { path, .. } => !is_live(path),
-            Self::Stdin { .. } => !is_live("/dev/stdin"),
+            Self::Filesystem { path, monitor_interval, .. } => monitor_interval.is_none() && !is_live(path),
+            // FROM '-' asks for what is there, as `cat` does; a pipe that goes on for ever is declared, or the mode is set.
+            Self::Stdin { peeked, .. } => peeked.is_some() || !is_live("/dev/stdin"),
             Self::Datagen(options) => options.is_bounded(),
             Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => false,
+        }
+    }
+
+    /// What becomes of records and rows that cannot be accepted; `None` where the connector has no say.
+    #[must_use]
+    pub fn bad_input(&self) -> Option<&BadInput> {
+        match self {
+            Self::Filesystem { bad_input, .. } | Self::Stdin { bad_input, .. } => Some(bad_input),
+            Self::Datagen(_) | Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => None,
         }
     }
 
@@ -159,17 +182,10 @@ impl Connector {
         !matches!(self, Self::Stdin { .. } | Self::Datagen(_))
     }
 
-    fn read_filesystem(reader: &mut OptionReader<'_>) -> Result<Self> {
+    fn read_filesystem(reader: &mut OptionReader<'_>, schema: &SchemaRef, partitions: &[usize]) -> Result<Self> {
         reader.refuse(&[
-            ("source.monitor-interval", "a table of files is read once, as it is when the job starts"),
             ("source.path.regex-pattern", "use a glob in 'path': 'data/2024-*.csv'"),
             ("source.report-statistics", "no statistics are used here"),
-            ("sink.rolling-policy.*", "the sink is one file, finished when the job ends"),
-            ("auto-compaction", "the sink is one file: there is nothing to compact"),
-            ("compaction.*", "the sink is one file: there is nothing to compact"),
-            ("partition.*", "partitioned tables are not supported: name the files with a glob in 'path'"),
-            ("sink.partition-commit.*", "partitioned tables are not supported: the sink is one file"),
-            ("sink.shuffle-by-partition.enable", "partitioned tables are not supported: the sink is one file"),
         ]);
         let path = reader.required("path", "data/trades.csv")?;
         let path = match path.split_once("://") {
@@ -184,7 +200,20 @@ impl Connector {
         }
         reader.required("format", "csv")?;
         let (format, bad_input) = Format::read(reader)?;
-        Ok(Self::Filesystem { path: path.to_owned(), format, bad_input })
+        const MONITOR: &str = "source.monitor-interval";
+        let monitor_interval = match reader.duration_ms(MONITOR)? {
+            Some(0) => {
+                return Err(reader.wrong_value(MONITOR, "0", "a duration above 0, such as '1 s'"));
+            }
+            Some(interval) => Some(Duration::from_millis(interval.unsigned_abs())),
+            None => None,
+        };
+        let parts = PartOptions::read(reader, path, schema, partitions)?;
+        if let (Some(_), [_, ..]) = (monitor_interval, partitions) {
+            let reason = "nothing, for a table that is PARTITIONED BY columns: its directories are read once";
+            return Err(reader.wrong_value(MONITOR, reader.given(MONITOR), reason));
+        }
+        Ok(Self::Filesystem { path: path.to_owned(), format, bad_input, monitor_interval, parts })
     }
 }
 
@@ -206,18 +235,22 @@ impl Connector {
         read: &ReadOptions,
         bells: &Doorbells,
     ) -> Result<Arc<dyn Source>> {
-        let scan = |format, bad_input| TableScan {
+        let bad_input = self.bad_input().map(BadInput::for_format).unwrap_or_default();
+        let scan = |format| TableScan {
             name: &table.name,
             schema: &table.schema,
             columns,
             format,
-            bad_input,
+            bad_input: &bad_input,
             read,
             bells,
         };
         match self {
-            Self::Filesystem { path, format, bad_input } => filesystem::open(path, &scan(format, bad_input)),
-            Self::Stdin { format, bad_input } => stdin::open(&scan(format, bad_input)),
+            Self::Filesystem { path, format, parts, monitor_interval, .. } if parts.partitions.is_empty() => {
+                filesystem::open(path, *monitor_interval, &scan(format))
+            }
+            Self::Filesystem { path, format, parts, .. } => partitioned::open(path, parts, &scan(format)),
+            Self::Stdin { format, peeked, .. } => pipe::open_stdin(peeked.as_ref(), &scan(format)),
             Self::Datagen(options) => options.open(&table.schema, columns, read, bells),
             Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => Err(Error::statement(format!(
                 "table `{}` with connector '{}' can only be written",
@@ -236,18 +269,16 @@ impl Connector {
     pub fn open_sink(&self, table: &Table) -> Result<OpenSink> {
         let schema = Arc::clone(&table.schema);
         match self {
-            Self::Filesystem { path, format, .. } => {
-                if path.contains(['*', '?', '[']) {
-                    return Err(Error::statement(format!("table `{}` is read from a glob, '{path}'", table.name))
-                        .help("to write, declare a table whose 'path' is one file, or a directory ending in '/'"));
-                }
-                let (encoder, header) = encoder(format, &schema, HeaderDefault::Absent)?;
-                let writer = Box::new(FileWriter::create(path, header)?);
-                Ok(OpenSink { encoder: Some(encoder), writer, schema })
+            Self::Filesystem { path, format, parts, .. } => sink::open(path, format, parts, table),
+            Self::Stdout { format: Format::Csv(csv) } => {
+                let sink = CsvSink::new(&schema, csv, HeaderDefault::Present)?;
+                let row_end = csv.dialect.quote.map_or(RowEnd::Line, RowEnd::LineOutside);
+                let writer = Box::new(StreamWriter::new(Stream::Stdout, sink.header).with_row_end(row_end));
+                Ok(OpenSink { encoder: Some(sink.encoder), writer, schema })
             }
-            Self::Stdout { format } => {
-                let (encoder, header) = encoder(format, &schema, HeaderDefault::Present)?;
-                let writer = Box::new(StreamWriter::new(Stream::Stdout, header));
+            Self::Stdout { format: Format::Json(json) } => {
+                let encoder = json_encoder(&schema, json, MapKeys::Strings)?;
+                let writer = Box::new(StreamWriter::new(Stream::Stdout, Vec::new()).with_row_end(RowEnd::Line));
                 Ok(OpenSink { encoder: Some(encoder), writer, schema })
             }
             Self::Print(options) => options.open(&schema),
@@ -261,41 +292,6 @@ impl Connector {
         }
     }
 }
-
-/// Makes the encoders of a format, and what a file in it starts with.
-fn encoder(format: &Format, schema: &SchemaRef, header: HeaderDefault) -> Result<(MakeEncoder, Vec<u8>)> {
-    match format {
-        Format::Csv(options) => CsvSink::new(schema, options, header).map(|sink| (sink.encoder, sink.header)),
-        Format::Json(options) => Ok((json_encoder(schema, options, MapKeys::Strings)?, Vec::new())),
-    }
-}
-
-/// The table that `FROM 'path'` stands for: columns and options as the first records of the file, directory or glob
-/// suggest.
-///
-/// # Errors
-/// `Statement`, if it is in a format that is not read; `Connector`, if nothing is there; `Data`, if it is not CSV.
-pub fn infer_file(path: &str) -> Result<(SchemaRef, Connector)> {
-    let path = path.strip_prefix("file://").unwrap_or(path);
-    let extension = Path::new(path).extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
-    if NOT_CSV.contains(&extension.as_str()) {
-        return Err(Error::statement(format!("'{path}' is not read: its ending says that it is not CSV"))
-            .help("files of CSV can be read, with any delimiter; convert it, or rename it if it is CSV"));
-    }
-    let mut options = CsvOptions::default();
-    if extension == "tsv" {
-        options.dialect.delimiter = Some(b'\t');
-    }
-    let (schema, csv) = csv::infer(path, &options)?;
-    Ok((
-        schema,
-        Connector::Filesystem { path: path.to_owned(), format: Format::Csv(csv), bad_input: BadInput::default() },
-    ))
-}
-
-/// Endings of files that would only give a puzzling error if they were read as CSV.
-const NOT_CSV: [&str; 13] =
-    ["parquet", "json", "jsonl", "ndjson", "avro", "orc", "arrow", "feather", "xlsx", "gz", "zst", "bz2", "zip"];
 
 fn unknown_connector(table_name: &str, name: &str) -> Error {
     let error = Error::statement(format!("table `{table_name}` names connector '{name}', which is not known"));
@@ -318,6 +314,7 @@ mod tests {
     use thalweg_runtime::WorkerId;
 
     use super::*;
+    use crate::connect::infer::infer_file;
     use crate::connect::{SinkRows, SourceEvent};
 
     fn connector(pairs: &[(&str, &str)]) -> Result<Connector> {
@@ -350,8 +347,8 @@ mod tests {
             (vec![("connector", "filesystem"), ("path", "s3://b/x"), ("format", "csv")], "a path of this machine"),
             (vec![("connector", "filesystem"), ("path", "x"), ("format", "avro")], "'csv' or 'json'"),
             (
-                vec![("connector", "filesystem"), ("path", "x"), ("format", "csv"), ("source.monitor-interval", "1s")],
-                "as it is when the job starts",
+                vec![("connector", "filesystem"), ("path", "x"), ("format", "csv"), ("source.monitor-interval", "0")],
+                "a duration above 0",
             ),
             (
                 vec![("connector", "filesystem"), ("path", "x"), ("format", "csv"), ("csv.headr", "true")],
@@ -438,13 +435,13 @@ mod tests {
             ("connector", "nothing", OptionPart::Value, 9..10),
             ("csv.header", "maybe", OptionPart::Value, 10..11),
             ("csv.headr", "true", OptionPart::Name, 9..10),
-            ("source.monitor-interval", "1 s", OptionPart::Name, 23..24),
+            ("source.monitor-interval", "1 eon", OptionPart::Value, 23..24),
         ] {
             let pairs = [("connector", "filesystem"), ("path", "x"), ("format", "csv"), (name, value)];
             let options = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             // A place that says which option and part was asked for.
             let place = |asked: &str, of: OptionPart| (of == part).then_some(asked.len()..asked.len() + 1);
-            let error = Connector::new_at("t", &Arc::new(Schema::empty()), &options, &place).unwrap_err();
+            let error = Connector::new_at("t", &Arc::new(Schema::empty()), &options, &[], &place).unwrap_err();
             assert_eq!(error.span, Some(found), "{name}: {}", error.message);
         }
     }
@@ -463,12 +460,5 @@ mod tests {
         let made = table("d", &schema, &[("connector", "datagen")]);
         let refused = made.connector.open_sink(&made).err().unwrap();
         assert_eq!(refused.message, "table `d` with connector 'datagen' can only be read");
-    }
-
-    #[test]
-    fn files_that_are_not_csv_are_refused_by_their_ending() {
-        let refused = infer_file("trades.Parquet").unwrap_err();
-        assert_eq!(refused.kind, crate::error::Kind::Statement);
-        assert_eq!(infer_file("no/such.csv").unwrap_err().kind, crate::error::Kind::Connector);
     }
 }

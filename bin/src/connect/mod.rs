@@ -11,26 +11,30 @@ pub mod connector;
 pub mod datagen;
 pub mod filesystem;
 pub mod format;
+pub mod infer;
+pub mod input;
+pub mod missing_path;
 pub mod options;
+pub mod partitioned;
 pub mod print;
 pub mod result;
-pub mod sink_csv;
-pub mod sink_file;
-pub mod stdin;
+pub mod sink;
 pub mod stdout;
 pub mod value_text;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use thalweg_runtime::WorkerId;
 
-use self::bad_input::{BadInput, Rejects};
+use self::bad_input::{BadInput, Rejects, RowPlaces};
 use self::format::Format;
 use crate::error::{Error, Result};
 
-pub use connector::{Connector, infer_file};
+pub use connector::Connector;
+pub use infer::infer_file;
 pub use thalweg_runtime::Doorbells;
 
 /// How a job reads: the same for all its sources.
@@ -83,6 +87,12 @@ pub trait SourceReader: Send {
     /// # Errors
     /// [`crate::error::Kind::Data`] with source, line and column for a record that is refused; `Connector` for I/O.
     fn poll(&mut self) -> Result<SourceEvent>;
+
+    /// After an error of [`poll`](Self::poll): the number of the block that cannot be read, if that is known. The error is
+    /// then the job's only if no row of an earlier block is refused.
+    fn failed_at(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What a reader has for its worker.
@@ -105,6 +115,8 @@ pub struct SourceBlock {
     pub records: u64,
     /// Records that did not become rows, unless `on-error` = `fail`.
     pub rejects: Rejects,
+    /// Where the rows stand in the input, for those that are refused later; `None` if that is not known.
+    pub places: Option<Box<dyn RowPlaces>>,
     /// Bytes of input.
     pub bytes: u64,
 }
@@ -126,7 +138,16 @@ pub trait SinkWriter: Send {
     /// `Connector`, if the device refuses; [`WriteOutcome::Closed`] is not an error.
     fn write(&mut self, rows: SinkRows<'_>) -> Result<WriteOutcome>;
 
-    /// Makes everything visible under its final name; nothing is, before.
+    /// Looks at the clock, before each write and at times between: finishes what is due, and says after how long it wants
+    /// to look again at the latest. What has no use for a clock never does.
+    ///
+    /// # Errors
+    /// As for `write`.
+    fn look(&mut self, _now: Instant) -> Result<Option<Duration>> {
+        Ok(None)
+    }
+
+    /// Makes everything visible under its final name; nothing unfinished is, before.
     ///
     /// # Errors
     /// As for `write`.
@@ -161,7 +182,10 @@ pub enum WriteOutcome {
     /// All bytes are out.
     Written,
     /// The reader of the pipe is gone (`| head`): the job may end quietly.
-    Closed,
+    Closed {
+        /// Whole rows of this write that the pipe had taken by then, as far as that can be told.
+        rows: u64,
+    },
 }
 
 /// Makes the encoder of one worker.

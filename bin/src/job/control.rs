@@ -1,12 +1,14 @@
 //! A handle on a running job: ask it to drain, see how far it is.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use thalweg_runtime::Control;
 use thalweg_runtime::EventTimeMs;
 
+use super::account::{Counters, StageCounters};
 use crate::connect::Source;
+use crate::connect::bad_input::{RejectCounts, RejectReason};
 
 /// A job from outside. Clones are the same job; made before the job runs, valid after it has ended.
 #[derive(Clone, Default)]
@@ -16,8 +18,14 @@ pub struct JobControl(Arc<Shared>);
 struct Shared {
     is_draining: AtomicBool,
     progress: Arc<Progress>,
+    /// Those of the stages, once the job runs.
+    stages: OnceLock<Counters>,
     running: Mutex<Option<Running>>,
+    /// Shows the user what is worth knowing of a job that goes on.
+    tell: Mutex<Option<Tell>>,
 }
+
+type Tell = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What a drain has to tell.
 struct Running {
@@ -33,6 +41,7 @@ pub(super) struct Progress {
     bytes_total: AtomicU64,
     emitted: AtomicU64,
     watermark_ms: AtomicI64,
+    rejected: [AtomicU64; RejectReason::ALL.len()],
 }
 
 /// How far a job is.
@@ -48,6 +57,10 @@ pub struct ProgressSnapshot {
     pub watermark_ms: Option<i64>,
     /// Rows written.
     pub emitted: u64,
+    /// Rows whose windows had closed.
+    pub late: u64,
+    /// Records and rows that were rejected.
+    pub rejected: RejectCounts,
 }
 
 impl JobControl {
@@ -76,7 +89,30 @@ impl JobControl {
     /// How far the job is.
     #[must_use]
     pub fn progress(&self) -> ProgressSnapshot {
-        self.0.progress.snapshot()
+        // Relaxed, as all that is shown to a person.
+        let sum = |of: fn(&StageCounters) -> &AtomicU64| {
+            self.0.stages.get().into_iter().flatten().map(|stage| of(stage).load(Ordering::Relaxed)).sum()
+        };
+        ProgressSnapshot { late: sum(|stage| &stage.late), ..self.0.progress.snapshot() }
+    }
+
+    pub(super) fn show_stages(&self, counters: Counters) {
+        // A control belongs to one job.
+        let _ = self.0.stages.set(counters);
+    }
+
+    /// From now on notes are given to `tell`, a line at a time: what was rejected, what is out of the ordinary. Called on
+    /// threads of the job that may block. Without it they are lost.
+    pub fn on_note(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        *self.0.tell.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(tell));
+    }
+
+    /// Tells the user of something, if anybody listens. May block: not for workers.
+    pub(crate) fn note(&self, text: &str) {
+        let tell = self.0.tell.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(tell) = tell {
+            tell(text);
+        }
     }
 
     pub(super) fn counters(&self) -> Arc<Progress> {
@@ -114,6 +150,7 @@ impl Default for Progress {
             bytes_total: AtomicU64::new(u64::MAX),
             emitted: AtomicU64::new(0),
             watermark_ms: AtomicI64::new(i64::MIN),
+            rejected: [const { AtomicU64::new(0) }; RejectReason::ALL.len()],
         }
     }
 }
@@ -127,6 +164,20 @@ impl Progress {
 
     pub(super) fn add_emitted(&self, rows: u64) {
         self.emitted.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_rejected(&self, counts: &RejectCounts) {
+        for (reason, count) in counts.iter() {
+            self.rejected[reason as usize].fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    fn rejected(&self) -> RejectCounts {
+        let mut counts = RejectCounts::default();
+        for reason in RejectReason::ALL {
+            counts.add(reason, self.rejected[reason as usize].load(Ordering::Relaxed));
+        }
+        counts
     }
 
     pub(super) fn emitted(&self) -> u64 {
@@ -150,6 +201,8 @@ impl Progress {
             bytes_total: (bytes_total != u64::MAX).then_some(bytes_total),
             watermark_ms: (watermark_ms != i64::MIN).then_some(watermark_ms),
             emitted: self.emitted(),
+            rejected: self.rejected(),
+            ..ProgressSnapshot::default()
         }
     }
 }

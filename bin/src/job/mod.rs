@@ -7,6 +7,7 @@ mod event_time;
 mod flow;
 mod merge;
 mod own;
+mod rejects;
 mod sink;
 mod sort;
 mod source;
@@ -15,6 +16,7 @@ mod tail;
 mod union;
 mod unnest;
 mod values;
+mod watermark;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -37,11 +39,13 @@ use self::account::StageCounters;
 use self::build::Build;
 use self::flow::Flow;
 use self::sink::Collector;
+use crate::connect::bad_input::RejectCounts;
 use crate::connect::result::{self, ResultFormat};
 use crate::connect::{MakeEncoder, OpenSink, ReadOptions, SinkWriter};
 use crate::error::{Error, Kind, Result};
 use crate::plan::stages::StageGraph;
 use crate::plan::{JobPlan, RuntimeMode, SinkTable};
+use crate::report::number::bytes;
 
 /// How a job is run; none of it changes its result.
 #[derive(Clone, Debug)]
@@ -91,24 +95,35 @@ pub fn run(plan: JobPlan, options: &JobOptions, control: &JobControl) -> Result<
     let (build, mesh) = assemble(graph, mode, encoders, options, control)?;
     let Mesh { workers, externals, control: runtime } = mesh;
     let progress = control.counters();
-    let outcome = std::thread::scope(|scope| {
+    let (outcome, emitted) = std::thread::scope(|scope| {
         let mut waiting: Vec<Option<&mut Box<dyn SinkWriter>>> = writers.iter_mut().map(Some).collect();
+        let mut threads = Vec::new();
         for external in externals {
             let sink = build.sink_of_edge(external.edge()).expect("an edge that leaves the workers leads to a sink");
             let writer = waiting[sink].take().expect("one edge leads to each sink");
             let (runtime, progress) = (&runtime, &progress);
-            scope.spawn(move || sink::write(external, writer.as_mut(), runtime, control, progress));
+            let edge = external.edge();
+            threads
+                .push((edge, scope.spawn(move || sink::write(external, writer.as_mut(), runtime, control, progress))));
         }
-        drive(workers, &drive_options(options), &runtime)
+        let outcome = drive(workers, &drive_options(options), &runtime);
+        let emitted: BTreeMap<EdgeId, u64> =
+            threads.into_iter().map(|(edge, thread)| (edge, thread.join().unwrap_or_default())).collect();
+        (outcome, emitted)
     });
     control.end();
+    // Whatever became of the job, what was rejected until then is written.
+    let rejects = build.end_rejects();
     outcome.map_err(failed)?;
     // A sink that failed after the workers had ended.
     runtime.take_failure().map_or(Ok(()), |failure| Err(failed(failure)))?;
+    let rejects = rejects?;
     for writer in &mut writers {
         writer.finish()?;
     }
-    Ok(account(&build, &runtime, options, control, started))
+    let mut account = account(&build, &rejects, &runtime, options, control, started);
+    account.undelivered = undelivered(&runtime, &emitted);
+    Ok(account)
 }
 
 /// Runs a job whose rows are wanted in this process: the batches of its only pipeline, in the sink's order.
@@ -137,8 +152,9 @@ pub fn collect(plan: JobPlan, options: &JobOptions) -> Result<(Vec<RecordBatch>,
         (outcome, batches)
     });
     control.end();
+    let rejects = build.end_rejects();
     outcome.map_err(failed)?;
-    Ok((batches, account(&build, &runtime, options, &control, started)))
+    Ok((batches, account(&build, &rejects?, &runtime, options, &control, started)))
 }
 
 /// As [`collect`], but on this thread alone: the seed decides which worker steps when. The same seed takes the same
@@ -160,12 +176,13 @@ pub fn simulate(plan: JobPlan, options: &JobOptions, seed: u64) -> Result<(Vec<R
         ControlFlow::Continue(())
     });
     control.end();
+    let rejects = build.end_rejects();
     outcome.map_err(|failure| match failure {
         SimulationFailure::Job { failure, .. } => failed(failure),
         other => Error::internal(other.to_string()),
     })?;
     let batches = collectors.into_values().flat_map(|collector| collector.batches).collect();
-    Ok((batches, account(&build, &runtime, options, &control, started)))
+    Ok((batches, account(&build, &rejects?, &runtime, options, &control, started)))
 }
 
 fn open_sink(table: &SinkTable, schema: &SchemaRef, options: &JobOptions) -> Result<OpenSink> {
@@ -188,8 +205,9 @@ fn assemble(
         block_bytes: options.block_bytes.max(1),
         workers: options.workers,
     };
-    let build = Build::open(graph, mode, encoders, &read, &bells, control.counters())?;
+    let build = Build::open(graph, mode, encoders, &read, &bells, control)?;
     let sources = build.sources();
+    control.show_stages(build.counters.clone());
     control.counters().set_bytes_total(sources.iter().map(|source| source.bytes_total()).sum());
     let mut refused = None;
     let mut operators = Vec::new();
@@ -229,14 +247,42 @@ fn failed(failure: JobFailure) -> Error {
             Err(fault) => Error::internal(format!("stage {stage}: {fault}")),
         },
         other => match &other {
-            JobFailure::MemoryExhausted { .. } => Error::new(Kind::Memory, other.to_string())
-                .help("raise --memory, or make the state smaller: shorter windows, fewer keys, fewer DISTINCT values"),
+            JobFailure::MemoryExhausted { used, limit, stages } => {
+                Error::new(Kind::Memory, exhausted(*used, *limit, stages)).help(
+                    "raise --memory, or make the state smaller: shorter windows, fewer keys, fewer DISTINCT values",
+                )
+            }
             _ => Error::internal(other.to_string()),
         },
     }
 }
 
-fn account(build: &Build, runtime: &Control, options: &JobOptions, control: &JobControl, started: Instant) -> Account {
+/// Rows that were on their way to sinks whose readers had gone away. `emitted`: what each sink wrote.
+fn undelivered(runtime: &Control, emitted: &BTreeMap<EdgeId, u64>) -> u64 {
+    let edges = runtime.edge_accounts();
+    let lost = |(edge, emitted): (&EdgeId, &u64)| {
+        let counts = edges.get(usize::from(edge.0)).filter(|counts| counts.is_hung_up)?;
+        Some((counts.sent_rows + counts.discarded_rows).saturating_sub(*emitted))
+    };
+    emitted.iter().filter_map(lost).sum()
+}
+
+/// How much state there is, how much there may be, and which stage holds the most.
+fn exhausted(used: usize, limit: usize, stages: &[(String, usize)]) -> String {
+    let size = |size: usize| bytes(size as u64);
+    let greatest = stages.iter().max_by_key(|(_, bytes)| *bytes).filter(|(_, bytes)| *bytes < used);
+    let greatest = greatest.map(|(stage, bytes)| format!(", {} of it in stage `{stage}`", size(*bytes)));
+    format!("the state needs {}{}, and --memory allows {}", size(used), greatest.unwrap_or_default(), size(limit))
+}
+
+fn account(
+    build: &Build,
+    rejects: &[RejectCounts],
+    runtime: &Control,
+    options: &JobOptions,
+    control: &JobControl,
+    started: Instant,
+) -> Account {
     let mut account = Account {
         emitted: control.counters().emitted(),
         state_peak_bytes: runtime.state_peak_bytes() as u64,
@@ -256,6 +302,7 @@ fn account(build: &Build, runtime: &Control, options: &JobOptions, control: &Job
                 records: read(&counters.records),
                 rows: read(&counters.rows_in),
                 rejected: read(&counters.rejected),
+                rejects: rejects.get(index).copied().unwrap_or_default(),
                 bytes: read(&counters.bytes),
             });
         }
@@ -266,6 +313,7 @@ fn account(build: &Build, runtime: &Control, options: &JobOptions, control: &Job
             passed: read(&counters.passed),
             filtered: read(&counters.filtered),
             late: read(&counters.late),
+            failed: read(&counters.failed),
             unnested: read(&counters.unnested),
             produced: read(&counters.produced),
         });

@@ -80,7 +80,7 @@ impl Tail {
                 sink.output.rows += rows;
                 match &mut sink.encoder {
                     Some(encoder) => encoder.encode(&batch.columns, &mut sink.output.bytes)?,
-                    None => sink.output.batches.push(batch.columns),
+                    None => sink.output.batches.push(owned(&batch)?.columns),
                 }
             }
         }

@@ -63,6 +63,17 @@ pub struct Table {
     pub connector: Connector,
 }
 
+impl Table {
+    /// Names of the columns of PARTITIONED BY, in its order.
+    pub fn partition_names(&self) -> impl Iterator<Item = &str> {
+        let columns: &[usize] = match &self.connector {
+            Connector::Filesystem { parts, .. } => &parts.partitions,
+            _ => &[],
+        };
+        columns.iter().map(|column| self.schema.field(*column).name().as_str())
+    }
+}
+
 /// An operator of the plan and the columns that come out of it.
 #[derive(Debug)]
 pub struct Node {

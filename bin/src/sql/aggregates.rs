@@ -130,7 +130,7 @@ impl Aggregate {
             }
             _ => return Err(Error::statement(format!("{shown} takes one argument, not {}", arguments.len()))),
         };
-        let refused = || Err(Error::statement(format!("{shown} of {argument}")));
+        let refused = || Err(Error::statement(format!("{shown} does not take {argument}")));
         match (self.name, argument) {
             ("count", _) => Ok(FlinkType::BigInt),
             ("min" | "max" | "first_value" | "last_value", FlinkType::Null) => refused(),

@@ -6,6 +6,7 @@ use sqlparser::ast::{self, Expr};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
+use super::mistake;
 use super::nearest;
 use super::reader::{Name, Reader};
 use super::type_syntax::parse_type;
@@ -22,6 +23,8 @@ pub(crate) struct CreateTable {
     pub(crate) watermark: Option<WatermarkDefinition>,
     pub(crate) primary_key: Option<Vec<Name>>,
     pub(crate) comment: Option<String>,
+    /// `PARTITIONED BY`.
+    pub(crate) partitions: Vec<Name>,
     pub(crate) options: Vec<TableOption>,
 }
 
@@ -74,6 +77,7 @@ impl CreateTable {
             watermark: None,
             primary_key: None,
             comment: None,
+            partitions: Vec::new(),
             options: Vec::new(),
         };
         if !reader.take_token(&Token::LParen) {
@@ -86,10 +90,18 @@ impl CreateTable {
             }
         }
         if reader.peek().token != Token::RParen {
-            return Err(reader.expected("`,` or `)` after the column"));
+            let error = reader.expected("`,` or `)` after the column");
+            return Err(match reader.word_at(0) {
+                Some(_) => error.help("columns are separated by commas: one may be missing before it"),
+                None => error,
+            });
         }
         reader.next();
         table.comment = reader.comment()?;
+        if reader.take_word("PARTITIONED") {
+            reader.expect(&[Keyword::BY])?;
+            table.partitions = reader.names_in_parentheses()?;
+        }
         refuse_clauses(reader)?;
         if reader.keyword_at(0) != Keyword::WITH {
             return Err(reader.expected("WITH and the table's options").help("WITH ('connector' = 'filesystem', …)"));
@@ -191,9 +203,10 @@ impl CreateTable {
 
     fn read_primary_key(&mut self, reader: &mut Reader, columns: Vec<Name>, start: &Range<usize>) -> Result<()> {
         if !(reader.take(&[Keyword::NOT]) && reader.take_word("ENFORCED")) {
-            return Err(Error::statement("a primary key is not enforced: a stream's rows come and go")
+            let error = Error::statement("a primary key is not enforced: a stream's rows come and go")
                 .help("PRIMARY KEY … NOT ENFORCED")
-                .at(reader.since(start)));
+                .at(reader.since(start));
+            reader.report(error);
         }
         if self.primary_key.is_some() {
             return Err(Error::statement("a table has at most one primary key").at(reader.since(start)));
@@ -207,9 +220,10 @@ impl CreateTable {
         while reader.peek().token != Token::RParen {
             let (key, span) = reader.string("an option's key in quotes")?;
             if self.options.iter().any(|option| option.key.value == key) {
-                return Err(Error::statement(format!("the option '{key}' is given twice"))
+                let error = Error::statement(format!("the option '{key}' is given twice"))
                     .help("leave one of them out")
-                    .at(span));
+                    .at(span.clone());
+                reader.report(error);
             }
             reader.expect_token(&Token::Eq)?;
             let (value, value_span) = reader.string("the option's value in quotes")?;
@@ -232,7 +246,10 @@ fn read_type(reader: &mut Reader) -> Result<FlinkType> {
     let word = reader.word_at(0);
     let data_type = reader.parse(parse_type)?;
     let span = reader.since(&start);
-    FlinkType::from_ast(&data_type).map_err(|error| {
+    let known = FlinkType::from_ast(&data_type).map_err(|error| {
+        if let Some(elsewhere) = word.as_deref().and_then(mistake::type_elsewhere) {
+            return Error { help: Some(format!("Flink calls it {elsewhere}")), ..error }.at(span);
+        }
         let names = [
             "BOOLEAN",
             "TINYINT",
@@ -263,6 +280,11 @@ fn read_type(reader: &mut Reader) -> Result<FlinkType> {
             }
             _ => error.at(span),
         }
+    });
+    // The rest of the statement can be read all the same.
+    known.or_else(|error| {
+        reader.report(error);
+        Ok(FlinkType::STRING)
     })
 }
 
@@ -280,7 +302,7 @@ fn refuse_column_options(reader: &Reader) -> Result<()> {
 
 fn refuse_clauses(reader: &Reader) -> Result<()> {
     let (message, help) = match reader.word_at(0).as_deref() {
-        Some("PARTITIONED") => ("PARTITIONED BY is not supported", "'path' may be a directory or a glob"),
+        Some("PARTITIONED") => ("PARTITIONED BY is out of place", "CREATE TABLE t (…) PARTITIONED BY (…) WITH (…)"),
         Some("DISTRIBUTED") => ("DISTRIBUTED BY is not supported", "leave it out"),
         Some("LIKE") => ("LIKE is not supported", "write the columns and options out"),
         Some("AS") => ("CREATE TABLE AS is not supported", "CREATE TABLE with columns, then INSERT INTO it"),

@@ -63,7 +63,7 @@ impl Planner<'_> {
         Ok(JobPlan { mode, pipelines })
     }
 
-    fn sink(&self, name: &Name) -> Result<Arc<CatalogTable>> {
+    pub(crate) fn sink(&self, name: &Name) -> Result<Arc<CatalogTable>> {
         match self.catalog.get(&name.value) {
             Some(Entry::Table(table)) if table.table.connector.supports_writing() => Ok(Arc::clone(table)),
             Some(Entry::Table(table)) => {
@@ -143,7 +143,16 @@ fn fit(plan: LogicalPlan, table: &CatalogTable, target: &Target<'_>) -> Result<L
                         column.name,
                         table.table.name
                     ))
-                    .help(format!("CAST({} AS {to}), if that is meant", field.name())));
+                    .help(
+                        match schema.fields().iter().any(|field| *field.name() == column.name) {
+                            true => format!(
+                                "columns go by position, not by name; INSERT INTO {} ({}) names them",
+                                table.table.name,
+                                names_of(&schema)
+                            ),
+                            false => format!("CAST({} AS {to}), if that is meant", field.name()),
+                        },
+                    ));
                 }
                 let value = Expr::Column(Column::new(table_of_field.cloned(), field.name()));
                 converted(value, from, to)?
@@ -163,6 +172,11 @@ fn fit(plan: LogicalPlan, table: &CatalogTable, target: &Target<'_>) -> Result<L
         .project(expressions)
         .and_then(LogicalPlanBuilder::build)
         .map_err(|error| Error::internal(error.strip_backtrace()))
+}
+
+/// The columns of a query, for a list of names.
+fn names_of(schema: &datafusion_common::DFSchema) -> String {
+    schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn place(name: &Name, table: &CatalogTable) -> Result<usize> {

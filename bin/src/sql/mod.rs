@@ -12,6 +12,7 @@ mod binder;
 mod blank_query;
 pub mod cast;
 mod catalog;
+mod check;
 pub mod compile;
 mod configuration;
 mod create_table;
@@ -28,6 +29,7 @@ mod lower;
 mod lower_aggregate;
 mod lower_scan;
 mod lower_unnest;
+mod mistake;
 mod reader;
 mod relation;
 mod rewrite;
@@ -53,6 +55,7 @@ mod expressions;
 #[cfg(test)]
 mod tests;
 
+pub use check::Checked;
 pub use session::{Outcome, Session, SessionOptions};
 pub use statement::{Script, Statement};
 

@@ -106,7 +106,8 @@ fn unnested(
     };
     let place = array.span();
     let mut array = array.clone();
-    ExpressionRewriter::new(rewriter.scope.functions, rewriter.text, "UNNEST").rewrite(&mut array)?;
+    let errors = ExpressionRewriter::new(rewriter.scope.functions, rewriter.text, "UNNEST").rewrite(&mut array);
+    errors.into_iter().next().map_or(Ok(()), Err)?;
     let place = if place == Span::empty() { name.span() } else { place };
     let call = UnnestCall {
         input,

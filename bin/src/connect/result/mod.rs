@@ -12,7 +12,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use self::flat::FlatEncoder;
-use super::sink_csv::{CsvSink, HeaderDefault};
+use super::sink::{CsvSink, HeaderDefault, RowEnd};
 use super::stdout::{Stream, StreamWriter};
 use super::value_text::check_schema;
 use super::{OpenSink, SinkRows};
@@ -74,7 +74,9 @@ pub fn open(format: ResultFormat, schema: &SchemaRef) -> Result<OpenSink> {
                 encoder: Some(Arc::new(move || {
                     Box::new(FlatEncoder { schema: Arc::clone(&flat), encoder: (sink.encoder)() })
                 })),
-                writer: Box::new(StreamWriter::new(Stream::Stdout, sink.header)),
+                writer: Box::new(
+                    StreamWriter::new(Stream::Stdout, sink.header).with_row_end(RowEnd::LineOutside(b'"')),
+                ),
                 schema: Arc::clone(schema),
             }
         }

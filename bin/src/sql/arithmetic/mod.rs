@@ -167,7 +167,11 @@ fn refused(operation: Operation, left: FlinkType, right: FlinkType) -> Error {
     message.push_str(operation.spaced());
     message.push_str(&right.to_string());
     let error = Error::statement(message);
-    if left.is_string() || right.is_string() { error.help("cast the string: CAST(… AS DOUBLE)") } else { error }
+    match (left.is_string(), right.is_string()) {
+        (true, true) => error.help("|| joins strings: a || b; CAST(… AS DOUBLE) makes a number of one"),
+        (true, _) | (_, true) => error.help("cast the string: CAST(… AS DOUBLE)"),
+        _ => error.help("CAST changes the type of one of them"),
+    }
 }
 
 fn approximate<T>(operation: Operation, flink: FlinkType) -> Binding

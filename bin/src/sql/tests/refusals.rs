@@ -172,7 +172,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "cannot compute STRING - DOUBLE",
         "symbol - price",
     ),
-    ("SELECT SUM(symbol) FROM trades", "SUM of STRING", "SUM(symbol)"),
+    ("SELECT SUM(symbol) FROM trades", "SUM does not take STRING", "SUM(symbol)"),
     ("SELECT CAST(price AS TEXT) FROM trades", "unknown type TEXT", "price AS TEXT"),
     ("SELECT CAST(price AS DECIMAL(50, 2)) FROM trades", "a DECIMAL of 50 digits", "price AS DECIMAL(50, 2)"),
     (

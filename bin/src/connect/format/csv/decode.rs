@@ -11,7 +11,7 @@ use super::table::Table;
 use super::temporal::DateCache;
 use crate::connect::bad_input::{OnError, Reject, RejectReason};
 use crate::connect::block::PAD_BYTES;
-use crate::connect::format::text::{Decoded, Region, Row, Rows, Shape, shown};
+use crate::connect::format::text::{Decoded, PlacedRecords, Region, Row, Rows, Shape, shown};
 use crate::error::{Error, Result};
 
 /// Decodes regions, and keeps what it needs for that from one to the next.
@@ -252,6 +252,7 @@ struct Batches<'a> {
 impl Batches<'_> {
     fn decode(mut self, region: &mut Region) -> Result<()> {
         let block = region.freeze();
+        let mut left_out = Vec::new();
         let mut quote_refused = std::mem::take(&mut self.decoder.refused);
         quote_refused.sort_by_key(|refused| refused.row);
         let mut from = 0;
@@ -278,6 +279,7 @@ impl Batches<'_> {
                     rejects.add(self.table.bad_input.on_error, first.refusal.reason(), reject);
                     self.decoded.rejects = rejects;
                 }
+                left_out.extend(refused.iter().map(|refused| (from + refused.row) as u32));
                 rows = self.leave_out(&refused, from, to);
                 columns = self.columns(&block, from, from + rows, &mut Vec::new());
             }
@@ -291,6 +293,15 @@ impl Batches<'_> {
             from = to;
         }
         self.decoder.refused = quote_refused;
+        let records = match self.rows {
+            Selected::Dense { .. } => PlacedRecords::AllBut(left_out),
+            Selected::Listed(rows) => {
+                let mut left_out = left_out.into_iter().peekable();
+                let kept = rows.iter().zip(0..).filter(|(_, row)| left_out.next_if_eq(row).is_none());
+                PlacedRecords::Starts(kept.map(|(row, _)| row.start).collect())
+            }
+        };
+        self.decoded.places = Some(region.places(&block, self.table.options.dialect, records));
         Ok(())
     }
 

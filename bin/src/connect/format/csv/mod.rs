@@ -8,7 +8,7 @@
 //! quoted field is never NULL. Spaces around values that are not strings are accepted, and columns that a query does not
 //! ask for are not looked at.
 
-pub(super) mod base64;
+pub(crate) mod base64;
 mod column;
 mod decode;
 mod encode;

@@ -1,6 +1,6 @@
 //! Why a record is refused.
 
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, Field, TimeUnit};
 
 use crate::connect::bad_input::RejectReason;
 use crate::connect::format::text::shown;
@@ -110,6 +110,19 @@ pub fn type_name(data_type: &DataType) -> String {
         DataType::Time32(unit) | DataType::Time64(unit) => format!("TIME({})", digits(unit)),
         DataType::Timestamp(unit, None) => format!("TIMESTAMP({})", digits(unit)),
         DataType::Timestamp(unit, Some(_)) => format!("TIMESTAMP_LTZ({})", digits(unit)),
+        DataType::List(element) => format!("ARRAY<{}>", type_name(element.data_type())),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(parts) => {
+                let parts = parts.iter().map(|part| type_name(part.data_type())).collect::<Vec<_>>();
+                format!("MAP<{}>", parts.join(", "))
+            }
+            other => other.to_string(),
+        },
+        DataType::Struct(parts) => {
+            let part = |part: &Field| format!("`{}` {}", part.name(), type_name(part.data_type()));
+            let parts = parts.iter().map(|field| part(field)).collect::<Vec<_>>();
+            format!("ROW<{}>", parts.join(", "))
+        }
         other => other.to_string(),
     }
 }

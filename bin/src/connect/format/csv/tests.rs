@@ -54,10 +54,12 @@ impl BlockInput for Memory {
             origin: format!("f{file}").into(),
             buffer,
             bytes,
+            input_bytes: bytes as u64,
             stream: file as u32,
             offset: range.start as u64,
             is_first,
             is_last,
+            damage: None,
         })
     }
 

@@ -14,7 +14,7 @@ use super::index::Found;
 use super::region::{Region, Row, Rows};
 use super::shape::{FirstRecord, Shape};
 use super::simd::index;
-use crate::connect::bad_input::{OnError, Reject, RejectReason, Rejects};
+use crate::connect::bad_input::{OnError, REJECT_BYTES_MAX, Reject, RejectReason, Rejects};
 use crate::connect::block::{HEAD_BYTES, PAD_BYTES, RawBlock};
 use crate::error::Result;
 
@@ -68,7 +68,7 @@ impl Piece {
     /// That nothing comes of it, because an earlier block was refused.
     #[must_use]
     pub fn moot(self) -> Cut {
-        Cut { bytes: self.raw.bytes as u64, records: Records::Moot, spare: Some(self.positions) }
+        Cut { bytes: self.raw.input_bytes, records: Records::Moot, spare: Some(self.positions) }
     }
 
     /// Ends the last record of a file that does not end with a newline.
@@ -157,9 +157,16 @@ impl Carry {
 
     /// Cuts the block whose turn it is into whole records.
     pub fn advance<F: RecordFormat>(&mut self, mut piece: Piece, format: &F) -> Cut {
-        let bytes = piece.raw.bytes as u64;
+        let bytes = piece.raw.input_bytes;
         if piece.raw.is_first {
             *self = Self { is_file_start: true, ..Self::default() };
+        }
+        if let Some(damage) = piece.raw.damage.take() {
+            return Cut {
+                bytes,
+                records: Records::Region(Box::new(self.damaged(piece, *damage, format))),
+                spare: None,
+            };
         }
         if piece.raw.is_last && self.is_file_start && self.is_mark_alone(&piece) {
             return Cut { bytes, records: Records::None, spare: Some(piece.positions) };
@@ -184,6 +191,25 @@ impl Carry {
         let mut region = unassembled.assemble(format.dialect());
         self.meet_first_record(&mut region, format);
         Cut { bytes, records: Records::Region(Box::new(region)), spare: None }
+    }
+
+    /// Ends a stream that is known not to be whole: the record that it breaks off in is part of the reject.
+    fn damaged<F: RecordFormat>(&mut self, piece: Piece, damage: Reject, format: &F) -> Region {
+        let tail = std::mem::take(&mut self.tail);
+        let reject = Reject {
+            offset: damage.offset - tail.len() as u64,
+            line: self.line,
+            record: tail[..tail.len().min(REJECT_BYTES_MAX)].to_vec(),
+            ..damage
+        };
+        let RawBlock { buffer, origin, .. } = piece.raw;
+        let mut region = Region::new(buffer, origin, HEAD_BYTES..HEAD_BYTES, 0, self.line, self.shape.clone());
+        region.rows = Rows::Listed(Vec::new());
+        match format.bad_input().on_error {
+            OnError::Fail => region.error = Some(reject.into_error()),
+            on_error => region.rejects.add(on_error, RejectReason::Corrupt, || reject),
+        }
+        region
     }
 
     /// The whole file is a byte order mark: as empty as without it.
@@ -243,7 +269,7 @@ impl Carry {
 
     /// Cuts a block record by record, for all that [`Carry::needs_care`] names.
     fn cut_with_care<F: RecordFormat>(&mut self, piece: Piece, format: &F) -> Cut {
-        let (bytes, is_last) = (piece.raw.bytes as u64, piece.raw.is_last);
+        let (bytes, is_last) = (piece.raw.input_bytes, piece.raw.is_last);
         let end = piece.end;
         let unassembled = Unassembled {
             tail: std::mem::take(&mut self.tail),
@@ -357,16 +383,17 @@ struct Walk {
 }
 
 /// The end of one record.
-struct RecordEnd {
+pub struct RecordEnd {
     /// Its newline; none if the text ends before.
-    end: Option<usize>,
+    pub end: Option<usize>,
     is_inside: bool,
     /// The quote that was opened last.
     last_quote: usize,
 }
 
 impl RecordEnd {
-    fn find(bytes: &[u8], at: usize, end: usize, dialect: Dialect, positions: &mut Vec<u32>) -> Self {
+    /// Looks for the end of the record at `at`, in a text that ends at `end`; its separators are added to `positions`.
+    pub fn find(bytes: &[u8], at: usize, end: usize, dialect: Dialect, positions: &mut Vec<u32>) -> Self {
         let (mut is_inside, mut last_quote) = (false, at);
         for (offset, &byte) in bytes[at..end].iter().enumerate() {
             let position = at + offset;

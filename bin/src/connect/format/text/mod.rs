@@ -15,6 +15,7 @@ mod carry;
 mod dialect;
 mod index;
 mod place;
+mod places;
 mod reader;
 mod region;
 mod shape;
@@ -30,6 +31,7 @@ use crate::error::Result;
 pub use dialect::Dialect;
 pub use index::index_scalar;
 pub use place::shown;
+pub use places::{PlacedRecords, TextPlaces};
 pub use reader::TextSource;
 pub use region::{Region, Row, Rows};
 pub use shape::{FirstRecord, Shape};
@@ -76,6 +78,8 @@ pub struct Decoded {
     pub records: u64,
     /// Records that are not among the rows.
     pub rejects: Rejects,
+    /// Where the rows stand, for those that are refused later; see [`Region::places`].
+    pub places: Option<TextPlaces>,
     /// A buffer to use again.
     pub positions: Vec<u32>,
 }

@@ -16,6 +16,7 @@ use thalweg_runtime::progress::carry::OrderedCarry;
 use super::carry::{Cut, Piece, Records};
 use super::stream::Streams;
 use super::{Decoded, RecordFormat};
+use crate::connect::bad_input::RowPlaces;
 use crate::connect::block::{BlockInput, Taken};
 use crate::connect::{Source, SourceBlock, SourceEvent, SourceReader};
 use crate::error::{Error, Result};
@@ -63,6 +64,7 @@ impl<F: RecordFormat, I: BlockInput + 'static> Source for TextSource<F, I> {
             decoder: F::Decoder::default(),
             spare_positions: Vec::new(),
             failure: None,
+            failed_at: None,
             is_at_end: false,
         })
     }
@@ -89,6 +91,8 @@ struct TextReader<F: RecordFormat, I> {
     spare_positions: Vec<Vec<u32>>,
     /// What is wrong with a block, kept back until all blocks before it are known to be in order.
     failure: Option<(u64, Error)>,
+    /// The block whose error was given out.
+    failed_at: Option<u64>,
     is_at_end: bool,
 }
 
@@ -111,6 +115,10 @@ impl<F: RecordFormat, I: BlockInput + 'static> SourceReader for TextReader<F, I>
                 return Ok(if is_done { SourceEvent::End } else { SourceEvent::Pending });
             }
         }
+    }
+
+    fn failed_at(&self) -> Option<u64> {
+        self.failed_at
     }
 }
 
@@ -155,8 +163,9 @@ impl<F: RecordFormat, I: BlockInput + 'static> TextReader<F, I> {
         };
         self.note();
         self.spare_positions.push(decoded.positions);
-        let Decoded { batches, records, rejects, .. } = decoded;
-        Some(SourceEvent::Block(SourceBlock { index, batches, records, rejects, bytes: cut.bytes }))
+        let Decoded { batches, records, rejects, places, .. } = decoded;
+        let places = places.map(|places| Box::new(places) as Box<dyn RowPlaces>);
+        Some(SourceEvent::Block(SourceBlock { index, batches, records, rejects, places, bytes: cut.bytes }))
     }
 
     /// The number of the earliest block that this reader has and has not given out.
@@ -219,6 +228,7 @@ impl<F: RecordFormat, I: BlockInput + 'static> TextReader<F, I> {
         let others = self.shared.earliest.iter().enumerate().filter(|(worker, _)| *worker != me);
         let is_first = others.map(|(_, earliest)| earliest.load(Ordering::SeqCst)).all(|earliest| earliest >= index);
         if is_first {
+            self.failed_at = Some(index);
             return Err(error);
         }
         self.failure = Some((index, error));

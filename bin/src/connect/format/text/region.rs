@@ -7,7 +7,9 @@ use std::sync::Arc;
 use arrow_buffer::Buffer;
 use bytes::Bytes;
 
+use super::dialect::Dialect;
 use super::place::column;
+use super::places::{PlacedRecords, TextPlaces};
 use super::shape::Shape;
 use crate::connect::bad_input::{REJECT_BYTES_MAX, Reject, RejectReason, Rejects};
 use crate::connect::block::BlockBuffer;
@@ -229,6 +231,16 @@ impl Region {
     #[must_use]
     pub fn freeze(&mut self) -> Buffer {
         Buffer::from(Bytes::from_owner(self.buffer.take()))
+    }
+
+    /// How the rows of this region are found again, once the text is handed out as `text`: row *i* is the record at
+    /// `records`. Only what is needed for that is kept.
+    #[must_use]
+    pub fn places(&self, text: &Buffer, dialect: Dialect, records: PlacedRecords) -> TextPlaces {
+        let origin = Arc::clone(&self.origin);
+        let (anchor, line) = (self.anchor, self.line);
+        let range = self.start..self.end;
+        TextPlaces { text: text.clone(), origin, base: self.base, anchor, line, range, dialect, records }
     }
 
     /// Leaves out all records, for an error that comes before them.

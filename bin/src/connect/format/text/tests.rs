@@ -58,7 +58,7 @@ impl RecordFormat for Lines {
         }
         let column: ArrayRef = Arc::new(StringViewArray::from_iter_values(rows));
         let batches = vec![RecordBatch::try_from_iter([("line", column)]).unwrap()];
-        Ok(Decoded { batches, records, rejects, positions: region.positions })
+        Ok(Decoded { batches, records, rejects, places: None, positions: region.positions })
     }
 }
 
@@ -102,10 +102,12 @@ impl BlockInput for Script {
             origin: format!("f{stream}").into(),
             buffer,
             bytes: text.len(),
+            input_bytes: text.len() as u64,
             stream: *stream,
             offset: *offset,
             is_first: *offset == 0,
             is_last: *is_last,
+            damage: None,
         })
     }
 

@@ -51,10 +51,12 @@ impl BlockInput for Memory {
             origin: "f.json".into(),
             buffer,
             bytes: end - start,
+            input_bytes: (end - start) as u64,
             stream: 0,
             offset: start as u64,
             is_first: index == 0,
             is_last: index + 1 == self.ends.len(),
+            damage: None,
         })
     }
 
