@@ -255,7 +255,7 @@ mod tests {
     fn lines_that_are_no_records_are_passed_over_unless_all_are() {
         let (columns, options) = types(&[sample("no\n{\"a\":1}\n[2]\n"), sample("{\"a\":")]);
         assert_eq!((columns, options.inferred_from), (vec!["a BIGINT".to_owned()], Some(1)));
-        let error = infer(&[sample("[\n  {\"a\": 1}")], &JsonOptions::default()).unwrap_err();
+        let error = infer(&[sample("[\n  {\"a\": 1},\n")], &JsonOptions::default()).unwrap_err();
         assert_eq!(error.message, "t.json:1:2: the line ends in the middle of the record");
         let error = infer(&[sample("\n[{\"é\":1}]\n")], &JsonOptions::default()).unwrap_err();
         assert!(error.message.starts_with("t.json:2:1: a record is an object"), "{}", error.message);
