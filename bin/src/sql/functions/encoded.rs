@@ -11,7 +11,10 @@ use arrow_array::{Array, ArrayRef, BinaryViewArray, StructArray, UInt32Array, ne
 use arrow_row::{Row, RowConverter, Rows, SortField};
 use arrow_schema::DataType;
 use arrow_select::take::take;
+use datafusion_expr::Expr;
+use datafusion_expr::expr::ScalarFunction;
 
+use super::binding::{Binding, Bound, Form, Value};
 use super::entries::{Entries, fields_of};
 use crate::sql::types::FlinkType;
 
@@ -105,17 +108,45 @@ fn sorted_by_key(entries: &Entries) -> Result<ArrayRef, String> {
     take(&entries.values, &UInt32Array::from(places), None).map_err(|error| error.to_string())
 }
 
-/// The column as bytes, which are equal where its values are; NULL stays NULL.
-pub(crate) fn to_bytes(array: &ArrayRef) -> Result<ArrayRef, String> {
-    let encoded = Encoded::of(array)?;
+/// How values become bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Purpose {
+    /// To be compared: the bytes are equal where the values are.
+    Key,
+    /// To be kept: what comes back is what went in, to the bit.
+    Value,
+}
+
+/// A value of type `flink` as BYTES, for operators that know no nested values; NULL stays NULL.
+pub(crate) fn packed(value: Expr, flink: FlinkType, purpose: Purpose) -> Expr {
+    let kernel = move |arguments: &[Value], _: usize| to_bytes(&arguments[0].array, purpose);
+    let name = if purpose == Purpose::Key { "$KEY" } else { "$PACK" };
+    let function = Bound::udf(name, Form::Implicit, Binding::strict(vec![flink], FlinkType::BYTES, kernel));
+    Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![value]))
+}
+
+/// The value of type `flink` whose bytes [`packed`] made.
+pub(crate) fn unpacked(bytes: Expr, flink: FlinkType) -> Expr {
+    let kernel = move |arguments: &[Value], _: usize| from_bytes(&arguments[0].array, &flink.to_arrow());
+    let function = Bound::udf("$UNPACK", Form::Implicit, Binding::strict(vec![FlinkType::BYTES], flink, kernel));
+    Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![bytes]))
+}
+
+fn to_bytes(array: &ArrayRef, purpose: Purpose) -> Result<ArrayRef, String> {
+    let encoded = match purpose {
+        Purpose::Key => Encoded::of(array)?,
+        Purpose::Value => {
+            let rows = converter(array.data_type())?.convert_columns(&[Arc::clone(array)]);
+            Encoded { rows: rows.map_err(|error| format!("internal error: {error}"))? }
+        }
+    };
     let nulls = array.logical_nulls();
     let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
     let bytes = (0..array.len()).map(|row| (!is_null(row)).then(|| encoded.rows.row(row).data().to_vec()));
     Ok(Arc::new(bytes.collect::<BinaryViewArray>()))
 }
 
-/// The values whose bytes [`to_bytes`] made.
-pub(crate) fn from_bytes(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, String> {
+fn from_bytes(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, String> {
     let converter = converter(data_type)?;
     let failed = |error: arrow_schema::ArrowError| format!("internal error: {error}");
     let null = encode(&converter, &new_null_array(data_type, 1))?;

@@ -80,12 +80,6 @@ impl Entries {
         self.offsets[row] as usize..self.offsets[row + 1] as usize
     }
 
-    /// The values of one row.
-    pub fn row(&self, row: usize) -> ArrayRef {
-        let range = self.range(row);
-        self.values.slice(range.start, range.len())
-    }
-
     /// The same rows as a column of type `flink`, whose values are of the type that it says.
     ///
     /// # Errors
