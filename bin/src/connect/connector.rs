@@ -176,7 +176,8 @@ impl Connector {
     pub fn bad_input(&self) -> Option<&BadInput> {
         match self {
             Self::Filesystem { bad_input, .. } | Self::Stdin { bad_input, .. } => Some(bad_input),
-            Self::Datagen(_) | Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => None,
+            Self::Datagen(options) => Some(options.bad_input()),
+            Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => None,
         }
     }
 
@@ -210,25 +211,29 @@ impl Connector {
         }
         reader.required("format", "csv")?;
         let (format, bad_input) = Format::read(reader)?;
-        const MONITOR: &str = "source.monitor-interval";
-        let monitor_interval = match reader.duration_ms(MONITOR)? {
-            Some(0) => {
-                return Err(reader.wrong_value(MONITOR, "0", "a duration above 0, such as '1 s'"));
-            }
-            Some(interval) => Some(Duration::from_millis(interval.unsigned_abs())),
-            None => None,
-        };
-        if let (Some(_), Format::Parquet(_)) = (monitor_interval, &format) {
-            let reason = "nothing, for Parquet: a file has no rows before it is whole";
-            return Err(reader.wrong_value(MONITOR, reader.given(MONITOR), reason));
-        }
+        let monitor_interval = monitor_interval(reader, path, &format, partitions)?;
         let parts = PartOptions::read(reader, path, schema, partitions)?;
-        if let (Some(_), [_, ..]) = (monitor_interval, partitions) {
-            let reason = "nothing, for a table that is PARTITIONED BY columns: its directories are read once";
-            return Err(reader.wrong_value(MONITOR, reader.given(MONITOR), reason));
-        }
         Ok(Self::Filesystem { path: path.to_owned(), format, bad_input, monitor_interval, parts })
     }
+}
+
+/// `source.monitor-interval`, where following makes sense.
+fn monitor_interval(
+    reader: &mut OptionReader<'_>,
+    path: &str,
+    format: &Format,
+    partitions: &[usize],
+) -> Result<Option<Duration>> {
+    const NAME: &str = "source.monitor-interval";
+    let Some(interval) = reader.duration_ms(NAME)? else { return Ok(None) };
+    let accepted = match (path, format, partitions) {
+        _ if interval == 0 => "a duration above 0, such as '1 s'",
+        ("-", _, _) => "nothing, for standard input: it is read as it comes, to its end",
+        (_, Format::Parquet(_), _) => "nothing, for Parquet: a file has no rows before it is whole",
+        (_, _, [_, ..]) => "nothing, for a table that is PARTITIONED BY columns: its directories are read once",
+        _ => return Ok(Some(Duration::from_millis(interval.unsigned_abs()))),
+    };
+    Err(reader.wrong_value(NAME, reader.given(NAME), accepted))
 }
 
 /// Whether `path` is a pipe, a socket or a device and not files.
