@@ -92,8 +92,18 @@ fn what_the_system_refuses_is_an_error_and_leaves_nothing() {
         command.args(["-c", "ulimit -f 16 && exec \"$0\" run -e \"$1\"", env!("CARGO_BIN_EXE_thalweg"), sql]);
         output(&mut command)
     };
-    for (clause, path) in [("", "file.csv"), ("", "parts/"), ("PARTITIONED BY (k)", "keys")] {
-        let (code, _, told) = limited(&script(clause, &out.join(path), ""));
+    for (format, clause, path) in [
+        ("csv", "", "file.csv"),
+        ("csv", "", "parts/"),
+        ("csv", "PARTITIONED BY (k)", "keys"),
+        ("parquet", "", "file.parquet"),
+        ("parquet", "", "parts/"),
+        ("json", "", "file.json.gz"),
+    ] {
+        let script = table("source", "", &input, "")
+            + &table_in(format, "sink", clause, &out.join(path), "")
+            + "INSERT INTO sink SELECT * FROM source;";
+        let (code, _, told) = limited(&script);
         assert_eq!(code, Some(5), "{path}: {told}");
         assert!(told.contains("File too large") && told.contains("ulimit"), "{told}");
         assert_eq!(tree(&out), BTreeMap::new(), "{path}");

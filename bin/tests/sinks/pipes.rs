@@ -34,10 +34,11 @@ fn a_reader_that_goes_away_ends_the_job_and_its_account_says_what_did_not_arrive
             true => Box::new(fs::File::open(&fifo).expect("it has a writer")),
             false => Box::new(child.stdout.take().expect("it is piped")),
         };
-        let mut first = String::new();
+        let mut lines = String::new();
         let mut reader = BufReader::with_capacity(1, reader);
-        reader.read_line(&mut first).expect("a line comes");
-        assert!(first == "c1,c2\n" || first == "0,k0\n", "{first}");
+        while !lines.ends_with("0,k0\n") {
+            assert!(reader.read_line(&mut lines).expect("a line comes") > 0, "{lines}");
+        }
         drop(reader);
         let ended = child.wait_with_output().expect("it ends");
         // Figures are grouped by commas.
@@ -47,8 +48,8 @@ fn a_reader_that_goes_away_ends_the_job_and_its_account_says_what_did_not_arrive
         let (passed, emitted) = (number_after(&told, "passed"), number_after(&told, "emitted"));
         let lost = number_before(&told, "rows were on their way");
         assert_eq!(passed, emitted + lost, "{told}");
-        // The pipe itself takes 64 KiB, of which a reader of one byte at a time had hardly any.
-        assert!(emitted > 1_000 && lost > 0, "{told}");
+        // The first row was read, and the pipe may have taken more.
+        assert!((1..100_000).contains(&emitted) && lost > 0, "{told}");
         assert!(told.ends_with("every row is accounted for\n"), "{told}");
     }
 }
