@@ -15,6 +15,7 @@ mod encode;
 mod infer;
 pub(super) mod number;
 mod options;
+mod quoting;
 mod refusal;
 mod shape;
 mod table;
