@@ -19,7 +19,6 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Schema, TimeUnit};
 use chrono::{DateTime, Offset, TimeZone};
 
-pub use super::format::json::write_json_string;
 use crate::error::{Error, Result};
 
 /// Whose way of writing a value.

@@ -12,7 +12,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
 use self::flat::FlatEncoder;
-use super::sink::{CsvSink, HeaderDefault, RowEnd};
+use super::sink::{HeaderDefault, TextRows};
 use super::stdout::{Stream, StreamWriter};
 use super::value_text::check_schema;
 use super::{OpenSink, SinkRows};
@@ -69,14 +69,12 @@ pub fn open(format: ResultFormat, schema: &SchemaRef) -> Result<OpenSink> {
         ResultFormat::Table => table::open(schema),
         ResultFormat::Csv => {
             let flat = flat::schema(schema);
-            let sink = CsvSink::new(&flat, &Default::default(), HeaderDefault::Present)?;
+            let sink = TextRows::csv(&Default::default(), &flat, HeaderDefault::Present)?;
             OpenSink {
                 encoder: Some(Arc::new(move || {
                     Box::new(FlatEncoder { schema: Arc::clone(&flat), encoder: (sink.encoder)() })
                 })),
-                writer: Box::new(
-                    StreamWriter::new(Stream::Stdout, sink.header).with_row_end(RowEnd::LineOutside(b'"')),
-                ),
+                writer: Box::new(StreamWriter::new(Stream::Stdout, sink.header).with_row_end(sink.row_end)),
                 schema: Arc::clone(schema),
             }
         }

@@ -110,19 +110,22 @@ pub fn type_name(data_type: &DataType) -> String {
         DataType::Time32(unit) | DataType::Time64(unit) => format!("TIME({})", digits(unit)),
         DataType::Timestamp(unit, None) => format!("TIMESTAMP({})", digits(unit)),
         DataType::Timestamp(unit, Some(_)) => format!("TIMESTAMP_LTZ({})", digits(unit)),
-        DataType::List(element) => format!("ARRAY<{}>", type_name(element.data_type())),
+        DataType::List(element) => format!("ARRAY<{}>", within(element)),
+        DataType::Struct(fields) => {
+            let fields = fields.iter().map(|field| format!("`{}` {}", field.name().replace('`', "``"), within(field)));
+            format!("ROW<{}>", fields.collect::<Vec<_>>().join(", "))
+        }
         DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(parts) => {
-                let parts = parts.iter().map(|part| type_name(part.data_type())).collect::<Vec<_>>();
-                format!("MAP<{}>", parts.join(", "))
+            DataType::Struct(pair) if pair.len() == 2 => {
+                format!("MAP<{}, {}>", type_name(pair[0].data_type()), within(&pair[1]))
             }
             other => other.to_string(),
         },
-        DataType::Struct(parts) => {
-            let part = |part: &Field| format!("`{}` {}", part.name(), type_name(part.data_type()));
-            let parts = parts.iter().map(|field| part(field)).collect::<Vec<_>>();
-            format!("ROW<{}>", parts.join(", "))
-        }
         other => other.to_string(),
     }
+}
+
+fn within(field: &Field) -> String {
+    let not_null = if field.is_nullable() { "" } else { " NOT NULL" };
+    format!("{}{not_null}", type_name(field.data_type()))
 }

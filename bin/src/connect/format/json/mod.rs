@@ -22,7 +22,7 @@ pub use encode::{JsonEncoder, MapKeys, json_encoder};
 pub use infer::infer;
 pub use options::{JsonOptions, TimestampFormat};
 pub use source::{JsonTable, json_source};
-pub use text::write_json_string;
+pub use text::write_string;
 
 #[cfg(test)]
 mod tests;

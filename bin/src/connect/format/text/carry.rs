@@ -14,7 +14,7 @@ use super::index::Found;
 use super::region::{Region, Row, Rows};
 use super::shape::{FirstRecord, Shape};
 use super::simd::index;
-use crate::connect::bad_input::{OnError, REJECT_BYTES_MAX, Reject, RejectReason, Rejects};
+use crate::connect::bad_input::{OnError, Reject, RejectReason, Rejects};
 use crate::connect::block::{HEAD_BYTES, PAD_BYTES, RawBlock};
 use crate::error::Result;
 
@@ -162,11 +162,9 @@ impl Carry {
             *self = Self { is_file_start: true, ..Self::default() };
         }
         if let Some(damage) = piece.raw.damage.take() {
-            return Cut {
-                bytes,
-                records: Records::Region(Box::new(self.damaged(piece, *damage, format))),
-                spare: None,
-            };
+            let (tail, on_error) = (std::mem::take(&mut self.tail), format.bad_input().on_error);
+            let region = Region::broken_off(piece.raw, *damage, &tail, self.line, self.shape.clone(), on_error);
+            return Cut { bytes, records: Records::Region(Box::new(region)), spare: None };
         }
         if piece.raw.is_last && self.is_file_start && self.is_mark_alone(&piece) {
             return Cut { bytes, records: Records::None, spare: Some(piece.positions) };
@@ -191,25 +189,6 @@ impl Carry {
         let mut region = unassembled.assemble(format.dialect());
         self.meet_first_record(&mut region, format);
         Cut { bytes, records: Records::Region(Box::new(region)), spare: None }
-    }
-
-    /// Ends a stream that is known not to be whole: the record that it breaks off in is part of the reject.
-    fn damaged<F: RecordFormat>(&mut self, piece: Piece, damage: Reject, format: &F) -> Region {
-        let tail = std::mem::take(&mut self.tail);
-        let reject = Reject {
-            offset: damage.offset - tail.len() as u64,
-            line: self.line,
-            record: tail[..tail.len().min(REJECT_BYTES_MAX)].to_vec(),
-            ..damage
-        };
-        let RawBlock { buffer, origin, .. } = piece.raw;
-        let mut region = Region::new(buffer, origin, HEAD_BYTES..HEAD_BYTES, 0, self.line, self.shape.clone());
-        region.rows = Rows::Listed(Vec::new());
-        match format.bad_input().on_error {
-            OnError::Fail => region.error = Some(reject.into_error()),
-            on_error => region.rejects.add(on_error, RejectReason::Corrupt, || reject),
-        }
-        region
     }
 
     /// The whole file is a byte order mark: as empty as without it.
