@@ -17,6 +17,7 @@ use super::connector::Connector;
 use super::filesystem::{files, unreadable};
 use super::format::Format;
 use super::format::csv::{self, CsvOptions};
+use super::format::parquet;
 use super::input::packing::{Fault, Packing};
 use super::input::peek::{Peeked, unpacked_head};
 use super::input::pipe::STDIN;
@@ -166,7 +167,8 @@ fn infer_text(format: FileFormat, samples: &[Sample]) -> Result<(SchemaRef, Form
 }
 
 fn infer_parquet(files: &[PathBuf]) -> Result<(SchemaRef, Format)> {
-    Err(not_read(&files[0].to_string_lossy()))
+    let (schema, options) = parquet::infer(files)?;
+    Ok((schema, Format::Parquet(options)))
 }
 
 fn not_read(path: &str) -> Error {

@@ -297,9 +297,11 @@ fn account(
     for (index, (name, table, edge)) in build.names().into_iter().enumerate() {
         let counters: &StageCounters = &build.counters[index];
         if let Some(table) = table {
+            let unread = build.unread(index);
             account.sources.push(SourceAccount {
                 table,
-                records: read(&counters.records),
+                records: read(&counters.records) + unread,
+                unread,
                 rows: read(&counters.rows_in),
                 rejected: read(&counters.rejected),
                 rejects: rejects.get(index).copied().unwrap_or_default(),

@@ -90,6 +90,12 @@ impl Declaration<'_> {
         let are_columns_right = are_columns_right && column_errors.is_empty();
         errors.append(&mut column_errors);
         let connector = connector.filter(|_| are_columns_right)?;
+        if watermark.is_none() && connector.bad_input().is_some_and(|policy| policy.future_ms_max.is_some()) {
+            let name = &create.name;
+            let error = Error::statement(format!("option 'max-future' of table `{}` needs a watermark", name.value))
+                .help("it protects event time: declare WATERMARK FOR a column, or leave the option out");
+            errors.push(error.at(name.span.clone()));
+        }
         let fields = CatalogTable::fields(&columns, watermark.as_ref().map(|watermark| watermark.column));
         let table = Arc::new(plan::Table { name: create.name.value.clone(), schema, connector });
         Some(CatalogTable {

@@ -15,6 +15,7 @@ mod encode;
 mod infer;
 pub(super) mod number;
 mod options;
+mod quoting;
 mod refusal;
 mod shape;
 mod table;
@@ -23,7 +24,7 @@ pub(super) mod temporal;
 pub use encode::{CsvEncoder, header_line};
 pub use infer::infer;
 pub use options::{CsvOptions, Header};
-pub(super) use refusal::type_name;
+pub(crate) use refusal::type_name;
 pub use table::{CsvSource, Table, csv_source};
 
 #[cfg(test)]

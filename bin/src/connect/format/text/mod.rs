@@ -14,14 +14,17 @@
 mod carry;
 mod dialect;
 mod index;
+mod piece;
 mod place;
 mod places;
 mod reader;
 mod region;
+mod scan;
 mod shape;
 mod simd;
 mod stream;
 mod views;
+mod walk;
 
 use arrow_array::RecordBatch;
 
@@ -29,11 +32,11 @@ use super::super::bad_input::{BadInput, Rejects};
 use crate::error::{InputPlace, Result};
 
 pub use dialect::Dialect;
-pub use index::index_scalar;
 pub use place::shown;
 pub use places::{PlacedRecords, TextPlaces};
 pub use reader::TextSource;
 pub use region::{Region, Row, Rows};
+pub use scan::{Scan, Stop};
 pub use shape::{FirstRecord, Shape};
 pub use views::string_views;
 
