@@ -94,6 +94,7 @@ fn a_quote_within_an_unquoted_field_is_refused() {
     let done = read("location_coordinates", &expected, "");
     assert_eq!(done.status.code(), Some(3), "{done:?}");
     let told = String::from_utf8_lossy(&done.stderr);
-    assert!(told.contains("location_coordinates.csv:2:12: a quote within the unquoted field"), "{told}");
+    assert!(told.contains("a quote within the unquoted field"), "{told}");
+    assert!(told.contains(r#"location_coordinates.csv","line":2,"column":12"#), "{told}");
     assert!(told.contains("'csv.disable-quote-character' = 'true'"), "{told}");
 }
