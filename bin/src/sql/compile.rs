@@ -19,7 +19,7 @@ use datafusion_common::DFSchema;
 use datafusion_expr::{BinaryExpr, Expr, Operator};
 use thalweg_operators::expr::{EvaluateError, Scalar};
 
-use self::comparison::{Comparison, compare};
+pub(super) use self::comparison::{Comparison, compare};
 pub(crate) use self::pruning::column_tests;
 use self::text::literal_text;
 use super::functions::binding::{Binding, Bound, Form, Value, from_datafusion};
