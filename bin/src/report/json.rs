@@ -117,6 +117,7 @@ pub fn account(account: &Account) -> String {
     let counts: Vec<String> =
         account.rejects().iter().map(|(reason, count)| format!("\"{}\":{count}", reason.name())).collect();
     put(&mut object.0, format_args!("{{{}}}", counts.join(",")));
+    object.number("unread", Some(account.unread()));
     object.number("bytes", Some(account.sources.iter().map(|source| source.bytes).sum()));
     object.number("filtered", Some(operators(|operator| operator.filtered)));
     object.number("aggregated", Some(operators(|operator| operator.folded)));
@@ -181,12 +182,14 @@ mod tests {
         let source = |table: &str| {
             let mut rejects = RejectCounts::default();
             rejects.add(RejectReason::Null, 1);
-            SourceAccount { table: table.into(), records: 3, rows: 2, rejected: 1, rejects, bytes: 9 }
+            SourceAccount { table: table.into(), records: 3, rows: 2, rejected: 1, unread: 0, rejects, bytes: 9 }
         };
         let sources = vec![source("a"), source("b")];
         let text = account(&Account { sources, workers: 2, ..Account::default() });
         assert!(
-            text.starts_with(r#"{"type":"account","records":6,"rejected":2,"rejects":{"null":2},"bytes":18,"#),
+            text.starts_with(
+                r#"{"type":"account","records":6,"rejected":2,"rejects":{"null":2},"unread":0,"bytes":18,"#
+            ),
             "{text}"
         );
         assert!(text.contains(r#""drained":false,"imbalance":null,"#), "{text}");

@@ -57,7 +57,9 @@ impl Lowering {
                 let logical = filter.input.schema();
                 let input = self.lower(&filter.input)?.with_computed([&filter.predicate], logical)?;
                 let predicate = input.compile(&filter.predicate, logical)?;
-                let Relation { node, slots } = input;
+                let tests = input.column_tests(&filter.predicate, logical)?;
+                let Relation { mut node, slots } = input;
+                node.prune(tests);
                 let schema = Arc::clone(&node.schema);
                 Ok(Relation { node: Node { schema, op: NodeOp::Filter { input: Box::new(node), predicate } }, slots })
             }

@@ -9,7 +9,7 @@ use crate::connect::format::Format;
 use crate::connect::format::csv::{CsvEncoder, CsvOptions, Header, header_line};
 use crate::connect::format::json::{MapKeys, json_encoder};
 use crate::connect::{Encoder, MakeEncoder};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Whether there is a header line where `csv.header` does not say so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,8 @@ impl TextRows {
                 let encoder = json_encoder(schema, options, MapKeys::Strings)?;
                 Ok(Self { encoder, header: Vec::new(), row_end: RowEnd::Line })
             }
+            Format::Parquet(_) => Err(Error::statement("Parquet cannot be written to standard output")
+                .help("a file of it is finished at its end: write a table with 'connector' = 'filesystem'")),
         }
     }
 
@@ -54,7 +56,7 @@ impl TextRows {
         let has_header = match options.header {
             Header::Auto => default == HeaderDefault::Present,
             Header::Present => true,
-            Header::Absent => false,
+            Header::Absent | Header::Ignored => false,
         };
         let header = if has_header { header_line(schema, options)? } else { Vec::new() };
         let row_end = options.dialect.quote.map_or(RowEnd::Line, RowEnd::LineOutside);

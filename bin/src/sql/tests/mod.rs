@@ -2,6 +2,7 @@
 
 mod nested;
 mod plans;
+mod pruning;
 mod refusals;
 mod statements;
 mod types;
@@ -111,7 +112,7 @@ fn render(node: &Node, depth: usize, out: &mut String) {
     let _ = write!(out, "{:depth$}", "", depth = depth * 2);
     let mut inputs: Vec<&Node> = Vec::new();
     match &node.op {
-        NodeOp::Scan { table, columns } => {
+        NodeOp::Scan { table, columns, .. } => {
             assert_eq!(names(&table.schema.project(columns).unwrap()), names(&node.schema));
             let _ = writeln!(out, "scan {}: {}", table.name, names(&node.schema));
         }

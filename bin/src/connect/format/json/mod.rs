@@ -7,6 +7,8 @@
 mod column;
 mod decode;
 mod encode;
+mod infer;
+mod kinds;
 mod names;
 mod options;
 mod refusal;
@@ -17,6 +19,7 @@ mod text;
 mod views;
 
 pub use encode::{JsonEncoder, MapKeys, json_encoder};
+pub use infer::infer;
 pub use options::{JsonOptions, TimestampFormat};
 pub use source::{JsonTable, json_source};
 pub use text::write_string;
