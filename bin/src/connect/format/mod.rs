@@ -51,11 +51,6 @@ impl Format {
 
     fn read_csv(reader: &mut OptionReader<'_>) -> Result<(Self, BadInput)> {
         let mut bad_input = BadInput::read(reader)?;
-        reader.refuse(&[
-            ("csv.escape-character", "write a quote within a quoted field twice, as RFC 4180 has it"),
-            ("csv.array-element-delimiter", "declare the column as STRING and split it in the query"),
-            ("csv.write-bigdecimal-in-scientific-notation", "decimals are written with all their digits"),
-        ]);
         reader.skips_parse_errors("csv.ignore-parse-errors", &mut bad_input)?;
         let options = CsvOptions::parse(&reader.group(&CsvOptions::KEYS)).map_err(|error| reader.of_format(error))?;
         Ok((Self::Csv(options), bad_input))

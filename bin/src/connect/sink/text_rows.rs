@@ -56,7 +56,7 @@ impl TextRows {
         let has_header = match options.header {
             Header::Auto => default == HeaderDefault::Present,
             Header::Present => true,
-            Header::Absent => false,
+            Header::Absent | Header::Ignored => false,
         };
         let header = if has_header { header_line(schema, options)? } else { Vec::new() };
         let row_end = options.dialect.quote.map_or(RowEnd::Line, RowEnd::LineOutside);

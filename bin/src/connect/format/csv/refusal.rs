@@ -20,6 +20,8 @@ pub enum Refusal {
     QuoteInside,
     /// Something other than a delimiter after the closing quote.
     AfterQuote,
+    /// An escape character with nothing behind it.
+    Escape,
 }
 
 impl Refusal {
@@ -32,6 +34,7 @@ impl Refusal {
             Self::Null => RejectReason::Null,
             Self::NotUtf8 => RejectReason::NotUtf8,
             Self::QuoteInside | Self::AfterQuote => RejectReason::Quote,
+            Self::Escape => RejectReason::Syntax,
         }
     }
 }
@@ -67,6 +70,7 @@ pub fn explain(
             format!("a quote within the unquoted field {text} (column `{column}`, {type_name})")
         }
         Refusal::AfterQuote => format!("text after the closing quote in {text} (column `{column}`, {type_name})"),
+        Refusal::Escape => format!("nothing behind the escape character in {text} (column `{column}`, {type_name})"),
     };
     let advice = match refusal {
         Refusal::Malformed | Refusal::OutOfRange => match inferred_from {
@@ -78,6 +82,7 @@ pub fn explain(
         },
         Refusal::Null => "declare the column without NOT NULL, or set 'on-error' = 'skip'".to_owned(),
         Refusal::NotUtf8 => "convert the file to UTF-8, for example with iconv, or set 'on-error' = 'skip'".to_owned(),
+        Refusal::Escape => "write an escape character that means itself twice".to_owned(),
         Refusal::QuoteInside | Refusal::AfterQuote => {
             "quote the whole field and write quotes within it twice, or set 'csv.disable-quote-character' = 'true'"
                 .to_owned()

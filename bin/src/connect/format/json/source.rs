@@ -11,7 +11,7 @@ use super::refusal::Refused;
 use crate::connect::TableScan;
 use crate::connect::bad_input::{BadInput, OnError, Reject};
 use crate::connect::block::BlockInput;
-use crate::connect::format::text::{Decoded, Dialect, RecordFormat, Region, TextSource};
+use crate::connect::format::text::{Decoded, Dialect, PlacedRecords, RecordFormat, Region, Rows, TextSource};
 use crate::error::Result;
 
 /// What is read of a table of JSON, and how.
@@ -42,11 +42,13 @@ impl JsonTable {
         let (start, end) = (region.start, region.end);
         let block = region.freeze();
         let text = block.as_slice();
+        let mut left_out = Vec::new();
         // All at once is quicker, and as a rule nothing is wrong.
         let is_utf8 = std::str::from_utf8(&text[start..end]).is_ok();
-        for record in records {
+        for (number, record) in records.iter().cloned().enumerate() {
             let line = &text[record.clone()];
             if line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
+                left_out.push(number as u32);
                 continue;
             }
             decoded.records += 1;
@@ -55,6 +57,7 @@ impl JsonTable {
                 Err(error) => Err(Box::new(Refused::not_utf8(&text[..record.end], record.start + error.valid_up_to()))),
             };
             if let Err(refused) = taken {
+                left_out.push(number as u32);
                 self.refuse(*refused, record, region, text, decoded)?;
             }
             if decoder.rows() == self.batch_rows {
@@ -64,6 +67,15 @@ impl JsonTable {
         if decoder.rows() > 0 {
             decoded.batches.push(decoder.finish(&block)?);
         }
+        let records = match region.rows {
+            Rows::Dense => PlacedRecords::AllBut(left_out),
+            Rows::Listed(_) => {
+                let mut left_out = left_out.into_iter().peekable();
+                let kept = records.iter().zip(0..).filter(|(_, number)| left_out.next_if_eq(number).is_none());
+                PlacedRecords::Starts(kept.map(|(record, _)| record.start as u32).collect())
+            }
+        };
+        decoded.places = Some(region.places(&block, Dialect::LINES, records));
         Ok(())
     }
 

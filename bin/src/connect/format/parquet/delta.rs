@@ -143,7 +143,11 @@ mod tests {
     fn the_lengths_of_prefixes_are_summed_up() {
         let mut values = Vec::new();
         let mut stream = Stream::new(&LENGTHS, 4).unwrap();
-        stream.each(&mut |value| Ok(values.push(value))).unwrap();
+        let mut push = |value| {
+            values.push(value);
+            Ok(())
+        };
+        stream.each(&mut push).unwrap();
         assert_eq!((values, stream.at), (vec![3, 3, 5, 4], LENGTHS.len()));
         let mut both = LENGTHS.to_vec();
         both.extend(LENGTHS);

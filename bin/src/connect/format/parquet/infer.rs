@@ -1,6 +1,6 @@
 //! The columns of files that nobody declared.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
@@ -19,7 +19,7 @@ use crate::sql::types::FlinkType;
 /// `Connector`, if the system refuses; `Data`, if a file is damaged, has a column of a type that no table has, or differs
 /// from the first.
 pub fn infer(paths: &[PathBuf]) -> Result<(SchemaRef, ParquetOptions)> {
-    let schemas: Vec<Result<Schema>> = paths.par_iter().map(infer_one).collect();
+    let schemas: Vec<Result<Schema>> = paths.par_iter().map(|path| infer_one(path)).collect();
     let mut files = paths.iter().zip(schemas);
     let Some((first, schema)) = files.next() else {
         return Err(Error::connector("no file to infer columns from"));
@@ -56,7 +56,7 @@ fn is_same_type(a: &DataType, b: &DataType) -> bool {
     type_name(a) == type_name(b)
 }
 
-fn infer_one(path: &PathBuf) -> Result<Schema> {
+fn infer_one(path: &Path) -> Result<Schema> {
     let origin = path.display();
     let damaged =
         |why: String| Error::data(format!("`{origin}`: {why}")).help("see whether it is the file that is meant");

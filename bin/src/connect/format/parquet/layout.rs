@@ -5,7 +5,7 @@
 //! enough that beginning in the middle of a row group, which costs a look at its pages, is rare.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -233,7 +233,7 @@ impl PlannedGroup {
     }
 }
 
-fn open_file(path: &PathBuf, origin: &str, wanted: &[FieldRef]) -> Result<Result<OpenFile, String>> {
+fn open_file(path: &Path, origin: &str, wanted: &[FieldRef]) -> Result<Result<OpenFile, String>> {
     let bytes = Arc::new(FileBytes::open(path)?);
     let metadata = match bytes.footer() {
         Ok(metadata) => Arc::new(metadata),

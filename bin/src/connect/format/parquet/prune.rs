@@ -195,7 +195,7 @@ fn page_ends(firsts: &[i64], rows: i64) -> Option<Vec<Range<u64>>> {
     firsts
         .iter()
         .zip(ends)
-        .map(|(&first, end)| (first < end && end <= rows).then(|| first as u64..end as u64))
+        .map(|(&first, end)| (first < end && end <= rows).then_some(first as u64..end as u64))
         .collect()
 }
 

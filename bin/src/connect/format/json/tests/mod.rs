@@ -52,11 +52,11 @@ impl BlockInput for Memory {
             buffer,
             bytes: end - start,
             input_bytes: (end - start) as u64,
+            damage: None,
             stream: 0,
             offset: start as u64,
             is_first: index == 0,
             is_last: index + 1 == self.ends.len(),
-            damage: None,
         })
     }
 

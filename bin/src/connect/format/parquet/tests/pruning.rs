@@ -18,7 +18,8 @@ const ROWS: i64 = 1_000;
 fn ascending() -> (tempfile::TempDir, PathBuf, SchemaRef) {
     let schema = schema_of(vec![("n", DataType::Int64, true), ("s", DataType::Utf8View, true)]);
     let numbers = Int64Array::from_iter_values(0..ROWS);
-    let texts: StringViewArray = (0..ROWS).map(|n| (n < 300 || n > 420).then(|| format!("{:04}", n / 7))).collect();
+    let texts: StringViewArray =
+        (0..ROWS).map(|n| (!(300..=420).contains(&n)).then(|| format!("{:04}", n / 7))).collect();
     let rows = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(numbers), Arc::new(texts)]).unwrap();
     let properties = WriterProperties::builder()
         .set_max_row_group_row_count(Some(100))

@@ -108,7 +108,7 @@ fn every_value_of_another_type_arrives_or_is_an_error() {
 fn decimals_keep_all_their_digits_however_they_are_stored() {
     let cases = [
         // In INT32, INT64 and bytes; the precision and scale of the table, and whether they fit.
-        ((9, 2), (9, 2), 123_45, Some(123_45)),
+        ((9, 2), (9, 2), 12_345, Some(12_345)),
         ((18, 4), (20, 6), 5, Some(500)),
         ((30, 4), (30, 2), 1_200, Some(12)),
         ((30, 4), (30, 2), 1_201, None),
