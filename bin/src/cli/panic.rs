@@ -4,6 +4,7 @@ use std::backtrace::Backtrace;
 use std::time::Duration;
 
 use super::interrupt;
+use crate::connect::format::parquet::is_contained;
 use crate::error::{Error, Kind};
 use crate::report::stderr;
 
@@ -13,6 +14,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Tells of panics from now on.
 pub(super) fn install() {
     std::panic::set_hook(Box::new(move |info| {
+        // It becomes an error in the data, which is told as such.
+        if is_contained() {
+            return;
+        }
         let text = info.payload_as_str().unwrap_or("a panic without a message");
         let place = info.location().map(|place| format!("{}:{}:{}", place.file(), place.line(), place.column()));
         let thread = std::thread::current();

@@ -197,7 +197,7 @@ mod tests {
         let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let connector = Connector::new("t", &schema, &options).unwrap();
         let table = Arc::new(Table { name: "t".to_owned(), schema: Arc::clone(&schema), connector });
-        Node { schema, op: NodeOp::Scan { table, columns: Vec::new() } }
+        Node { schema, op: NodeOp::Scan { table, columns: Vec::new(), pruning: Vec::new() } }
     }
 
     fn union(inputs: Vec<Node>) -> JobPlan {

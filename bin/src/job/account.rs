@@ -53,6 +53,8 @@ pub struct SourceAccount {
     pub rows: u64,
     /// Records that did not become rows.
     pub rejected: u64,
+    /// Records that need not be read, since no filter would let them through.
+    pub unread: u64,
     /// Those, and the rows that failed in the steps above the scan, by reason; as the ledger of rejects counts them.
     pub rejects: RejectCounts,
     /// Bytes of input.
@@ -119,7 +121,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// Whether every row went somewhere: `records = rows + rejected` for each source, `in + produced = folded + passed +
+    /// Whether every row went somewhere: `records = rows + rejected + unread` for each source, `in + produced = folded + passed +
     /// filtered + late + failed + unnested` for each stage, `sent = received` for each edge; and the reasons add up to
     /// what was rejected.
     ///
@@ -127,9 +129,11 @@ impl Account {
     /// The first sum that does not balance, in words.
     pub fn check(&self) -> Result<(), String> {
         for source in &self.sources {
-            let SourceAccount { table, records, rows, rejected, .. } = source;
-            if *records != rows + rejected {
-                return Err(format!("source {table}: {records} records, but {rows} rows + {rejected} rejected"));
+            let SourceAccount { table, records, rows, rejected, unread, .. } = source;
+            if *records != rows + rejected + unread {
+                return Err(format!(
+                    "source {table}: {records} records, but {rows} rows + {rejected} rejected + {unread} unread"
+                ));
             }
         }
         for operator in &self.operators {
@@ -164,6 +168,12 @@ impl Account {
     #[must_use]
     pub fn late(&self) -> u64 {
         self.operators.iter().map(|operator| operator.late).sum()
+    }
+
+    /// Records that were not read because no filter would let them through, over all sources.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        self.sources.iter().map(|source| source.unread).sum()
     }
 
     /// Rejected records and rows, over all sources.
@@ -209,6 +219,9 @@ impl fmt::Display for Account {
                 writeln!(f, " ({})", number::bytes(source.bytes))?;
             }
         }
+        if self.unread() > 0 {
+            writeln!(f, "left {} of them unread, which no filter would let through", self.unread())?;
+        }
         writeln!(
             f,
             "rejected {}{}, filtered {}, aggregated {}, passed {}, late {}; emitted {}; state peak {}",
@@ -222,7 +235,8 @@ impl fmt::Display for Account {
             number::bytes(self.state_peak_bytes),
         )?;
         if self.undelivered > 0 {
-            writeln!(f, "{} rows were on their way when the reader of a sink went away", self.undelivered)?;
+            let rows = grouped(self.undelivered);
+            writeln!(f, "{rows} rows were on their way when the reader of a sink went away")?;
         }
         match self.check() {
             Ok(()) => write!(f, "every row is accounted for"),
@@ -248,6 +262,7 @@ mod tests {
             records: 6_000,
             rows: 6_000,
             rejected: 0,
+            unread: 0,
             rejects,
             bytes: 3 << 20,
         };

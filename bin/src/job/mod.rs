@@ -257,6 +257,14 @@ fn failed(failure: JobFailure) -> Error {
     }
 }
 
+/// How much state there is, how much there may be, and which stage holds the most.
+fn exhausted(used: usize, limit: usize, stages: &[(String, usize)]) -> String {
+    let size = |size: usize| bytes(size as u64);
+    let greatest = stages.iter().max_by_key(|(_, bytes)| *bytes).filter(|(_, bytes)| *bytes < used);
+    let greatest = greatest.map(|(stage, bytes)| format!(", {} of it in stage `{stage}`", size(*bytes)));
+    format!("the state needs {}{}, and --memory allows {}", size(used), greatest.unwrap_or_default(), size(limit))
+}
+
 /// Rows that were on their way to sinks whose readers had gone away. `emitted`: what each sink wrote.
 fn undelivered(runtime: &Control, emitted: &BTreeMap<EdgeId, u64>) -> u64 {
     let edges = runtime.edge_accounts();
@@ -265,14 +273,6 @@ fn undelivered(runtime: &Control, emitted: &BTreeMap<EdgeId, u64>) -> u64 {
         Some((counts.sent_rows + counts.discarded_rows).saturating_sub(*emitted))
     };
     emitted.iter().filter_map(lost).sum()
-}
-
-/// How much state there is, how much there may be, and which stage holds the most.
-fn exhausted(used: usize, limit: usize, stages: &[(String, usize)]) -> String {
-    let size = |size: usize| bytes(size as u64);
-    let greatest = stages.iter().max_by_key(|(_, bytes)| *bytes).filter(|(_, bytes)| *bytes < used);
-    let greatest = greatest.map(|(stage, bytes)| format!(", {} of it in stage `{stage}`", size(*bytes)));
-    format!("the state needs {}{}, and --memory allows {}", size(used), greatest.unwrap_or_default(), size(limit))
 }
 
 fn account(
@@ -297,9 +297,11 @@ fn account(
     for (index, (name, table, edge)) in build.names().into_iter().enumerate() {
         let counters: &StageCounters = &build.counters[index];
         if let Some(table) = table {
+            let unread = build.unread(index);
             account.sources.push(SourceAccount {
                 table,
-                records: read(&counters.records),
+                records: read(&counters.records) + unread,
+                unread,
                 rows: read(&counters.rows_in),
                 rejected: read(&counters.rejected),
                 rejects: rejects.get(index).copied().unwrap_or_default(),

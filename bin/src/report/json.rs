@@ -1,37 +1,37 @@
 //! Errors and the closing account as JSON, one object a line: for programs that start Thalweg.
 
-use std::fmt::Write;
+use std::io::Write;
 
 use super::diagnostic::{SourceText, help_of, without_error_number};
 use super::place::Place;
-use crate::connect::value_text::write_json_string;
+use crate::connect::format::json::write_string;
 use crate::error::Error;
 use crate::job::Account;
 
 /// An object in the making; keys come in the order in which they are put.
-struct Object(String);
+struct Object(Vec<u8>);
 
 impl Object {
     /// One of the kinds of lines on standard error.
     fn new(kind: &str) -> Self {
-        let mut object = Self("{".to_owned());
+        let mut object = Self(b"{".to_vec());
         object.text("type", Some(kind));
         object
     }
 
     fn key(&mut self, name: &str) {
         if self.0.len() > 1 {
-            self.0.push(',');
+            self.0.push(b',');
         }
-        write_json_string(name, &mut self.0);
-        self.0.push(':');
+        write_string(&name, &mut self.0);
+        self.0.push(b':');
     }
 
     fn text(&mut self, name: &str, value: Option<&str>) {
         self.key(name);
         match value {
-            Some(value) => write_json_string(value, &mut self.0),
-            None => self.0.push_str("null"),
+            Some(value) => write_string(&value, &mut self.0),
+            None => self.0.extend_from_slice(b"null"),
         }
     }
 
@@ -39,18 +39,18 @@ impl Object {
         self.key(name);
         match value {
             Some(value) => put(&mut self.0, format_args!("{value}")),
-            None => self.0.push_str("null"),
+            None => self.0.extend_from_slice(b"null"),
         }
     }
 
     fn flag(&mut self, name: &str, value: bool) {
         self.key(name);
-        self.0.push_str(if value { "true" } else { "false" });
+        self.0.extend_from_slice(if value { b"true".as_slice() } else { b"false" });
     }
 
     fn end(mut self) -> String {
-        self.0.push('}');
-        self.0
+        self.0.push(b'}');
+        String::from_utf8(self.0).expect("keys and values are text")
     }
 }
 
@@ -117,6 +117,7 @@ pub fn account(account: &Account) -> String {
     let counts: Vec<String> =
         account.rejects().iter().map(|(reason, count)| format!("\"{}\":{count}", reason.name())).collect();
     put(&mut object.0, format_args!("{{{}}}", counts.join(",")));
+    object.number("unread", Some(account.unread()));
     object.number("bytes", Some(account.sources.iter().map(|source| source.bytes).sum()));
     object.number("filtered", Some(operators(|operator| operator.filtered)));
     object.number("aggregated", Some(operators(|operator| operator.folded)));
@@ -129,23 +130,23 @@ pub fn account(account: &Account) -> String {
     object.flag("drained", account.is_drained);
     object.text("imbalance", account.check().err().as_deref());
     object.key("sources");
-    object.0.push('[');
+    object.0.push(b'[');
     for (index, source) in account.sources.iter().enumerate() {
-        let mut of_source = Object("{".to_owned());
+        let mut of_source = Object(b"{".to_vec());
         of_source.text("table", Some(&source.table));
         of_source.number("records", Some(source.records));
         of_source.number("rows", Some(source.rows));
         of_source.number("rejected", Some(source.rejects.total()));
         of_source.number("bytes", Some(source.bytes));
-        object.0.push_str(if index > 0 { "," } else { "" });
-        object.0.push_str(&of_source.end());
+        object.0.extend_from_slice(if index > 0 { b",".as_slice() } else { b"" });
+        object.0.extend_from_slice(of_source.end().as_bytes());
     }
-    object.0.push(']');
+    object.0.push(b']');
     object.end()
 }
 
-/// Writing to a `String` cannot fail.
-fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+/// Writing to memory cannot fail.
+fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }
 
@@ -181,12 +182,14 @@ mod tests {
         let source = |table: &str| {
             let mut rejects = RejectCounts::default();
             rejects.add(RejectReason::Null, 1);
-            SourceAccount { table: table.into(), records: 3, rows: 2, rejected: 1, rejects, bytes: 9 }
+            SourceAccount { table: table.into(), records: 3, rows: 2, rejected: 1, unread: 0, rejects, bytes: 9 }
         };
         let sources = vec![source("a"), source("b")];
         let text = account(&Account { sources, workers: 2, ..Account::default() });
         assert!(
-            text.starts_with(r#"{"type":"account","records":6,"rejected":2,"rejects":{"null":2},"bytes":18,"#),
+            text.starts_with(
+                r#"{"type":"account","records":6,"rejected":2,"rejects":{"null":2},"unread":0,"bytes":18,"#
+            ),
             "{text}"
         );
         assert!(text.contains(r#""drained":false,"imbalance":null,"#), "{text}");

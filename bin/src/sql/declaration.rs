@@ -71,11 +71,8 @@ impl Declaration<'_> {
         }
         let schema: SchemaRef = Arc::new(Schema::new(physical));
         let options = options(create, more);
-        let partitions = partitions(create, &schema).unwrap_or_else(|error| {
-            errors.push(error);
-            Vec::new()
-        });
         let are_columns_right = errors.len() == before;
+        let partitions = partitions(create, &schema, errors);
         let connector = connector(create, &schema, &options, &partitions, errors);
         let mut column_errors = Vec::new();
         let columns = self.columns(create, &schema, connector.as_ref(), &mut column_errors);
@@ -93,6 +90,12 @@ impl Declaration<'_> {
         let are_columns_right = are_columns_right && column_errors.is_empty();
         errors.append(&mut column_errors);
         let connector = connector.filter(|_| are_columns_right)?;
+        if watermark.is_none() && connector.bad_input().is_some_and(|policy| policy.future_ms_max.is_some()) {
+            let name = &create.name;
+            let error = Error::statement(format!("option 'max-future' of table `{}` needs a watermark", name.value))
+                .help("it protects event time: declare WATERMARK FOR a column, or leave the option out");
+            errors.push(error.at(name.span.clone()));
+        }
         let fields = CatalogTable::fields(&columns, watermark.as_ref().map(|watermark| watermark.column));
         let table = Arc::new(plan::Table { name: create.name.value.clone(), schema, connector });
         Some(CatalogTable {
@@ -358,30 +361,36 @@ fn options(create: &CreateTable, more: impl Iterator<Item = (String, String)>) -
 }
 
 /// The columns of PARTITIONED BY, as positions in `schema`.
-fn partitions(create: &CreateTable, schema: &SchemaRef) -> Result<Vec<usize>> {
+fn partitions(create: &CreateTable, schema: &SchemaRef, errors: &mut Vec<Error>) -> Vec<usize> {
     let mut columns = Vec::with_capacity(create.partitions.len());
     for name in &create.partitions {
         let Ok(column) = schema.index_of(&name.value) else {
             let is_column = create.columns.iter().any(|column| column.name.value == name.value);
             let names = schema.fields().iter().map(|field| field.name().as_str());
-            return Err(match (is_column, nearest(&name.value, names)) {
-                (true, _) => Error::statement(format!("`{}` is computed, and a partition is not", name.value))
-                    .help("partition by columns that hold rows' own values"),
-                (false, Some(near)) => Error::statement(format!("there is no column `{}`", name.value))
-                    .help(format!("did you mean `{near}`?")),
-                (false, None) => Error::statement(format!("there is no column `{}`", name.value))
-                    .help("declare it among the table's columns, with its type"),
-            }
-            .at(name.span.clone()));
+            errors.push(
+                match (is_column, nearest(&name.value, names)) {
+                    (true, _) => Error::statement(format!("`{}` is computed, and a partition is not", name.value))
+                        .help("partition by columns that hold rows' own values"),
+                    (false, Some(near)) => Error::statement(format!("there is no column `{}`", name.value))
+                        .help(format!("did you mean `{near}`?")),
+                    (false, None) => Error::statement(format!("there is no column `{}`", name.value))
+                        .help("declare it among the table's columns, with its type"),
+                }
+                .at(name.span.clone()),
+            );
+            continue;
         };
         if columns.contains(&column) {
-            return Err(Error::statement(format!("`{}` is twice in PARTITIONED BY", name.value))
-                .help("leave one of them out")
-                .at(name.span.clone()));
+            errors.push(
+                Error::statement(format!("`{}` is twice in PARTITIONED BY", name.value))
+                    .help("leave one of them out")
+                    .at(name.span.clone()),
+            );
+            continue;
         }
         columns.push(column);
     }
-    Ok(columns)
+    columns
 }
 
 /// The connector. An option that is wrong goes to `errors`, and the rest is read as if it were not there.

@@ -956,7 +956,7 @@ fn aggregates_have_flinks_types() {
     for (sql, words) in [
         ("SUM(str)", "SUM does not take STRING"),
         ("LISTAGG(i)", "LISTAGG does not take INT"),
-        ("AVG(ts)", "AVG of TIMESTAMP(3)"),
+        ("AVG(ts)", "AVG does not take TIMESTAMP(3)"),
         ("COUNT(i, l)", "COUNT of several values"),
     ] {
         let planned =

@@ -48,6 +48,7 @@ impl Planner<'_> {
                 Some(target) => {
                     let table = self.sink(target.table)?;
                     let fitted = fit(logical, &table, target).map_err(|error| error.at(query.span.clone()))?;
+                    let fitted = if self.configuration.drops_nulls() { without_nulls(fitted, &table)? } else { fitted };
                     (fitted, SinkTable::Table(Arc::clone(&table.table)))
                 }
             };
@@ -170,6 +171,18 @@ fn fit(plan: LogicalPlan, table: &CatalogTable, target: &Target<'_>) -> Result<L
     }
     LogicalPlanBuilder::from(plan)
         .project(expressions)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|error| Error::internal(error.strip_backtrace()))
+}
+
+/// The rows that have a value for every column of `table` that is NOT NULL. `plan` has the columns of the table.
+fn without_nulls(plan: LogicalPlan, table: &CatalogTable) -> Result<LogicalPlan> {
+    let columns = plan.schema().iter().zip(table.table.schema.fields());
+    let required = columns.filter(|(_, field)| !field.is_nullable());
+    let tests = required.map(|((of, column), _)| Expr::Column(Column::new(of.cloned(), column.name())).is_not_null());
+    let Some(predicate) = tests.reduce(Expr::and) else { return Ok(plan) };
+    LogicalPlanBuilder::from(plan)
+        .filter(predicate)
         .and_then(LogicalPlanBuilder::build)
         .map_err(|error| Error::internal(error.strip_backtrace()))
 }

@@ -33,6 +33,7 @@ mod mistake;
 mod reader;
 mod relation;
 mod rewrite;
+mod script;
 mod select_names;
 mod session;
 mod show;
@@ -56,8 +57,9 @@ mod expressions;
 mod tests;
 
 pub use check::Checked;
+pub use script::Script;
 pub use session::{Outcome, Session, SessionOptions};
-pub use statement::{Script, Statement};
+pub use statement::Statement;
 
 /// The candidate that `name` was probably meant to be; itself, if it is one.
 fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {

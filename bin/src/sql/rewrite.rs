@@ -219,7 +219,9 @@ impl Rewriter<'_> {
     fn select(&mut self, select: &mut Select) -> Result<()> {
         self.refuse_clauses(select)?;
         let tables = unnest_syntax::names_of(&select.from);
+        let written = select.from.clone();
         if let Err(error) = unnest_syntax::fold(self, &mut select.from) {
+            select.from = written;
             // Without its columns nothing can be said about the rest of the SELECT, but about other queries.
             self.errors.borrow_mut().push(error);
             return Ok(());

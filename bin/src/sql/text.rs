@@ -151,7 +151,7 @@ impl SqlText {
         range.clone()
     }
 
-    /// The same range with the parentheses closed that it opens: the parser's places leave the last ones out.
+    /// The same range with the parentheses and brackets closed that it opens: the parser's places leave the last ones out.
     pub(crate) fn closed(&self, range: &Range<usize>) -> Range<usize> {
         let mut depth = 0_usize;
         let mut in_string = false;
@@ -163,8 +163,8 @@ impl SqlText {
             }
             match ch {
                 '\'' => in_string = !in_string,
-                '(' if !in_string => depth += 1,
-                ')' if !in_string => {
+                '(' | '[' if !in_string => depth += 1,
+                ')' | ']' if !in_string => {
                     depth = depth.saturating_sub(1);
                     if is_past && depth == 0 {
                         return range.start..range.start + at + 1;

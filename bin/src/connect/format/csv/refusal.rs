@@ -1,6 +1,6 @@
 //! Why a record is refused.
 
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, Field, TimeUnit};
 
 use crate::connect::bad_input::RejectReason;
 use crate::connect::format::text::shown;
@@ -115,19 +115,22 @@ pub fn type_name(data_type: &DataType) -> String {
         DataType::Time32(unit) | DataType::Time64(unit) => format!("TIME({})", digits(unit)),
         DataType::Timestamp(unit, None) => format!("TIMESTAMP({})", digits(unit)),
         DataType::Timestamp(unit, Some(_)) => format!("TIMESTAMP_LTZ({})", digits(unit)),
-        DataType::List(element) => format!("ARRAY<{}>", self::type_name(element.data_type())),
+        DataType::List(element) => format!("ARRAY<{}>", within(element)),
         DataType::Struct(fields) => {
-            let fields =
-                fields.iter().map(|field| format!("`{}` {}", field.name(), self::type_name(field.data_type())));
+            let fields = fields.iter().map(|field| format!("`{}` {}", field.name().replace('`', "``"), within(field)));
             format!("ROW<{}>", fields.collect::<Vec<_>>().join(", "))
         }
         DataType::Map(entries, _) => match entries.data_type() {
-            DataType::Struct(pair) => {
-                let types = pair.iter().map(|field| self::type_name(field.data_type()));
-                format!("MAP<{}>", types.collect::<Vec<_>>().join(", "))
+            DataType::Struct(pair) if pair.len() == 2 => {
+                format!("MAP<{}, {}>", type_name(pair[0].data_type()), within(&pair[1]))
             }
             other => other.to_string(),
         },
         other => other.to_string(),
     }
+}
+
+fn within(field: &Field) -> String {
+    let not_null = if field.is_nullable() { "" } else { " NOT NULL" };
+    format!("{}{not_null}", type_name(field.data_type()))
 }

@@ -12,13 +12,12 @@ use std::sync::Arc;
 use super::RecordFormat;
 use super::dialect::Dialect;
 use super::piece::{FRONT, Piece};
-use super::region::{Region, Row, Rows};
+use super::region::{Region, Row};
 use super::scan::Stop;
 use super::shape::{FirstRecord, Shape};
 use super::simd::index;
 use super::walk::{Unfinished, Walk};
-use crate::connect::bad_input::{OnError, REJECT_BYTES_MAX, Reject, RejectReason};
-use crate::connect::block::{HEAD_BYTES, PAD_BYTES, RawBlock};
+use crate::connect::block::{HEAD_BYTES, PAD_BYTES};
 use crate::error::Result;
 
 /// The byte order mark of UTF-8.
@@ -108,7 +107,9 @@ impl Carry {
             *self = Self { is_file_start: true, ..Self::default() };
         }
         if let Some(damage) = piece.raw.damage.take() {
-            let region = self.damaged(piece, *damage, format);
+            self.unfinished = Unfinished::default();
+            let (tail, on_error) = (std::mem::take(&mut self.tail), format.bad_input().on_error);
+            let region = Region::broken_off(piece.raw, *damage, &tail, self.line, self.shape.clone(), on_error);
             return Cut { bytes, records: Records::Region(Box::new(region)), spare: None };
         }
         if piece.raw.is_last && self.is_file_start && self.is_mark_alone(&piece) {
@@ -176,26 +177,6 @@ impl Carry {
         *scan = before;
         delimiters.truncate(kept);
         First::Unknown
-    }
-
-    /// Ends a stream that is known not to be whole: the record that it breaks off in is part of the reject.
-    fn damaged<F: RecordFormat>(&mut self, piece: Piece, damage: Reject, format: &F) -> Region {
-        let tail = std::mem::take(&mut self.tail);
-        self.unfinished = Unfinished::default();
-        let reject = Reject {
-            offset: damage.offset - tail.len() as u64,
-            line: self.line,
-            record: tail[..tail.len().min(REJECT_BYTES_MAX)].to_vec(),
-            ..damage
-        };
-        let RawBlock { buffer, origin, .. } = piece.raw;
-        let mut region = Region::new(buffer, origin, HEAD_BYTES..HEAD_BYTES, 0, self.line, self.shape.clone());
-        region.rows = Rows::Listed(Vec::new());
-        match format.bad_input().on_error {
-            OnError::Fail => region.error = Some(reject.into_error()),
-            on_error => region.rejects.add(on_error, RejectReason::Corrupt, || reject),
-        }
-        region
     }
 
     /// The whole file is a byte order mark: as empty as without it.
