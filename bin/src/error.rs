@@ -58,6 +58,14 @@ pub struct InputPlace {
     pub record: Vec<u8>,
 }
 
+impl InputPlace {
+    /// The first character of a file.
+    #[must_use]
+    pub fn start_of(file: &str) -> Self {
+        Self { file: file.into(), line: 1, column: 1, record: Vec::new() }
+    }
+}
+
 impl fmt::Display for InputPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.line, self.column) {

@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -39,7 +38,7 @@ impl Terminal {
         let seen = Arc::new((Mutex::new(String::new()), Condvar::new()));
         let reader = std::thread::spawn({
             let seen = Arc::clone(&seen);
-            move || read_all(File::from(OwnedFd::from(master)), &seen)
+            move || read_all(File::from(master), &seen)
         });
         (Self { seen, reader }, child)
     }

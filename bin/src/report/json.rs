@@ -23,14 +23,14 @@ impl Object {
         if self.0.len() > 1 {
             self.0.push(b',');
         }
-        write_string(&name, &mut self.0);
+        write_string(name.as_bytes(), &mut self.0);
         self.0.push(b':');
     }
 
     fn text(&mut self, name: &str, value: Option<&str>) {
         self.key(name);
         match value {
-            Some(value) => write_string(&value, &mut self.0),
+            Some(value) => write_string(value.as_bytes(), &mut self.0),
             None => self.0.extend_from_slice(b"null"),
         }
     }

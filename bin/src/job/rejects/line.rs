@@ -11,7 +11,7 @@ use crate::connect::format::json::write_string;
 pub(super) fn write(reject: &Reject, out: &mut Vec<u8>) {
     out.reserve(256 + reject.record.len());
     out.extend_from_slice(b"{\"source\":");
-    write_string(&reject.origin, out);
+    write_string(reject.origin.as_bytes(), out);
     // Writing to memory cannot fail.
     let _ = write!(out, ",\"offset\":{}", reject.offset);
     for (key, number) in [("line", reject.line), ("column", reject.column)] {
@@ -22,16 +22,16 @@ pub(super) fn write(reject: &Reject, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(b",\"field\":");
     match &reject.field {
-        Some(field) => write_string(field, out),
+        Some(field) => write_string(field.as_bytes(), out),
         None => out.extend_from_slice(b"null"),
     }
     let _ = write!(out, ",\"reason\":\"{}\",\"message\":", reject.reason.name());
-    write_string(&reject.message, out);
+    write_string(reject.message.as_bytes(), out);
     out.extend_from_slice(b",\"record\":");
     match std::str::from_utf8(whole_characters(&reject.record)) {
-        Ok(record) => write_string(&record, out),
+        Ok(record) => write_string(record.as_bytes(), out),
         Err(_) => {
-            write_string(&String::from_utf8_lossy(&reject.record), out);
+            write_string(String::from_utf8_lossy(&reject.record).as_bytes(), out);
             let mut encoded = Vec::new();
             base64::encode(&reject.record, &mut encoded);
             out.extend_from_slice(b",\"record_base64\":\"");

@@ -11,7 +11,7 @@ use super::quoting::unquoted;
 use super::temporal::{self, DateCache, Instant};
 use crate::connect::format::text::{Dialect, Scan, Stop};
 use crate::connect::infer::Sample;
-use crate::error::{Error, Result};
+use crate::error::{Error, InputPlace, Result};
 
 /// Records that are looked at, over all samples, but for [`FILE_RECORDS_MIN`].
 const SAMPLE_RECORDS: usize = 20_480;
@@ -124,7 +124,7 @@ impl Columns<'_> {
 fn text_of(sample: &Sample) -> Result<&[u8]> {
     let text = &sample.text[..];
     if text.starts_with(b"\xFF\xFE") || text.starts_with(b"\xFE\xFF") {
-        return Err(Error::data(format!("{}:1:1: the file is in UTF-16, not in UTF-8", sample.origin))
+        return Err(Error::data_at(InputPlace::start_of(&sample.origin), "the file is in UTF-16, not in UTF-8")
             .help("convert it, for example with `iconv -f UTF-16 -t UTF-8`"));
     }
     Ok(text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text))
@@ -239,8 +239,11 @@ fn looks_like_header(records: &[Vec<Value>], null_literal: Option<&str>) -> bool
 fn header_names(first: &[Value], origin: &str) -> Result<Vec<String>> {
     for (number, value) in first.iter().enumerate() {
         if first[..number].iter().any(|earlier| earlier.text == value.text) {
-            return Err(Error::data(format!("{origin}:1:1: the header names column `{}` more than once", value.text))
-                .help("rename one of them, or declare the columns and set 'csv.header' = 'false'"));
+            return Err(Error::data_at(
+                InputPlace::start_of(origin),
+                format!("the header names column `{}` more than once", value.text),
+            )
+            .help("rename one of them, or declare the columns and set 'csv.header' = 'false'"));
         }
     }
     Ok(first.iter().map(|value| value.text.clone()).collect())

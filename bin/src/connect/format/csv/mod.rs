@@ -26,7 +26,7 @@ mod text_form;
 pub use encode::{CsvEncoder, header_line};
 pub use infer::infer;
 pub use options::{CsvOptions, Header};
-pub(crate) use refusal::type_name;
+pub(in crate::connect) use refusal::type_name;
 pub use table::{CsvSource, Table, csv_source};
 
 #[cfg(test)]

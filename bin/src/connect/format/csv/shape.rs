@@ -6,13 +6,13 @@ use super::options::{CsvOptions, Header};
 use super::quoting::unquoted;
 use super::table::Table;
 use crate::connect::format::text::{FirstRecord, Shape, shown};
-use crate::error::{Error, Result};
+use crate::error::{Error, InputPlace, Result};
 
 /// Finds the shape of a file from the texts of its first record's fields; `at` is the place of that record.
 ///
 /// # Errors
 /// `Data`, if the file must have a header, or has one, that does not name all requested columns once.
-pub fn resolve(table: &Table, options: &CsvOptions, fields: &[&[u8]], at: &str) -> Result<FirstRecord> {
+pub fn resolve(table: &Table, options: &CsvOptions, fields: &[&[u8]], at: &InputPlace) -> Result<FirstRecord> {
     let by_position = Shape { fields: table.schema.fields().len(), columns: table.columns.clone() };
     let dialect = options.dialect;
     let is_header = match options.header {
@@ -47,7 +47,7 @@ fn says_the_columns(table: &Table, names: &[Cow<'_, [u8]>]) -> bool {
 }
 
 /// The field with a name: the one that is spelt exactly so, or else the only one that differs in case.
-fn find(column: &str, names: &[Cow<'_, [u8]>], at: &str) -> Result<usize> {
+fn find(column: &str, names: &[Cow<'_, [u8]>], at: &InputPlace) -> Result<usize> {
     let positions = |matches: &dyn Fn(&[u8]) -> bool| -> Vec<usize> {
         (0..names.len()).filter(|&position| matches(&names[position])).collect()
     };
@@ -60,10 +60,10 @@ fn find(column: &str, names: &[Cow<'_, [u8]>], at: &str) -> Result<usize> {
         [] => {
             let header = names.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", ");
             let header: String = header.chars().take(400).collect();
-            Err(Error::data(format!("{at}: the header does not name column `{column}`"))
+            Err(Error::data_at(at.clone(), format!("the header does not name column `{column}`"))
                 .help(format!("it names {header}; without a header, set 'csv.header' = 'false'")))
         }
-        _ => Err(Error::data(format!("{at}: the header names column `{column}` more than once"))
+        _ => Err(Error::data_at(at.clone(), format!("the header names column `{column}` more than once"))
             .help("rename one of them, or match by position: remove the header and set 'csv.header' = 'false'")),
     }
 }

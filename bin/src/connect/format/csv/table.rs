@@ -12,7 +12,7 @@ use crate::connect::TableScan;
 use crate::connect::bad_input::BadInput;
 use crate::connect::block::BlockInput;
 use crate::connect::format::text::{Decoded, Dialect, FirstRecord, RecordFormat, Region, TextSource};
-use crate::error::{Error, Result};
+use crate::error::{Error, InputPlace, Result};
 
 /// The columns of a table of CSV, and how its text is read.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl RecordFormat for Table {
         &self.bad_input
     }
 
-    fn first_record(&self, fields: &[&[u8]], at: &str) -> Result<Option<FirstRecord>> {
+    fn first_record(&self, fields: &[&[u8]], at: &InputPlace) -> Result<Option<FirstRecord>> {
         // In a table of one column a blank line is a field, but no header.
         let skips_blank = self.options.header != Header::Auto || self.schema.fields().len() > 1;
         if skips_blank && *fields == [b""] {

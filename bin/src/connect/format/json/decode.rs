@@ -401,7 +401,7 @@ fn compact(text: &[u8], start: usize, end: usize, out: &mut Vec<u8>) {
             if quoted.has_escapes {
                 let mut plain = Vec::new();
                 unescape(text, quoted, &mut plain);
-                super::text::write_string(&String::from_utf8_lossy(&plain), out);
+                super::text::write_string(&plain, out);
             } else {
                 out.extend_from_slice(&text[quoted.start - 1..=quoted.end]);
             }

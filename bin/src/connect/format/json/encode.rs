@@ -98,7 +98,7 @@ impl Shape {
             _ => return Err(not_written(field, "CAST it to STRING in the query")),
         };
         let mut key = Vec::new();
-        write_string(field.name(), &mut key);
+        write_string(field.name().as_bytes(), &mut key);
         key.push(b':');
         Ok(Self { key, parts })
     }
@@ -248,7 +248,7 @@ impl<'a> Cells<'a> {
         match &self.values {
             Values::Int64(values) => text::integer(values[row], out),
             Values::Float64(values) => text::double(values[row], out),
-            Values::Utf8View(values) => write_string(values.value(row), out),
+            Values::Utf8View(values) => write_string(values.value(row).as_bytes(), out),
             Values::Timestamp(values, per_second, suffix) => {
                 let separator = options.timestamps.separator();
                 text::timestamp(values[row], *per_second, separator, suffix, out);
@@ -267,8 +267,8 @@ impl<'a> Cells<'a> {
             Values::Date(values) => text::date(i64::from(values[row]), out),
             Values::Time32(values, per_second) => text::time(i64::from(values[row]), *per_second, out),
             Values::Time64(values, per_second) => text::time(values[row], *per_second, out),
-            Values::Utf8(values) => write_string(values.value(row), out),
-            Values::LargeUtf8(values) => write_string(values.value(row), out),
+            Values::Utf8(values) => write_string(values.value(row).as_bytes(), out),
+            Values::LargeUtf8(values) => write_string(values.value(row).as_bytes(), out),
             Values::BinaryView(values) => text::bytes(values.value(row), out),
             Values::Binary(values) => text::bytes(values.value(row), out),
             Values::LargeBinary(values) => text::bytes(values.value(row), out),
@@ -330,7 +330,7 @@ fn write_map(
         keys.write(row, options, out);
         if out[start] != b'"' {
             let key = out.split_off(start);
-            write_string(&String::from_utf8_lossy(&key), out);
+            write_string(&key, out);
         }
         out.push(b':');
         values.write(row, options, out);

@@ -8,33 +8,30 @@ use crate::connect::value_text::{write_decimal, write_java_float};
 const NANO_DIGITS: usize = 9;
 
 /// Appends a string in quotes. Escaped are quotes, backslashes and control characters.
-#[inline]
-pub fn write_string(text: &str, out: &mut Vec<u8>) {
-    pieces(text, |piece| out.extend_from_slice(piece.as_bytes()));
-}
-
-/// Gives out a string in quotes piece by piece.
-#[inline]
-fn pieces(text: &str, mut put: impl FnMut(&str)) {
-    put("\"");
+pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    out.push(b'"');
     let mut rest = text;
-    // What is escaped is ASCII: a piece ends between characters.
-    while let Some(at) = rest.bytes().position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
-        put(&rest[..at]);
-        match rest.as_bytes()[at] {
-            b'"' => put("\\\""),
-            b'\\' => put("\\\\"),
-            0x08 => put("\\b"),
-            0x0C => put("\\f"),
-            b'\n' => put("\\n"),
-            b'\r' => put("\\r"),
-            b'\t' => put("\\t"),
-            control => put(&format!("\\u{control:04X}")),
+    while let Some(at) = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+        out.extend_from_slice(&rest[..at]);
+        out.push(b'\\');
+        match rest[at] {
+            byte @ (b'"' | b'\\') => out.push(byte),
+            0x08 => out.push(b'b'),
+            0x0C => out.push(b'f'),
+            b'\n' => out.push(b'n'),
+            b'\r' => out.push(b'r'),
+            b'\t' => out.push(b't'),
+            control => {
+                out.extend_from_slice(b"u00");
+                out.push(HEX[usize::from(control >> 4)]);
+                out.push(HEX[usize::from(control & 15)]);
+            }
         }
         rest = &rest[at + 1..];
     }
-    put(rest);
-    put("\"");
+    out.extend_from_slice(rest);
+    out.push(b'"');
 }
 
 /// Appends an integer.
@@ -228,6 +225,9 @@ mod tests {
 
     #[test]
     fn strings_are_escaped_where_they_must_be() {
-        assert_eq!(written(|out| write_string("a\"\\\n\u{1f}\u{7f}é😀", out)), "\"a\\\"\\\\\\n\\u001F\u{7f}é😀\"");
+        assert_eq!(
+            written(|out| write_string("a\"\\\n\u{1f}\u{7f}é😀".as_bytes(), out)),
+            "\"a\\\"\\\\\\n\\u001F\u{7f}é😀\""
+        );
     }
 }

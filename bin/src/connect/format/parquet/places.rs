@@ -98,7 +98,7 @@ fn json_of(batch: &RecordBatch, row: usize) -> Vec<u8> {
             break;
         }
         out.extend_from_slice(if out.len() > 1 { b",".as_slice() } else { b"" });
-        write_string(field.name(), &mut out);
+        write_string(field.name().as_bytes(), &mut out);
         out.push(b':');
         if column.is_null(row) {
             out.extend_from_slice(b"null");
@@ -108,7 +108,7 @@ fn json_of(batch: &RecordBatch, row: usize) -> Vec<u8> {
             let text = array_value_to_string(column, row).unwrap_or_default();
             match column.data_type().is_integer() {
                 true => out.extend_from_slice(text.as_bytes()),
-                false => write_string(&text, &mut out),
+                false => write_string(text.as_bytes(), &mut out),
             }
         }
     }

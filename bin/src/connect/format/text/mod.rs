@@ -29,7 +29,7 @@ mod walk;
 use arrow_array::RecordBatch;
 
 use super::super::bad_input::{BadInput, Rejects};
-use crate::error::Result;
+use crate::error::{InputPlace, Result};
 
 pub use dialect::Dialect;
 pub use place::shown;
@@ -60,7 +60,7 @@ pub trait RecordFormat: Send + Sync + 'static {
     ///
     /// # Errors
     /// `Data`, if the file cannot be read with such a first record; that ends the job.
-    fn first_record(&self, fields: &[&[u8]], at: &str) -> Result<Option<FirstRecord>> {
+    fn first_record(&self, fields: &[&[u8]], at: &InputPlace) -> Result<Option<FirstRecord>> {
         let _ = (fields, at);
         Ok(Some(FirstRecord::line()))
     }

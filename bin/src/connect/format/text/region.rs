@@ -13,7 +13,7 @@ use super::places::{PlacedRecords, TextPlaces};
 use super::shape::Shape;
 use crate::connect::bad_input::{OnError, REJECT_BYTES_MAX, Reject, RejectReason, Rejects};
 use crate::connect::block::{BlockBuffer, HEAD_BYTES, RawBlock};
-use crate::error::Error;
+use crate::error::{Error, InputPlace};
 
 /// One record: where it starts, and its separators, the last of which is its newline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,11 +211,11 @@ impl Region {
         (line, column(&text[self.anchor..position]))
     }
 
-    /// A position as `origin:line:column`.
+    /// A position as the user finds it.
     #[must_use]
-    pub fn place_of(&self, position: usize) -> String {
+    pub fn place_of(&self, position: usize) -> InputPlace {
         let (line, column) = self.line_and_column(&self.buffer.bytes, position);
-        format!("{}:{line}:{column}", self.origin)
+        InputPlace { file: Arc::clone(&self.origin), line, column, record: Vec::new() }
     }
 
     /// Leaves out the byte order mark of UTF-8.
@@ -225,7 +225,7 @@ impl Region {
     pub fn strip_byte_order_mark(&mut self) -> Result<(), Error> {
         let text = &self.buffer.bytes[self.start..self.end];
         if text.starts_with(b"\xFF\xFE") || text.starts_with(b"\xFE\xFF") {
-            return Err(Error::data(format!("{}:1:1: the file is in UTF-16, not in UTF-8", self.origin))
+            return Err(Error::data_at(InputPlace::start_of(&self.origin), "the file is in UTF-16, not in UTF-8")
                 .help("convert it, for example with `iconv -f UTF-16 -t UTF-8`"));
         }
         if text.starts_with(b"\xEF\xBB\xBF") {
