@@ -107,7 +107,13 @@ fn run(mut feeder: Feeder, origin: &str, writers: Writers, opener: impl FnOnce()
             Ok(Pumped::Stopped) => return,
             Ok(Pumped::Dry) => end(&mut feeder, stream, &mut unpacker),
             Err(Fault::Io(error)) => return feeder.fail(unreadable(Path::new(origin), &error)),
-            Err(Fault::Damage(damage)) => feeder.finish(stream, Ending::Damaged(damage), unpacker.packed_offset()),
+            Err(Fault::Damage(damage)) => {
+                // What is left of this writer's is no text of its own.
+                let mut rest = [0; 4096];
+                let passes_over = || writers != Writers::One && !feeder.is_stopped();
+                while passes_over() && matches!(input.read(&mut rest), Ok(1..)) {}
+                feeder.finish(stream, Ending::Damaged(damage), unpacker.packed_offset())
+            }
         };
         if next.is_break() || writers == Writers::One {
             return;
