@@ -1,6 +1,6 @@
 //! What a predicate asks of single columns, for sources that can leave out what cannot pass.
 
-use arrow_array::Array;
+use arrow_array::{Array, ArrayRef};
 use arrow_select::concat::concat;
 use datafusion_common::DFSchema;
 use datafusion_expr::Expr;
@@ -32,6 +32,7 @@ fn gather(node: &Node, tests: &mut Vec<ColumnTest>) {
         Node::Is { test: Truth::Null, operand } => column_of(operand).map(|column| (column, Test::IsNull)),
         Node::Is { test: Truth::NotNull, operand } => column_of(operand).map(|column| (column, Test::IsNotNull)),
         Node::In { operand, list, is_negated: false } => among(operand, list),
+        Node::Logic { is_and: false, left, right } => either(left, right),
         _ => None,
     };
     if let Some((column, test)) = test {
@@ -67,6 +68,28 @@ fn among(operand: &Node, list: &[Node]) -> Option<(usize, Test)> {
         }
     }
     Some((column, Test::In(concat(&values).ok()?)))
+}
+
+/// `c = 1 OR c = 2`, which is what the optimizer makes of a short IN.
+fn either(left: &Node, right: &Node) -> Option<(usize, Test)> {
+    let (column, left) = values_of(left)?;
+    let (other, right) = values_of(right)?;
+    let both = concat(&[left.as_ref(), right.as_ref()]).ok()?;
+    (column == other).then_some((column, Test::In(both)))
+}
+
+/// The column and the only values of it with which a condition can be true.
+fn values_of(node: &Node) -> Option<(usize, ArrayRef)> {
+    let found = match node {
+        Node::Compare { op, left, right } => compared(*op, left, right)?,
+        Node::In { operand, list, is_negated: false } => among(operand, list)?,
+        Node::Logic { is_and: false, left, right } => either(left, right)?,
+        _ => return None,
+    };
+    match found {
+        (column, Test::Compare(Comparison::Eq, value) | Test::In(value)) => Some((column, value)),
+        _ => None,
+    }
 }
 
 fn column_of(node: &Node) -> Option<usize> {

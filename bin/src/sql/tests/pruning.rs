@@ -33,7 +33,9 @@ fn simple_conditions_on_columns_become_a_hint() {
         ("quantity BETWEEN 1 AND 3", "quantity >= 1 AND quantity <= 3"),
         ("fee > 1.25", "fee > 1.25"),
         ("ts < TIMESTAMP '2024-01-01 00:00:00'", "ts < TIMESTAMP '2024-01-01 00:00:00'"),
-        ("symbol IN ('a', 'b')", "symbol IN ('a', 'b')"),
+        ("symbol IN ('a', 'b')", "symbol = 'a' OR symbol = 'b'"),
+        ("symbol IN ('a', 'b', 'c', 'd')", "symbol IN ('a', 'b', 'c', 'd')"),
+        ("quantity = 1 OR quantity > 5", ""),
         ("price IS NULL AND 10 / quantity > 1", "price IS NULL"),
         // What is not so simple asks nothing.
         ("quantity = 5 OR symbol = 'a'", ""),

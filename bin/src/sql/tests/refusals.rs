@@ -264,8 +264,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ),
     (
         "CREATE TABLE t (a INT) PARTITIONED BY (a) WITH ('connector' = 'print')",
-        "PARTITIONED BY is not supported",
-        "PARTITIONED",
+        "a table with connector 'print' cannot be PARTITIONED BY columns",
+        "t",
     ),
     ("CREATE TABLE t LIKE trades", "LIKE is not supported", "LIKE"),
     (

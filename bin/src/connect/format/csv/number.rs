@@ -265,10 +265,10 @@ mod tests {
         #[test]
         fn doubles_agree_with_the_standard_library(text in "[-+]?[0-9]{0,18}[.]?[0-9]{0,18}(e[-+]?[0-9]{1,3})?|[-.0-9]{1,9}") {
             let found = parsed(&text, double).ok().map(f64::to_bits);
-            prop_assert_eq!(found, text.parse::<f64>().ok().map(f64::to_bits), "{}", text);
+            prop_assert_eq!(found, text.parse::<f64>().ok().filter(|number| number.is_finite()).map(f64::to_bits), "{}", text);
             prop_assert_eq!(double(text.as_bytes(), 0, text.len()).ok().map(f64::to_bits), found);
             let found = parsed(&text, float).ok().map(f32::to_bits);
-            prop_assert_eq!(found, text.parse::<f32>().ok().map(f32::to_bits), "{}", text);
+            prop_assert_eq!(found, text.parse::<f32>().ok().filter(|number| number.is_finite()).map(f32::to_bits), "{}", text);
         }
 
         #[test]
@@ -330,7 +330,7 @@ mod tests {
         assert_eq!(parsed("+000000000000000000000000012", integer), Ok(12));
         assert_eq!(parsed("", integer), Err(BadNumber::Malformed));
         assert_eq!(parsed("Infinity", double), Ok(f64::INFINITY));
-        assert_eq!(parsed("1e999", double), Ok(f64::INFINITY));
+        assert_eq!(parsed("1e999", double), Err(BadNumber::OutOfRange));
         assert!(parsed("-0", double).unwrap().is_sign_negative());
     }
 }
