@@ -14,7 +14,7 @@ use crate::connect::result::{self, ResultFormat};
 use crate::error::{Error, Result};
 use crate::job::{self, Account, JobControl, JobOptions};
 use crate::plan::{JobPlan, Node, NodeOp, Table, explain};
-use crate::report::progress::{ProgressLine, describe};
+use crate::report::progress::{ProgressLine, aside, describe};
 use crate::sql::{Outcome, Session, Statement};
 
 pub(super) const EXAMPLES: &str = "\
@@ -91,6 +91,9 @@ fn run_statement(args: &RunArgs, session: &mut Session, statement: &Statement) -
 /// Runs one job to its end, with a progress line; Ctrl-C drains it.
 fn run_job(plan: JobPlan, options: &JobOptions, shows_progress: bool) -> Result<Account> {
     let control = JobControl::new();
+    if shows_progress {
+        control.on_note(|text| aside(|| note(text)));
+    }
     let _drained_by_signal = interrupt::attend(control.clone());
     // Dropping the sender ends the progress line.
     let (running, ended) = mpsc::channel::<()>();

@@ -3,6 +3,7 @@
 //! The policy holds for a table: for records that its format cannot read, and for rows for which an expression above its
 //! scan has no value. Every refused record is counted by reason, whatever the policy.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::options::OptionReader;
@@ -10,6 +11,9 @@ use crate::error::{Error, Result};
 
 /// Bytes of a record that a reject keeps.
 pub const REJECT_BYTES_MAX: usize = 1024;
+
+/// Bytes of a file of rejects where `rejects-max-bytes` says nothing: 1 GiB.
+pub const REJECTS_FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// Longest record accepted where `max-record-bytes` says nothing: 16 MiB.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
@@ -37,11 +41,22 @@ pub struct BadInput {
     pub record_bytes_max: usize,
     /// `rejects-path`: where `divert` writes; `None`: `TABLE.rejects.ndjson` in the directory of the process.
     pub rejects_path: Option<String>,
+    /// `rejects-max-bytes`: the file of rejects grows no further than this; what comes then is only counted.
+    pub rejects_file_bytes_max: u64,
+    /// `max-future` in milliseconds: a row whose event time is further ahead is rejected.
+    pub future_ms_max: Option<i64>,
 }
 
 impl Default for BadInput {
     fn default() -> Self {
-        Self { on_error: OnError::default(), rejects_max: None, record_bytes_max: RECORD_BYTES_MAX, rejects_path: None }
+        Self {
+            on_error: OnError::default(),
+            rejects_max: None,
+            record_bytes_max: RECORD_BYTES_MAX,
+            rejects_path: None,
+            rejects_file_bytes_max: REJECTS_FILE_BYTES_MAX,
+            future_ms_max: None,
+        }
     }
 }
 
@@ -56,7 +71,36 @@ impl BadInput {
         let rejects_max = reader.number("max-rejects", 0, u64::MAX)?;
         let record_bytes_max = reader.bytes("max-record-bytes", 1, 1 << 30)?.unwrap_or(RECORD_BYTES_MAX as u64);
         let rejects_path = reader.text("rejects-path").map(str::to_owned);
-        Ok(Self { on_error, rejects_max, record_bytes_max: record_bytes_max as usize, rejects_path })
+        let rejects_file_bytes_max = reader.bytes("rejects-max-bytes", 0, u64::MAX)?;
+        let future_ms_max = reader.duration_ms("max-future")?;
+        for name in ["rejects-path", "rejects-max-bytes"] {
+            if let Some(value) = reader.text(name).filter(|_| on_error != OnError::Divert) {
+                return Err(reader.wrong_value(name, value, "nothing, unless 'on-error' is 'divert'"));
+            }
+        }
+        if rejects_path.as_deref() == Some("") {
+            return Err(reader.wrong_value("rejects-path", "", "the path of a file"));
+        }
+        Ok(Self {
+            on_error,
+            rejects_max,
+            record_bytes_max: record_bytes_max as usize,
+            rejects_path,
+            rejects_file_bytes_max: rejects_file_bytes_max.unwrap_or(REJECTS_FILE_BYTES_MAX),
+            future_ms_max,
+        })
+    }
+
+    /// The policy as a format sees it: told to fail, it would not know which refusal is the first of the whole input, since
+    /// an expression may refuse a row of an earlier block. So it keeps whatever may turn out to be the one that counts,
+    /// and the job decides.
+    #[must_use]
+    pub fn for_format(&self) -> Self {
+        let on_error = match (self.on_error, self.rejects_max) {
+            (OnError::Skip, None) => OnError::Skip,
+            _ => OnError::Divert,
+        };
+        Self { on_error, ..self.clone() }
     }
 }
 
@@ -154,23 +198,88 @@ pub struct Reject {
 }
 
 impl Reject {
-    /// The error that ends a job under the policy `fail`: the message with its place in front.
+    /// `origin:line:column`, as far as it is known.
     #[must_use]
-    pub fn into_error(self) -> Error {
-        let Self { origin, line, column, message, help, .. } = self;
-        let place = match (line, column) {
+    pub fn place(&self) -> String {
+        let origin = &self.origin;
+        match (self.line, self.column) {
             (0, _) => format!("{origin}"),
             (line, 0) => format!("{origin}:{line}"),
             (line, column) => format!("{origin}:{line}:{column}"),
-        };
-        Error::data(format!("{place}: {message}")).help(help)
+        }
+    }
+
+    /// The error that ends a job under the policy `fail`: the message with its place in front.
+    #[must_use]
+    pub fn into_error(self) -> Error {
+        Error::data(format!("{}: {}", self.place(), self.message)).help(self.help)
     }
 }
 
-/// What was refused of one block, in the order of input.
+/// Where a row stands in the input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowPlace {
+    /// Path of the file, or `<stdin>`.
+    pub origin: Arc<str>,
+    /// As [`Reject::offset`].
+    pub offset: u64,
+    /// Line on which the record starts, from 1; 0 in a format without lines.
+    pub line: u64,
+    /// The record as it stands, its first [`REJECT_BYTES_MAX`] bytes.
+    pub record: Vec<u8>,
+}
+
+/// Finds the places of rows of one block again. Kept while the block is worked on, and asked only when a row is refused
+/// that was decoded: it must cost next to nothing to make.
+pub trait RowPlaces: fmt::Debug + Send {
+    /// The places of `rows`: numbers from 0 over all batches of the block, ascending; one may come several times.
+    /// Cost: that of reading the block once.
+    fn locate(&self, rows: &[u32]) -> Vec<RowPlace>;
+}
+
+/// How many records were refused for each reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RejectCounts([u64; RejectReason::ALL.len()]);
+
+impl RejectCounts {
+    /// Counts `records` more.
+    pub fn add(&mut self, reason: RejectReason, records: u64) {
+        self.0[reason as usize] += records;
+    }
+
+    /// Counts all that `other` counts.
+    pub fn add_all(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(count, more)| *count += more);
+    }
+
+    /// Over all reasons.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// By reason; reasons that did not occur are left out.
+    pub fn iter(&self) -> impl Iterator<Item = (RejectReason, u64)> + '_ {
+        let all = RejectReason::ALL.into_iter().zip(self.0);
+        all.filter(|(_, count)| *count > 0)
+    }
+}
+
+/// `malformed 2, quote 1`.
+impl fmt::Display for RejectCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, (reason, count)) in self.iter().enumerate() {
+            let separator = if number == 0 { "" } else { ", " };
+            write!(f, "{separator}{} {count}", reason.name())?;
+        }
+        Ok(())
+    }
+}
+
+/// What was refused of one block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rejects {
-    counts: [u64; RejectReason::ALL.len()],
+    counts: RejectCounts,
     /// Under `divert` all; under `skip` the first alone, for the log.
     pub records: Vec<Reject>,
 }
@@ -179,7 +288,7 @@ impl Rejects {
     /// Counts a record, and keeps what is known about it as far as the policy needs it. Under `fail`, `record` is for the
     /// caller to make an error of: it must not come here.
     pub fn add(&mut self, policy: OnError, reason: RejectReason, record: impl FnOnce() -> Reject) {
-        self.counts[reason as usize] += 1;
+        self.counts.add(reason, 1);
         if policy == OnError::Divert || self.records.is_empty() {
             self.records.push(record());
         }
@@ -188,15 +297,13 @@ impl Rejects {
     /// Records refused.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.counts.iter().sum()
+        self.counts.total()
     }
 
-    /// Records refused, by reason; reasons that did not occur are left out.
-    pub fn counts(&self) -> impl Iterator<Item = (RejectReason, u64)> + '_ {
-        RejectReason::ALL
-            .into_iter()
-            .map(|reason| (reason, self.counts[reason as usize]))
-            .filter(|(_, count)| *count > 0)
+    /// Records refused, by reason.
+    #[must_use]
+    pub fn counts(&self) -> &RejectCounts {
+        &self.counts
     }
 }
 
@@ -227,8 +334,7 @@ mod tests {
             }
             rejects.add(policy, RejectReason::Malformed, || reject(3));
             assert_eq!((rejects.total(), rejects.records.len()), (3, kept));
-            let counts: Vec<_> = rejects.counts().collect();
-            assert_eq!(counts, [(RejectReason::Malformed, 1), (RejectReason::Quote, 2)]);
+            assert_eq!(rejects.counts().to_string(), "malformed 1, quote 2");
         }
         assert!(RejectReason::ALL.iter().enumerate().all(|(number, reason)| *reason as usize == number));
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::bad_input::Reject;
 use crate::error::{Error, Result};
 
 /// Bytes in front of a block's input.
@@ -110,8 +111,10 @@ pub struct RawBlock {
     pub origin: Arc<str>,
     /// Holds the input at [`HEAD_BYTES`].
     pub buffer: BlockBuffer,
-    /// Bytes of input; may be 0.
+    /// Bytes of input, decompressed; may be 0.
     pub bytes: usize,
+    /// Bytes of the file or pipe that it accounts for, as they are stored there: what progress is measured in.
+    pub input_bytes: u64,
     /// Which of the inputs that take turns it is from: a file, a pipe. Blocks of one stream come in its order; blocks of
     /// others may come between them.
     pub stream: u32,
@@ -121,6 +124,9 @@ pub struct RawBlock {
     pub is_first: bool,
     /// It is the last of its file or pipe.
     pub is_last: bool,
+    /// The stream cannot be read beyond this block, its last, and is known not to be whole: what is unfinished then is no
+    /// record, but the start of this reject. Only for a table that does not end the job over it.
+    pub damage: Option<Box<Reject>>,
 }
 
 /// What a request for a block comes back with.

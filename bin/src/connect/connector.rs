@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 
@@ -11,12 +12,14 @@ use super::bad_input::BadInput;
 use super::datagen::DatagenOptions;
 use super::format::Format;
 use super::format::csv::{self, CsvOptions};
+use super::input::peek::Peeked;
+use super::input::pipe;
 use super::options::{OptionPart, OptionPlace, OptionReader, any_of, nearest};
 use super::print::PrintOptions;
 use super::sink_csv::{CsvSink, HeaderDefault};
 use super::sink_file::FileWriter;
 use super::stdout::{Stream, StreamWriter};
-use super::{Doorbells, OpenSink, ReadOptions, Source, TableScan, blackhole, filesystem, stdin};
+use super::{Doorbells, OpenSink, ReadOptions, Source, TableScan, blackhole, filesystem};
 use crate::error::{Error, Result};
 use crate::plan::Table;
 
@@ -31,6 +34,8 @@ pub enum Connector {
         format: Format,
         /// What becomes of records that cannot be read.
         bad_input: BadInput,
+        /// `source.monitor-interval`: look for what is new so often, for ever; `None`: read what is there, once.
+        monitor_interval: Option<Duration>,
     },
     /// Rows from standard input.
     Stdin {
@@ -38,6 +43,8 @@ pub enum Connector {
         format: Format,
         /// What becomes of records that cannot be read.
         bad_input: BadInput,
+        /// Its beginning, if that was looked at to find the columns.
+        peeked: Option<Peeked>,
     },
     /// Rows to standard output.
     Stdout {
@@ -103,7 +110,7 @@ impl Connector {
             "filesystem" => Self::read_filesystem(&mut reader)?,
             "stdin" => {
                 let (format, bad_input) = Format::read(&mut reader)?;
-                Self::Stdin { format, bad_input }
+                Self::Stdin { format, bad_input, peeked: None }
             }
             "stdout" => Self::Stdout { format: Format::read(&mut reader)?.0 },
             "datagen" => Self::Datagen(DatagenOptions::read(&mut reader, schema)?),
@@ -139,10 +146,19 @@ impl Connector {
     #[must_use]
     pub fn is_bounded(&self) -> bool {
         match self {
-            Self::Filesystem { path, .. } => !is_live(path),
+            Self::Filesystem { path, monitor_interval, .. } => monitor_interval.is_none() && !is_live(path),
             Self::Stdin { .. } => !is_live("/dev/stdin"),
             Self::Datagen(options) => options.is_bounded(),
             Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => false,
+        }
+    }
+
+    /// What becomes of records and rows that cannot be accepted; `None` where the connector has no say.
+    #[must_use]
+    pub fn bad_input(&self) -> Option<&BadInput> {
+        match self {
+            Self::Filesystem { bad_input, .. } | Self::Stdin { bad_input, .. } => Some(bad_input),
+            Self::Datagen(_) | Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => None,
         }
     }
 
@@ -160,7 +176,6 @@ impl Connector {
 
     fn read_filesystem(reader: &mut OptionReader<'_>) -> Result<Self> {
         reader.refuse(&[
-            ("source.monitor-interval", "a table of files is read once, as it is when the job starts"),
             ("source.path.regex-pattern", "use a glob in 'path': 'data/2024-*.csv'"),
             ("source.report-statistics", "no statistics are used here"),
             ("sink.rolling-policy.*", "the sink is one file, finished when the job ends"),
@@ -183,7 +198,14 @@ impl Connector {
         }
         reader.required("format", "csv")?;
         let (format, bad_input) = Format::read(reader)?;
-        Ok(Self::Filesystem { path: path.to_owned(), format, bad_input })
+        let monitor_interval = match reader.duration_ms("source.monitor-interval")? {
+            Some(0) => {
+                return Err(reader.wrong_value("source.monitor-interval", "0", "a duration above 0, such as '1 s'"));
+            }
+            Some(interval) => Some(Duration::from_millis(interval.unsigned_abs())),
+            None => None,
+        };
+        Ok(Self::Filesystem { path: path.to_owned(), format, bad_input, monitor_interval })
     }
 }
 
@@ -205,18 +227,21 @@ impl Connector {
         read: &ReadOptions,
         bells: &Doorbells,
     ) -> Result<Arc<dyn Source>> {
-        let scan = |format, bad_input| TableScan {
+        let bad_input = self.bad_input().map(BadInput::for_format).unwrap_or_default();
+        let scan = |format| TableScan {
             name: &table.name,
             schema: &table.schema,
             columns,
             format,
-            bad_input,
+            bad_input: &bad_input,
             read,
             bells,
         };
         match self {
-            Self::Filesystem { path, format, bad_input } => filesystem::open(path, &scan(format, bad_input)),
-            Self::Stdin { format, bad_input } => stdin::open(&scan(format, bad_input)),
+            Self::Filesystem { path, format, monitor_interval, .. } => {
+                filesystem::open(path, *monitor_interval, &scan(format))
+            }
+            Self::Stdin { format, peeked, .. } => pipe::open_stdin(peeked.as_ref(), &scan(format)),
             Self::Datagen(options) => options.open(&table.schema, columns, read, bells),
             Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => Err(Error::statement(format!(
                 "table `{}` with connector '{}' can only be written",
@@ -276,13 +301,16 @@ pub fn infer_file(path: &str) -> Result<(SchemaRef, Connector)> {
     }
     let mut options = CsvOptions::default();
     if extension == "tsv" {
-        options.dialect.delimiter = b'\t';
+        options.dialect.delimiter = Some(b'\t');
     }
     let (schema, csv) = csv::infer(path, &options)?;
-    Ok((
-        schema,
-        Connector::Filesystem { path: path.to_owned(), format: Format::Csv(csv), bad_input: BadInput::default() },
-    ))
+    let connector = Connector::Filesystem {
+        path: path.to_owned(),
+        format: Format::Csv(csv),
+        bad_input: BadInput::default(),
+        monitor_interval: None,
+    };
+    Ok((schema, connector))
 }
 
 /// Endings of files that would only give a puzzling error if they were read as CSV.
@@ -342,8 +370,8 @@ mod tests {
             (vec![("connector", "filesystem"), ("path", "s3://b/x"), ("format", "csv")], "a path of this machine"),
             (vec![("connector", "filesystem"), ("path", "x"), ("format", "json")], "'csv'"),
             (
-                vec![("connector", "filesystem"), ("path", "x"), ("format", "csv"), ("source.monitor-interval", "1s")],
-                "as it is when the job starts",
+                vec![("connector", "filesystem"), ("path", "x"), ("format", "csv"), ("source.monitor-interval", "0")],
+                "a duration above 0",
             ),
             (
                 vec![("connector", "filesystem"), ("path", "x"), ("format", "csv"), ("csv.headr", "true")],
@@ -430,7 +458,7 @@ mod tests {
             ("connector", "nothing", OptionPart::Value, 9..10),
             ("csv.header", "maybe", OptionPart::Value, 10..11),
             ("csv.headr", "true", OptionPart::Name, 9..10),
-            ("source.monitor-interval", "1 s", OptionPart::Name, 23..24),
+            ("source.monitor-interval", "1 eon", OptionPart::Value, 23..24),
         ] {
             let pairs = [("connector", "filesystem"), ("path", "x"), ("format", "csv"), (name, value)];
             let options = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

@@ -1,36 +1,48 @@
 //! Files: a path, directory or glob as one chain of blocks, in the order of the files' names.
-//!
-//! What is read is what was there when the table was opened: a file that has shrunk since is an error, and what it has
-//! grown by is left for the next job.
 
-use std::fs::File;
-use std::os::unix::fs::{FileExt, FileTypeExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::block::{BlockInput, BlockPool, RawBlock, Taken, check_block_bytes};
-use super::{Source, TableScan, stdin};
+use super::block::{BlockPool, check_block_bytes};
+use super::input::chain::FileChain;
+use super::input::feed::Feed;
+use super::input::packing::Packing;
+use super::input::pipe::{self, Writers};
+use super::input::{ListedFile, follow, sequence};
+use super::{Source, TableScan};
 use crate::error::{Error, Result};
 
 /// Opens the files of a table: `path` is a file, a directory (its files, but for hidden ones) or a glob.
 ///
-/// A path of `-` is standard input. A path that names a pipe or a terminal is read as [`stdin`] is.
+/// A path of `-` is standard input. A path that names a pipe or a terminal is read as [`pipe`] does. With
+/// `monitor_interval`, the files are looked at again and again, and read as they grow: see [`follow`].
 ///
 /// # Errors
 /// `Connector`, if nothing is there or it cannot be read; `Statement`, if the format cannot hold
 /// one of the columns.
-pub fn open(path: &str, scan: &TableScan<'_>) -> Result<Arc<dyn Source>> {
+pub fn open(path: &str, monitor_interval: Option<Duration>, scan: &TableScan<'_>) -> Result<Arc<dyn Source>> {
     check_block_bytes(scan.read.block_bytes)?;
     if path == "-" {
-        return stdin::open(scan);
+        return pipe::open_stdin(None, scan);
     }
     let special = std::fs::metadata(path).ok().filter(|found| !found.is_file() && !found.is_dir());
     if special.is_some_and(|found| found.file_type().is_fifo() || found.file_type().is_char_device()) {
-        return stdin::open_path(Path::new(path), scan);
+        let writers = if monitor_interval.is_some() { Writers::Many } else { Writers::One };
+        return pipe::open_path(Path::new(path), writers, scan);
     }
-    let chain = FileChain::new(scan.name, path, BlockPool::new(scan.read.block_bytes))?;
-    scan.format.open_blocks(chain, scan)
+    if let Some(interval) = monitor_interval {
+        let feed = follow::start(path, interval, scan)?;
+        return scan.format.open_blocks(feed, scan);
+    }
+    let files = files(scan.name, path)?.into_iter().map(ListedFile::look).collect::<Result<Vec<_>>>()?;
+    if files.iter().all(|file| file.packing == Packing::Plain) {
+        return scan.format.open_blocks(FileChain::new(files, BlockPool::new(scan.read.block_bytes)), scan);
+    }
+    let bytes_total = files.iter().map(|file| file.bytes).sum();
+    let feed = Feed::start("thalweg-files", Some(bytes_total), scan, move |feeder| sequence::run(feeder, &files))?;
+    scan.format.open_blocks(feed, scan)
 }
 
 /// The files that `path` stands for, in the order in which they are read: by name.
@@ -70,7 +82,8 @@ fn globbed(pattern: &str) -> Result<Vec<PathBuf>> {
     paths.map(|path| path.map_err(|error| unreadable(error.path(), error.error()))).collect()
 }
 
-fn is_hidden(file: &Path) -> bool {
+/// Whether a directory leaves the file out: its name starts with `.` or `_`.
+pub fn is_hidden(file: &Path) -> bool {
     file.file_name().is_some_and(|name| name.as_encoded_bytes().first().is_some_and(|first| b"._".contains(first)))
 }
 
@@ -82,129 +95,6 @@ pub fn unreadable(path: &Path, error: &std::io::Error) -> Error {
         _ => "see whether the device or file system is in order",
     };
     Error::connector(format!("cannot read `{}`: {error}", path.display())).help(advice)
-}
-
-/// Blocks of files, one file after the other, handed out by one counter.
-struct FileChain {
-    files: Vec<ChainFile>,
-    /// The next block. Taking is one `fetch_add`.
-    next: AtomicU64,
-    blocks: u64,
-    is_stopped: AtomicBool,
-    pool: Arc<BlockPool>,
-}
-
-struct ChainFile {
-    path: PathBuf,
-    origin: Arc<str>,
-    /// At the time of opening.
-    bytes: u64,
-    first_block: u64,
-    blocks: u64,
-    open: Mutex<OpenFile>,
-}
-
-/// Open from the first block that is read to the last, so that a directory of many files needs few descriptors.
-struct OpenFile {
-    file: Option<Arc<File>>,
-    blocks_left: u64,
-}
-
-impl FileChain {
-    fn new(table_name: &str, path: &str, pool: Arc<BlockPool>) -> Result<Self> {
-        let block_bytes = pool.block_bytes() as u64;
-        let mut blocks = 0;
-        let mut chain = Vec::new();
-        for path in files(table_name, path)? {
-            // Opened once beforehand: a file that may not be read is known before the job starts.
-            let bytes =
-                File::open(&path).and_then(|file| file.metadata()).map_err(|error| unreadable(&path, &error))?.len();
-            let origin: Arc<str> = path.to_string_lossy().into();
-            let file_blocks = bytes.div_ceil(block_bytes);
-            let open = Mutex::new(OpenFile { file: None, blocks_left: file_blocks });
-            chain.push(ChainFile { path, origin, bytes, first_block: blocks, blocks: file_blocks, open });
-            blocks += file_blocks;
-        }
-        Ok(Self { files: chain, next: AtomicU64::new(0), blocks, is_stopped: AtomicBool::new(false), pool })
-    }
-
-    fn read(&self, index: u64) -> Result<RawBlock> {
-        // The last file that starts at or before the block; empty files start where the next one does.
-        let position = self.files.partition_point(|file| file.first_block <= index) - 1;
-        let file = &self.files[position];
-        let number = index - file.first_block;
-        let offset = number * self.pool.block_bytes() as u64;
-        let bytes = (file.bytes - offset).min(self.pool.block_bytes() as u64) as usize;
-        let mut buffer = self.pool.buffer();
-        let handle = file.handle().map_err(|error| unreadable(&file.path, &error))?;
-        handle.read_exact_at(&mut buffer.input()[..bytes], offset).map_err(|error| file.read_error(&error))?;
-        file.block_done();
-        let (is_first, is_last) = (number == 0, number + 1 == file.blocks);
-        let (origin, stream) = (Arc::clone(&file.origin), position as u32);
-        Ok(RawBlock { index, origin, buffer, bytes, stream, offset, is_first, is_last })
-    }
-}
-
-impl ChainFile {
-    fn handle(&self) -> std::io::Result<Arc<File>> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = &open.file {
-            return Ok(Arc::clone(file));
-        }
-        let file = Arc::new(File::open(&self.path)?);
-        open.file = Some(Arc::clone(&file));
-        Ok(file)
-    }
-
-    fn block_done(&self) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.blocks_left -= 1;
-        if open.blocks_left == 0 {
-            open.file = None;
-        }
-    }
-
-    fn read_error(&self, error: &std::io::Error) -> Error {
-        if error.kind() != std::io::ErrorKind::UnexpectedEof {
-            return unreadable(&self.path, error);
-        }
-        let expected = self.bytes;
-        Error::connector(format!(
-            "`{}` became shorter than the {expected} bytes it had when it was opened",
-            self.origin
-        ))
-        .help("read a file that nobody truncates, for example a copy")
-    }
-}
-
-impl BlockInput for FileChain {
-    fn take(&self) -> Taken {
-        // Relaxed: the flag carries no data, and one block more or less after it is as good.
-        if self.is_stopped.load(Ordering::Relaxed) {
-            return Taken::End;
-        }
-        // SeqCst: orders this take after the caller's note of what it may take (see `CsvReader::take`), for all.
-        let index = self.next.fetch_add(1, Ordering::SeqCst);
-        if index >= self.blocks {
-            return Taken::End;
-        }
-        match self.read(index) {
-            Ok(block) => Taken::Block(block),
-            Err(error) => Taken::Failed { index, error },
-        }
-    }
-
-    fn next_index(&self) -> u64 {
-        self.next.load(Ordering::SeqCst)
-    }
-
-    fn stop(&self) {
-        self.is_stopped.store(true, Ordering::Relaxed);
-    }
-
-    fn bytes_total(&self) -> Option<u64> {
-        Some(self.files.iter().map(|file| file.bytes).sum())
-    }
 }
 
 #[cfg(test)]
@@ -237,7 +127,7 @@ mod tests {
             read: &read,
             bells: &bells,
         };
-        open(path, &scan)
+        open(path, None, &scan)
     }
 
     /// Polls to the end; only for what never waits for another thread for long.

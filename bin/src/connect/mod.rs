@@ -11,12 +11,12 @@ pub mod connector;
 pub mod datagen;
 pub mod filesystem;
 pub mod format;
+pub mod input;
 pub mod options;
 pub mod print;
 pub mod result;
 pub mod sink_csv;
 pub mod sink_file;
-pub mod stdin;
 pub mod stdout;
 pub mod value_text;
 
@@ -26,7 +26,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use thalweg_runtime::WorkerId;
 
-use self::bad_input::{BadInput, Rejects};
+use self::bad_input::{BadInput, Rejects, RowPlaces};
 use self::format::Format;
 use crate::error::{Error, Result};
 
@@ -83,6 +83,12 @@ pub trait SourceReader: Send {
     /// # Errors
     /// [`crate::error::Kind::Data`] with source, line and column for a record that is refused; `Connector` for I/O.
     fn poll(&mut self) -> Result<SourceEvent>;
+
+    /// After an error of [`poll`](Self::poll): the number of the block that cannot be read, if that is known. The error is
+    /// then the job's only if no row of an earlier block is refused.
+    fn failed_at(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What a reader has for its worker.
@@ -105,6 +111,8 @@ pub struct SourceBlock {
     pub records: u64,
     /// Records that did not become rows, unless `on-error` = `fail`.
     pub rejects: Rejects,
+    /// Where the rows stand in the input, for those that are refused later; `None` if that is not known.
+    pub places: Option<Box<dyn RowPlaces>>,
     /// Bytes of input.
     pub bytes: u64,
 }

@@ -3,6 +3,8 @@
 //! A [`ColumnText`] is made once for a column of a batch and then asked row by row; what depends only on the type is
 //! decided then, not for each value.
 
+mod nested;
+
 use std::fmt::Write;
 
 use arrow_array::cast::AsArray;
@@ -111,6 +113,7 @@ impl<'a> ColumnText<'a> {
             DataType::Binary => self.bytes(array.as_binary::<i32>().value(row), out),
             DataType::LargeBinary => self.bytes(array.as_binary::<i64>().value(row), out),
             DataType::BinaryView => self.bytes(array.as_binary_view().value(row), out),
+            DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => self.nested(row, out),
             other => unreachable!("`new` refuses columns of type {other}"),
         }
     }
@@ -270,6 +273,12 @@ fn check_type(data_type: &DataType) -> Result<()> {
     if is_written {
         return Ok(());
     }
+    match data_type {
+        DataType::List(element) => return check_type(element.data_type()),
+        DataType::Struct(fields) => return fields.iter().try_for_each(|field| check_type(field.data_type())),
+        DataType::Map(entries, _) => return check_type(entries.data_type()),
+        _ => {}
+    }
     Err(Error::statement(format!("a column of type {data_type} cannot be written as text"))
         .help("CAST it to a scalar type in the query"))
 }
@@ -288,7 +297,7 @@ fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 /// Java's `Double.toString`: at least one decimal; scientific below 10⁻³ and from 10⁷ on.
-fn write_java_float(number: f64, shortest: &str, out: &mut String) {
+pub(crate) fn write_java_float(number: f64, shortest: &str, out: &mut String) {
     let (mantissa, exponent) = shortest.split_once('e').unwrap_or((shortest, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     let (sign, mantissa) = match mantissa.strip_prefix('-') {
@@ -314,7 +323,7 @@ fn write_java_float(number: f64, shortest: &str, out: &mut String) {
 }
 
 /// `BigDecimal.toPlainString`, or `toString` if `is_scientific`, which turns to an exponent below 10⁻⁶.
-fn write_decimal(unscaled: i128, scale: i8, is_scientific: bool, out: &mut String) {
+pub(crate) fn write_decimal(unscaled: i128, scale: i8, is_scientific: bool, out: &mut String) {
     let digits = unscaled.unsigned_abs().to_string();
     if unscaled < 0 {
         out.push('-');

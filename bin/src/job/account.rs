@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::connect::bad_input::RejectCounts;
+
 /// Counters of one stage, shared by its workers. Each is added to once a batch, never per row.
 #[derive(Debug, Default)]
 pub struct StageCounters {
@@ -18,6 +20,8 @@ pub struct StageCounters {
     pub rows_in: AtomicU64,
     /// Rows for which a filter was not TRUE.
     pub filtered: AtomicU64,
+    /// Rows that were refused after they had been decoded: for an expression, or their event time.
+    pub failed: AtomicU64,
     /// Rows folded into a private table.
     pub folded: AtomicU64,
     /// Rows whose windows had closed.
@@ -44,6 +48,8 @@ pub struct SourceAccount {
     pub rows: u64,
     /// Records that did not become rows.
     pub rejected: u64,
+    /// Those, and the rows that failed in the steps above the scan, by reason; as the ledger of rejects counts them.
+    pub rejects: RejectCounts,
     /// Bytes of input.
     pub bytes: u64,
 }
@@ -63,6 +69,8 @@ pub struct OperatorAccount {
     pub filtered: u64,
     /// Rows that came after their windows had closed.
     pub late: u64,
+    /// Rows rejected for an expression, or for their event time.
+    pub failed: u64,
 }
 
 /// What one edge carried.
@@ -101,7 +109,7 @@ pub struct Account {
 
 impl Account {
     /// Whether every row went somewhere: `records = rows + rejected` for each source, `in = folded + passed + filtered +
-    /// late` for each stage, `sent = received` for each edge.
+    /// late + failed` for each stage, `sent = received` for each edge; and the reasons add up to what was rejected.
     ///
     /// # Errors
     /// The first sum that does not balance, in words.
@@ -113,12 +121,17 @@ impl Account {
             }
         }
         for operator in &self.operators {
-            let OperatorAccount { name, rows_in, folded, passed, filtered, late } = operator;
-            if *rows_in != folded + passed + filtered + late {
+            let OperatorAccount { name, rows_in, folded, passed, filtered, late, failed } = operator;
+            if *rows_in != folded + passed + filtered + late + failed {
                 return Err(format!(
-                    "stage {name}: {rows_in} rows in, but {folded} folded + {passed} passed + {filtered} filtered + {late} late"
+                    "stage {name}: {rows_in} rows in, but {folded} folded + {passed} passed + {filtered} filtered + \
+                     {late} late + {failed} failed"
                 ));
             }
+        }
+        let (reasons, rejected) = (self.rejects().total(), self.rejected());
+        if reasons != rejected {
+            return Err(format!("{rejected} rejected, but {reasons} with a reason"));
         }
         for edge in &self.edges {
             if edge.sent != edge.received && !edge.is_hung_up {
@@ -140,10 +153,19 @@ impl Account {
         self.operators.iter().map(|operator| operator.late).sum()
     }
 
-    /// Rejected records, over all sources.
+    /// Rejected records and rows, over all sources.
     #[must_use]
     pub fn rejected(&self) -> u64 {
-        self.sources.iter().map(|source| source.rejected).sum()
+        let decoded = self.sources.iter().map(|source| source.rejected).sum::<u64>();
+        decoded + self.operators.iter().map(|operator| operator.failed).sum::<u64>()
+    }
+
+    /// Rejected records and rows by reason, over all sources.
+    #[must_use]
+    pub fn rejects(&self) -> RejectCounts {
+        let mut counts = RejectCounts::default();
+        self.sources.iter().for_each(|source| counts.add_all(&source.rejects));
+        counts
     }
 }
 
@@ -163,8 +185,9 @@ impl fmt::Display for Account {
         )?;
         writeln!(
             f,
-            "rejected {}, filtered {}, aggregated {}, passed {}, late {}; emitted {}; state peak {:.1} MB",
+            "rejected {}{}, filtered {}, aggregated {}, passed {}, late {}; emitted {}; state peak {:.1} MB",
             self.rejected(),
+            if self.rejects().total() == 0 { String::new() } else { format!(" ({})", self.rejects()) },
             sum(|operator| operator.filtered),
             sum(|operator| operator.folded),
             sum(|operator| operator.passed),

@@ -12,15 +12,18 @@ use thalweg_runtime::topology::{EdgeSpec, Target, Topology};
 use thalweg_runtime::{EdgeId, EventTimeMs, Operator, StageId, WorkerId};
 
 use super::account::{Counters, StageCounters};
-use super::control::Progress;
+use super::control::{JobControl, Progress};
 use super::event_time::{Chain, EventTime};
 use super::flow::{Flow, Output};
 use super::merge::MergeOperator;
+use super::rejects::{Ledger, Ledgers};
 use super::sort::SortOperator;
-use super::source::{SourceOperator, Watermark};
+use super::source::SourceOperator;
 use super::tail::{Fold, SinkTail, Tail, aggregate_refused};
 use super::union::UnionOperator;
 use super::values::ValuesOperator;
+use super::watermark::{Future, Watermark};
+use crate::connect::bad_input::RejectCounts;
 use crate::connect::{MakeEncoder, ReadOptions, Source};
 use crate::error::{Error, Result};
 use crate::plan::stages::{Head, Stage, StageGraph, Step, Tail as PlannedTail};
@@ -46,6 +49,8 @@ struct BuildStage {
     plan: Stage,
     source: Option<Arc<dyn Source>>,
     chain: Option<Arc<Chain>>,
+    /// Of a scan.
+    ledger: Option<Arc<Ledger>>,
 }
 
 impl Build {
@@ -56,13 +61,14 @@ impl Build {
         encoders: Vec<Option<MakeEncoder>>,
         read: &ReadOptions,
         bells: &Doorbells,
-        progress: Arc<Progress>,
+        control: &JobControl,
     ) -> Result<Self> {
         let mut event_times = event_times(&graph);
         let aggregations: Vec<usize> = (0..graph.stages.len()).map(|stage| graph.last_aggregation(stage)).collect();
         let required = graph.sinks.iter().map(|(table, _)| required(table)).collect();
         let counters = graph.stages.iter().map(|_| Arc::new(StageCounters::default())).collect();
         let mut stages = Vec::with_capacity(graph.stages.len());
+        let mut ledgers = Ledgers::default();
         for (plan, aggregation) in graph.stages.into_iter().zip(aggregations) {
             let source = match &plan.head {
                 Head::Scan { table, columns } => Some(table.connector.open_source(table, columns, read, bells)?),
@@ -73,14 +79,18 @@ impl Build {
                 *chains += 1;
                 event_time.chain(*chains - 1, read.workers, bells)
             });
-            stages.push(BuildStage { plan, source, chain });
+            let ledger = match &plan.head {
+                Head::Scan { table, .. } => Some(Arc::new(ledgers.open(table, bells, control)?)),
+                _ => None,
+            };
+            stages.push(BuildStage { plan, source, chain, ledger });
         }
         Ok(Self {
             stages,
             encoders,
             required,
             counters,
-            progress,
+            progress: control.counters(),
             mode,
             workers: read.workers,
             batch_rows: read.batch_rows,
@@ -137,19 +147,34 @@ impl Build {
         self.stages.iter().filter_map(|stage| stage.source.clone()).collect()
     }
 
+    /// Waits until all rejects are written; what was rejected, by stage.
+    ///
+    /// # Errors
+    /// `Connector`, if a file of rejects cannot be written.
+    pub(super) fn end_rejects(&self) -> Result<Vec<RejectCounts>> {
+        let ledgers = self.stages.iter().map(|stage| stage.ledger.as_ref());
+        // All are ended before the first error is looked at.
+        let ended: Vec<Result<RejectCounts>> = ledgers
+            .map(|ledger| ledger.map_or_else(|| Ok(RejectCounts::default()), |ledger| ledger.finish()))
+            .collect();
+        ended.into_iter().collect()
+    }
+
     /// The operator of `stage` on `worker`.
     pub(super) fn operator(&self, stage: StageId, worker: WorkerId) -> Result<Box<dyn Operator<Flow>>> {
         let index = usize::from(stage.0);
-        let BuildStage { plan, source, chain } = &self.stages[index];
+        let BuildStage { plan, source, chain, ledger } = &self.stages[index];
         let counters = Arc::clone(&self.counters[index]);
         let tail = self.tail(index)?;
         let steps = plan.steps.clone();
         Ok(match &plan.head {
             Head::Scan { table, .. } => {
                 let (computed, watermark, steps) = split_at_watermark(steps, chain.as_ref());
+                let watermark = watermark.map(|watermark| Watermark { future: Future::of(table), ..watermark });
                 let source = source.as_ref().expect("every scan has its source opened");
+                let ledger = ledger.as_ref().expect("every scan has a ledger of its rejects");
                 Box::new(SourceOperator {
-                    table: table.name.clone(),
+                    ledger: Arc::clone(ledger),
                     reader: source.reader(worker),
                     source: index as u32,
                     computed,
@@ -263,7 +288,7 @@ fn split_at_watermark(steps: Vec<Step>, chain: Option<&Arc<Chain>>) -> (Vec<Step
     let mut above = computed.split_off(place).into_iter();
     let watermark = match above.next() {
         Some(Step::Watermark { time_column, strategy }) => {
-            Some(Watermark { time_column, strategy, chain: Arc::clone(chain) })
+            Some(Watermark { time_column, strategy, future: None, chain: Arc::clone(chain) })
         }
         _ => None,
     };

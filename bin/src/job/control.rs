@@ -7,6 +7,7 @@ use thalweg_runtime::Control;
 use thalweg_runtime::EventTimeMs;
 
 use crate::connect::Source;
+use crate::connect::bad_input::{RejectCounts, RejectReason};
 
 /// A job from outside. Clones are the same job; made before the job runs, valid after it has ended.
 #[derive(Clone, Default)]
@@ -17,7 +18,11 @@ struct Shared {
     is_draining: AtomicBool,
     progress: Arc<Progress>,
     running: Mutex<Option<Running>>,
+    /// Shows the user what is worth knowing of a job that goes on.
+    tell: Mutex<Option<Tell>>,
 }
+
+type Tell = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What a drain has to tell.
 struct Running {
@@ -33,6 +38,7 @@ pub(super) struct Progress {
     bytes_total: AtomicU64,
     emitted: AtomicU64,
     watermark_ms: AtomicI64,
+    rejected: [AtomicU64; RejectReason::ALL.len()],
 }
 
 /// How far a job is.
@@ -48,6 +54,8 @@ pub struct ProgressSnapshot {
     pub watermark_ms: Option<i64>,
     /// Rows written.
     pub emitted: u64,
+    /// Records and rows that were rejected.
+    pub rejected: RejectCounts,
 }
 
 impl JobControl {
@@ -77,6 +85,20 @@ impl JobControl {
     #[must_use]
     pub fn progress(&self) -> ProgressSnapshot {
         self.0.progress.snapshot()
+    }
+
+    /// From now on notes are given to `tell`, a line at a time: what was rejected, what is out of the ordinary. Called on
+    /// threads of the job that may block. Without it they are lost.
+    pub fn on_note(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        *self.0.tell.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(tell));
+    }
+
+    /// Tells the user of something, if anybody listens. May block: not for workers.
+    pub(crate) fn note(&self, text: &str) {
+        let tell = self.0.tell.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(tell) = tell {
+            tell(text);
+        }
     }
 
     pub(super) fn counters(&self) -> Arc<Progress> {
@@ -114,6 +136,7 @@ impl Default for Progress {
             bytes_total: AtomicU64::new(u64::MAX),
             emitted: AtomicU64::new(0),
             watermark_ms: AtomicI64::new(i64::MIN),
+            rejected: [const { AtomicU64::new(0) }; RejectReason::ALL.len()],
         }
     }
 }
@@ -127,6 +150,20 @@ impl Progress {
 
     pub(super) fn add_emitted(&self, rows: u64) {
         self.emitted.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_rejected(&self, counts: &RejectCounts) {
+        for (reason, count) in counts.iter() {
+            self.rejected[reason as usize].fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    fn rejected(&self) -> RejectCounts {
+        let mut counts = RejectCounts::default();
+        for reason in RejectReason::ALL {
+            counts.add(reason, self.rejected[reason as usize].load(Ordering::Relaxed));
+        }
+        counts
     }
 
     pub(super) fn emitted(&self) -> u64 {
@@ -150,6 +187,7 @@ impl Progress {
             bytes_total: (bytes_total != u64::MAX).then_some(bytes_total),
             watermark_ms: (watermark_ms != i64::MIN).then_some(watermark_ms),
             emitted: self.emitted(),
+            rejected: self.rejected(),
         }
     }
 }

@@ -23,13 +23,22 @@ pub struct EventTime {
 
 /// One source's place in the event time of its aggregation; shared by the workers that read it.
 pub struct Chain {
-    /// Greatest watermark value of the blocks before, handed on in the order of input.
-    pub carry: OrderedCarry<EventTimeMs>,
+    /// What is known of the blocks before, handed on in the order of input.
+    pub carry: OrderedCarry<Passed>,
     event_time: Arc<EventTime>,
     source: usize,
     /// Workers that still read the source.
     readers: AtomicUsize,
     bells: Doorbells,
+}
+
+/// How far a source has come, block by block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// Greatest watermark value.
+    pub watermark: EventTimeMs,
+    /// Greatest event time.
+    pub time: EventTimeMs,
 }
 
 impl EventTime {
@@ -43,7 +52,7 @@ impl EventTime {
     #[must_use]
     pub fn chain(self: &Arc<Self>, source: usize, workers: usize, bells: &Doorbells) -> Arc<Chain> {
         Arc::new(Chain {
-            carry: OrderedCarry::new(EventTimeMs::MIN, bells.clone()),
+            carry: OrderedCarry::new(Passed { watermark: EventTimeMs::MIN, time: EventTimeMs::MIN }, bells.clone()),
             event_time: Arc::clone(self),
             source,
             readers: AtomicUsize::new(workers),

@@ -6,6 +6,7 @@ mod control;
 mod event_time;
 mod flow;
 mod merge;
+mod rejects;
 mod sink;
 mod sort;
 mod source;
@@ -13,6 +14,7 @@ mod steps;
 mod tail;
 mod union;
 mod values;
+mod watermark;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -35,6 +37,7 @@ use self::account::StageCounters;
 use self::build::Build;
 use self::flow::Flow;
 use self::sink::Collector;
+use crate::connect::bad_input::RejectCounts;
 use crate::connect::result::{self, ResultFormat};
 use crate::connect::{MakeEncoder, OpenSink, ReadOptions, SinkWriter};
 use crate::error::{Error, Kind, Result};
@@ -100,13 +103,16 @@ pub fn run(plan: JobPlan, options: &JobOptions, control: &JobControl) -> Result<
         drive(workers, &drive_options(options), &runtime)
     });
     control.end();
+    // Whatever became of the job, what was rejected until then is written.
+    let rejects = build.end_rejects();
     outcome.map_err(failed)?;
     // A sink that failed after the workers had ended.
     runtime.take_failure().map_or(Ok(()), |failure| Err(failed(failure)))?;
+    let rejects = rejects?;
     for writer in &mut writers {
         writer.finish()?;
     }
-    Ok(account(&build, &runtime, options, control, started))
+    Ok(account(&build, &rejects, &runtime, options, control, started))
 }
 
 /// Runs a job whose rows are wanted in this process: the batches of its only pipeline, in the sink's order.
@@ -135,8 +141,9 @@ pub fn collect(plan: JobPlan, options: &JobOptions) -> Result<(Vec<RecordBatch>,
         (outcome, batches)
     });
     control.end();
+    let rejects = build.end_rejects();
     outcome.map_err(failed)?;
-    Ok((batches, account(&build, &runtime, options, &control, started)))
+    Ok((batches, account(&build, &rejects?, &runtime, options, &control, started)))
 }
 
 /// As [`collect`], but on this thread alone: the seed decides which worker steps when. The same seed takes the same
@@ -158,12 +165,13 @@ pub fn simulate(plan: JobPlan, options: &JobOptions, seed: u64) -> Result<(Vec<R
         ControlFlow::Continue(())
     });
     control.end();
+    let rejects = build.end_rejects();
     outcome.map_err(|failure| match failure {
         SimulationFailure::Job { failure, .. } => failed(failure),
         other => Error::internal(other.to_string()),
     })?;
     let batches = collectors.into_values().flat_map(|collector| collector.batches).collect();
-    Ok((batches, account(&build, &runtime, options, &control, started)))
+    Ok((batches, account(&build, &rejects?, &runtime, options, &control, started)))
 }
 
 fn open_sink(table: &SinkTable, schema: &SchemaRef, options: &JobOptions) -> Result<OpenSink> {
@@ -186,7 +194,7 @@ fn assemble(
         block_bytes: options.block_bytes.max(1),
         workers: options.workers,
     };
-    let build = Build::open(graph, mode, encoders, &read, &bells, control.counters())?;
+    let build = Build::open(graph, mode, encoders, &read, &bells, control)?;
     let sources = build.sources();
     control.counters().set_bytes_total(sources.iter().map(|source| source.bytes_total()).sum());
     let mut refused = None;
@@ -234,7 +242,14 @@ fn failed(failure: JobFailure) -> Error {
     }
 }
 
-fn account(build: &Build, runtime: &Control, options: &JobOptions, control: &JobControl, started: Instant) -> Account {
+fn account(
+    build: &Build,
+    rejects: &[RejectCounts],
+    runtime: &Control,
+    options: &JobOptions,
+    control: &JobControl,
+    started: Instant,
+) -> Account {
     let mut account = Account {
         emitted: control.counters().emitted(),
         state_peak_bytes: runtime.state_peak_bytes() as u64,
@@ -254,6 +269,7 @@ fn account(build: &Build, runtime: &Control, options: &JobOptions, control: &Job
                 records: read(&counters.records),
                 rows: read(&counters.rows_in),
                 rejected: read(&counters.rejected),
+                rejects: rejects.get(index).copied().unwrap_or_default(),
                 bytes: read(&counters.bytes),
             });
         }
@@ -264,6 +280,7 @@ fn account(build: &Build, runtime: &Control, options: &JobOptions, control: &Job
             passed: read(&counters.passed),
             filtered: read(&counters.filtered),
             late: read(&counters.late),
+            failed: read(&counters.failed),
         });
         let counts = &edges[index];
         account.edges.push(EdgeAccount {

@@ -1,5 +1,7 @@
 //! The steps of a stage on one batch: filters and projections, each row that is left out counted.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
@@ -7,19 +9,48 @@ use thalweg_operators::batch::Batch;
 use thalweg_operators::expr::{EvaluateError, Scalar};
 
 use super::account::{StageCounters, add};
+use super::rejects::{FailedRow, Salvaged, evaluate, salvage};
+use crate::connect::bad_input::RejectReason;
 use crate::error::{Error, Result};
 use crate::plan::stages::Step;
-use std::sync::Arc;
+
+const ADVICE: &str = "leave such rows out with WHERE, or write TRY_CAST to get NULL where a value does not convert";
 
 /// Runs `steps` over `batch`. A watermark is not a step here: the source has stamped its rows before.
+///
+/// # Errors
+/// `Data`, if an expression has no value for some row.
 pub(super) fn run(steps: &[Step], batch: Batch, counters: &StageCounters) -> Result<Batch> {
-    let mut batch = batch;
+    run_with(steps, batch, counters, &mut Failures::Refuse)
+}
+
+/// As [`run`], but leaves rows for which an expression has no value out, and adds them to `failed`. The low half of a
+/// row's ordinal must be its number in its block.
+pub(super) fn run_rejecting(
+    steps: &[Step],
+    batch: Batch,
+    counters: &StageCounters,
+    failed: &mut Vec<FailedRow>,
+) -> Result<Batch> {
+    run_with(steps, batch, counters, &mut Failures::Reject(failed))
+}
+
+/// What becomes of rows for which an expression has no value.
+enum Failures<'a> {
+    /// They are the end of the job.
+    Refuse,
+    /// They are left out.
+    Reject(&'a mut Vec<FailedRow>),
+}
+
+fn run_with(steps: &[Step], mut batch: Batch, counters: &StageCounters, failures: &mut Failures<'_>) -> Result<Batch> {
     for step in steps {
         match step {
             Step::Watermark { .. } => {}
             Step::Filter(predicate) => {
-                let keep = predicate.evaluate(&batch.columns).map_err(refused)?;
-                let keep = keep.as_boolean();
+                let predicate = std::slice::from_ref(predicate);
+                let values = values(predicate, None, &mut batch, counters, failures)?;
+                let keep = values[0].as_boolean();
                 let kept = keep.true_count();
                 add(&counters.filtered, (keep.len() - kept) as u64);
                 if kept < keep.len() {
@@ -27,7 +58,8 @@ pub(super) fn run(steps: &[Step], batch: Batch, counters: &StageCounters) -> Res
                 }
             }
             Step::Project(expressions, schema) => {
-                let columns = project(expressions, schema, &batch.columns)?;
+                let values = values(expressions, Some(schema), &mut batch, counters, failures)?;
+                let columns = batch_of(values, schema, batch.rows())?;
                 batch = batch.with_columns(columns);
             }
         }
@@ -35,26 +67,60 @@ pub(super) fn run(steps: &[Step], batch: Batch, counters: &StageCounters) -> Res
     Ok(batch)
 }
 
-/// One column for each of `expressions`.
-pub(super) fn project(
+/// One column for each of `expressions`, named by `schema`, over the rows that `batch` then still has.
+fn values(
     expressions: &[Arc<dyn Scalar>],
-    schema: &SchemaRef,
-    columns: &RecordBatch,
-) -> Result<RecordBatch> {
-    let arrays: Vec<ArrayRef> = expressions
-        .iter()
-        .map(|expression| match expression.column() {
-            Some(column) => Ok(Arc::clone(columns.column(column))),
-            None => expression.evaluate(columns).map_err(refused),
-        })
-        .collect::<Result<_>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(columns.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)
+    schema: Option<&SchemaRef>,
+    batch: &mut Batch,
+    counters: &StageCounters,
+    failures: &mut Failures<'_>,
+) -> Result<Vec<ArrayRef>> {
+    match (evaluate(expressions, &batch.columns), failures) {
+        (Ok(values), _) => Ok(values),
+        (Err((_, error)), Failures::Refuse) => Err(refused(error)),
+        (Err(_), Failures::Reject(failed)) => {
+            let salvaged = salvage(expressions, &batch.columns)?;
+            leave_out(salvaged, schema, batch, counters, failed)
+        }
+    }
+}
+
+/// The values of the rows that have some; `batch` loses the others.
+pub(super) fn leave_out(
+    salvaged: Salvaged,
+    schema: Option<&SchemaRef>,
+    batch: &mut Batch,
+    counters: &StageCounters,
+    failed: &mut Vec<FailedRow>,
+) -> Result<Vec<ArrayRef>> {
+    add(&counters.failed, salvaged.failed.len() as u64);
+    for (row, (number, error)) in salvaged.failed {
+        let column = schema.map(|schema| schema.field(number).name().as_str());
+        failed.push(FailedRow {
+            row: number_in_block(batch, row),
+            reason: RejectReason::Expression,
+            field: column.map(Into::into),
+            message: column.map_or_else(|| error.to_string(), |column| format!("{error} (column `{column}`)")),
+            help: ADVICE,
+        });
+    }
+    *batch = batch.filter(&salvaged.kept).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(salvaged.columns)
+}
+
+/// The number of a batch's row in its block, before any row was left out.
+pub(super) fn number_in_block(batch: &Batch, row: usize) -> u32 {
+    // The low half of the ordinal of a source's row is just that.
+    batch.ordinals.get(row).0 as u32
+}
+
+fn batch_of(columns: Vec<ArrayRef>, schema: &SchemaRef, rows: usize) -> Result<RecordBatch> {
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
         .map_err(|error| Error::internal(format!("a projection does not give the columns that were planned: {error}")))
 }
 
 /// An expression without a value is an error in the data.
-pub(super) fn refused(error: EvaluateError) -> Error {
-    Error::data(error.to_string())
-        .help("leave such rows out with WHERE, or write TRY_CAST to get NULL where a value does not convert")
+fn refused(error: EvaluateError) -> Error {
+    Error::data(error.to_string()).help(ADVICE)
 }

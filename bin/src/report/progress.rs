@@ -106,6 +106,7 @@ mod tests {
             bytes_total: Some(1 << 30),
             watermark_ms: Some(1_700_000_000_000),
             emitted: 1_200,
+            ..ProgressSnapshot::default()
         };
         assert_eq!(
             describe(&now, Duration::from_secs(2)),

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, SchemaRef};
+use arrow_schema::{DataType, Field, SchemaRef};
 use datafusion_common::config::ConfigOptions;
-use datafusion_common::{DataFusionError, Result as PlannerResult, ScalarValue, TableReference};
+use datafusion_common::{Column, DataFusionError, Result as PlannerResult, ScalarValue, TableReference};
 use datafusion_expr::planner::{
     ContextProvider, ExprPlanner, PlannerResult as Planned, RawAggregateExpr, RelationPlanner, TypePlanner,
 };
@@ -24,6 +24,7 @@ use sqlparser::ast::Statement;
 use super::arithmetic::FlinkExprPlanner;
 use super::catalog::{Catalog, Entry, View};
 use super::diagnostic::{self, statement_error, wrap};
+use super::functions::nested;
 use super::known_functions::KnownFunctions;
 use super::locate;
 use super::rewrite::Rewritten;
@@ -52,7 +53,7 @@ impl<'a> Binder<'a> {
             functions,
             rewritten,
             options: ConfigOptions::new(),
-            expr_planners: vec![Arc::new(CountPlanner), Arc::new(FlinkExprPlanner)],
+            expr_planners: vec![Arc::new(CountPlanner), Arc::new(FieldPlanner), Arc::new(FlinkExprPlanner)],
             relation_planners: vec![Arc::new(WindowPlanner { calls })],
             type_planner: Arc::new(FlinkTypePlanner),
         }
@@ -264,5 +265,21 @@ impl ExprPlanner for CountPlanner {
             expr.args = vec![Expr::Literal(ScalarValue::Int64(Some(1)), None)];
         }
         Ok(Planned::Original(expr))
+    }
+}
+
+/// `r.f.g`, where `r` is a column.
+#[derive(Debug)]
+struct FieldPlanner;
+
+impl ExprPlanner for FieldPlanner {
+    fn plan_compound_identifier(
+        &self,
+        field: &Field,
+        qualifier: Option<&TableReference>,
+        nested_names: &[String],
+    ) -> PlannerResult<Planned<Vec<Expr>>> {
+        let column = Expr::Column(Column::from((qualifier, field)));
+        nested_names.iter().try_fold(column, |row, name| nested::field(row, name)).map(Planned::Planned).map_err(wrap)
     }
 }

@@ -6,6 +6,7 @@
 
 mod castable;
 mod named;
+mod nested;
 mod text;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use datafusion_expr::expr::ScalarFunction;
 
 use self::castable::check;
 pub(crate) use self::named::{CAST_TO, TRY_CAST_TO, functions, named_type};
+pub(crate) use self::nested::pairs;
 pub(crate) use self::text::writer;
 use super::arithmetic::decimals::{fits, rescale, write_decimal};
 use super::functions::binding::{Binding, Bound, Form, Nullness, Value};
@@ -110,6 +112,9 @@ fn convert(
             }
             _ => to_timestamp::<TimestampNanosecondType>(value, rows, from, digits, 1_000_000_000, &failed),
         },
+        FlinkType::Array(_) | FlinkType::Map(_) | FlinkType::Row(_) => {
+            nested::to_nested(&value.array, from, to, on_failure)
+        }
         FlinkType::IntervalYearMonth | FlinkType::IntervalDayTime | FlinkType::Null => {
             Err(format!("internal error: cast of {from} to {to}"))
         }

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use sqlparser::ast::{self, Expr};
 use sqlparser::keywords::Keyword;
-use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
 
 use super::nearest;
 use super::reader::{Name, Reader};
+use super::type_syntax::parse_type;
 use super::types::FlinkType;
 use crate::error::{Error, Result};
 
@@ -226,14 +226,11 @@ impl CreateTable {
     }
 }
 
-/// A type of a column, with Flink's spelling of instants.
+/// A type of a column.
 fn read_type(reader: &mut Reader) -> Result<FlinkType> {
     let start = reader.here();
-    if let Some(digits) = read_local_timestamp(reader)? {
-        return Ok(digits);
-    }
     let word = reader.word_at(0);
-    let data_type = reader.parse(Parser::parse_data_type)?;
+    let data_type = reader.parse(parse_type)?;
     let span = reader.since(&start);
     FlinkType::from_ast(&data_type).map_err(|error| {
         let names = [
@@ -255,6 +252,9 @@ fn read_type(reader: &mut Reader) -> Result<FlinkType> {
             "TIME",
             "TIMESTAMP",
             "TIMESTAMP_LTZ",
+            "ARRAY",
+            "MAP",
+            "ROW",
         ];
         let near = word.and_then(|word| nearest(&word, names.into_iter()).filter(|near| *near != word));
         match near {
@@ -264,29 +264,6 @@ fn read_type(reader: &mut Reader) -> Result<FlinkType> {
             _ => error.at(span),
         }
     })
-}
-
-/// `TIMESTAMP[(n)] WITH LOCAL TIME ZONE`.
-fn read_local_timestamp(reader: &mut Reader) -> Result<Option<FlinkType>> {
-    let has_digits = matches!(reader.nth(1), Token::LParen);
-    let with = if has_digits { 4 } else { 1 };
-    if reader.keyword_at(0) != Keyword::TIMESTAMP
-        || reader.keyword_at(with) != Keyword::WITH
-        || reader.keyword_at(with + 1) != Keyword::LOCAL
-    {
-        return Ok(None);
-    }
-    let start = reader.here();
-    let digits = match reader.nth(2) {
-        Token::Number(digits, _) if has_digits => digits.parse().ok().filter(|digits| *digits <= 9),
-        _ => Some(6),
-    };
-    for _ in 0..with {
-        reader.next();
-    }
-    reader.expect(&[Keyword::WITH, Keyword::LOCAL, Keyword::TIME, Keyword::ZONE])?;
-    let wrong = || Error::statement("a timestamp has 0 to 9 digits of a second").at(reader.since(&start));
-    digits.map(FlinkType::TimestampLtz).map(Some).ok_or_else(wrong)
 }
 
 fn refuse_column_options(reader: &Reader) -> Result<()> {

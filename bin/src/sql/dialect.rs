@@ -1,10 +1,14 @@
 //! Flink's dialect of SQL, for `sqlparser`.
 
-use sqlparser::ast::{DateTimeField, Expr, Interval, UnaryOperator, Value};
+use sqlparser::ast::{CastFormat, CastKind, DateTimeField, Expr, Interval, UnaryOperator, Value};
 use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
+
+use super::functions::nested::{ARRAY, MAP};
+use super::syntax::called;
+use super::type_syntax::parse_type;
 
 /// Back-ticks around identifiers, named arguments with `=>`, `TABLE t` as an argument, SQL's intervals with their units.
 #[derive(Debug)]
@@ -64,6 +68,10 @@ impl Dialect for FlinkDialect {
         match word.keyword {
             Keyword::TABLE => Some(table_argument(parser)),
             Keyword::INTERVAL if is_interval(parser) => Some(interval(parser)),
+            Keyword::CAST if is_followed_by(parser, &Token::LParen) => Some(cast(parser, CastKind::Cast)),
+            Keyword::TRY_CAST if is_followed_by(parser, &Token::LParen) => Some(cast(parser, CastKind::TryCast)),
+            Keyword::ARRAY if is_followed_by(parser, &Token::LBracket) => Some(listed(parser, ARRAY)),
+            Keyword::MAP if is_followed_by(parser, &Token::LBracket) => Some(listed(parser, MAP)),
             _ => None,
         }
     }
@@ -87,6 +95,33 @@ fn distinct_from(parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Res
         true => Expr::IsNotDistinctFrom(left, Box::new(right)),
         false => Expr::IsDistinctFrom(left, Box::new(right)),
     }))
+}
+
+fn is_followed_by(parser: &Parser, token: &Token) -> bool {
+    parser.peek_nth_token_ref(1).token == *token
+}
+
+/// `CAST(x AS type)`, with Flink's types, and the fields or items that are taken of it.
+fn cast(parser: &mut Parser, kind: CastKind) -> Result<Expr, ParserError> {
+    parser.next_token();
+    parser.expect_token(&Token::LParen)?;
+    let expr = Box::new(parser.parse_expr()?);
+    parser.expect_keyword_is(Keyword::AS)?;
+    let data_type = parse_type(parser)?;
+    let format =
+        if parser.parse_keyword(Keyword::FORMAT) { Some(CastFormat::Value(parser.parse_value()?)) } else { None };
+    parser.expect_token(&Token::RParen)?;
+    let cast = Expr::Cast { kind, expr, data_type, array: false, format };
+    parser.parse_compound_expr(cast, Vec::new())
+}
+
+/// `ARRAY[a, b]`, `MAP[k, v]` as calls of functions that nobody else can name.
+fn listed(parser: &mut Parser, function: &'static str) -> Result<Expr, ParserError> {
+    let word = parser.next_token();
+    parser.expect_token(&Token::LBracket)?;
+    let values = parser.parse_comma_separated0(Parser::parse_expr, Token::RBracket)?;
+    parser.expect_token(&Token::RBracket)?;
+    parser.parse_compound_expr(called(function, word.span, values), Vec::new())
 }
 
 /// `TABLE t`.

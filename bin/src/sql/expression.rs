@@ -67,9 +67,12 @@ impl<'a> ExpressionRewriter<'a> {
             | Expr::AllOp { .. } => {
                 Err(self.refuse(span, "subqueries in expressions are not supported", "a derived table in FROM"))
             }
-            Expr::InUnnest { .. } | Expr::Array(_) | Expr::Map(_) | Expr::Struct { .. } | Expr::Tuple(_) => Err(
-                self.refuse(span, "ARRAY, MAP and ROW values are not supported yet", "use one column for each value")
-            ),
+            Expr::InUnnest { .. } => Err(self.refuse(span, "IN UNNEST is not Flink's", "ARRAY_CONTAINS(array, value)")),
+            Expr::Array(_) | Expr::Map(_) | Expr::Struct { .. } => Err(self.refuse(
+                span,
+                "this form of a nested value is not Flink's",
+                "ARRAY[1, 2], MAP['k', 1], ROW(1, 'a')",
+            )),
             Expr::Prefixed { prefix, .. } => Err(self.refuse(
                 prefix.span,
                 "TABLE is an argument of window functions only",

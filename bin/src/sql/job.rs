@@ -225,6 +225,15 @@ fn casts_silently(from: FlinkType, to: FlinkType) -> bool {
         (T::Time(_), T::Time(_)) => true,
         (from, to) if from.is_timestamp() && to.is_timestamp() => true,
         (T::Date, T::Timestamp(_)) => true,
+        (T::Array(from), T::Array(to)) => casts_silently(from.flink, to.flink),
+        (T::Map(from), T::Map(to)) => {
+            casts_silently(from.key, to.key) && casts_silently(from.value.flink, to.value.flink)
+        }
+        (T::Row(from), T::Row(to)) => {
+            let mut pairs = from.fields.iter().zip(&to.fields);
+            from.fields.len() == to.fields.len()
+                && pairs.all(|(from, to)| casts_silently(from.value.flink, to.value.flink))
+        }
         _ => false,
     }
 }

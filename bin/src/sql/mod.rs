@@ -39,6 +39,7 @@ mod statement;
 pub mod syntax;
 mod table_function;
 mod text;
+mod type_syntax;
 pub mod types;
 pub mod typing;
 mod window;

@@ -4,14 +4,15 @@
 //! months or milliseconds, and units of time become strings: `FLOOR(ts TO HOUR)` is `floor(ts, 'HOUR')`.
 
 use sqlparser::ast::{
-    CastKind, CeilFloorKind, DataType, DateTimeField, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Spanned, TimezoneInfo, TypedString,
-    UnaryOperator, Value,
+    AccessExpr, CastKind, CeilFloorKind, DataType, DateTimeField, ExactNumberInfo, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, Interval, ObjectName, Spanned, Subscript,
+    TimezoneInfo, TypedString, UnaryOperator, Value,
 };
 use sqlparser::tokenizer::Span;
 
 use super::cast;
 use super::functions::moments::{parse_date, parse_time, parse_timestamp};
+use super::functions::nested;
 use super::types::FlinkType;
 use crate::error::{Error, Result};
 
@@ -40,6 +41,8 @@ pub fn rewrite(expr: &mut Expr) -> Result<()> {
             let name = if *kind == CastKind::TryCast { cast::TRY_CAST_TO } else { cast::CAST_TO };
             called(name, span, vec![(**operand).clone(), text(FlinkType::from_ast(data_type)?.to_string())])
         }
+        Expr::CompoundFieldAccess { root, access_chain } => accessed(root, access_chain)?,
+        Expr::Tuple(values) => called(nested::ROW, span, values.clone()),
         Expr::Interval(interval) => reduced(interval)?,
         Expr::TypedString(literal) => typed_literal(literal)?,
         Expr::Function(function) => {
@@ -73,7 +76,39 @@ fn rounded(name: &str, expr: &Expr, field: &CeilFloorKind) -> Result<Option<Expr
     Ok(Some(called(name, Span::empty(), vec![expr.clone(), text(unit)])))
 }
 
-fn called(name: &str, span: Span, arguments: Vec<Expr>) -> Expr {
+/// `a[1].f` as calls of the functions that take an item and a field.
+fn accessed(root: &Expr, chain: &[AccessExpr]) -> Result<Expr> {
+    let mut value = root.clone();
+    for access in chain {
+        value = match (value, access) {
+            // What may still be the name of a table and a column.
+            (Expr::Identifier(first), AccessExpr::Dot(Expr::Identifier(name))) => {
+                Expr::CompoundIdentifier(vec![first, name.clone()])
+            }
+            (Expr::CompoundIdentifier(mut names), AccessExpr::Dot(Expr::Identifier(name))) => {
+                names.push(name.clone());
+                Expr::CompoundIdentifier(names)
+            }
+            (value, AccessExpr::Dot(Expr::Identifier(name))) => {
+                called(nested::FIELD, name.span, vec![value, text(name.value.clone())])
+            }
+            (value, AccessExpr::Subscript(Subscript::Index { index })) => {
+                called(nested::ITEM, value.span(), vec![value, index.clone()])
+            }
+            (_, AccessExpr::Subscript(slice)) => {
+                return Err(Error::statement(format!("`[{slice}]` is not Flink's"))
+                    .help("a[1] is one item; ARRAY_SLICE(a, 1, 3) takes several"));
+            }
+            (_, AccessExpr::Dot(other)) => {
+                return Err(Error::statement(format!("`{other}` is no field of a row")).help("r.f takes a field"));
+            }
+        };
+    }
+    Ok(value)
+}
+
+/// A call of a function by position.
+pub(crate) fn called(name: &str, span: Span, arguments: Vec<Expr>) -> Expr {
     let argument = |expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
     Expr::Function(Function {
         name: ObjectName::from(vec![Ident::with_span(span, name)]),

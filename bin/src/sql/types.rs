@@ -9,11 +9,15 @@
 //! | DATE, TIME(p) | `Date32`, `Time32(Millisecond)` with p ≤ 3 |
 //! | TIMESTAMP(p), TIMESTAMP_LTZ(p) | `Timestamp` without a zone, with "UTC"; ms for p ≤ 3, µs for p ≤ 6, else ns |
 //! | INTERVAL of years and months, of days and times | `Interval(YearMonth)`, `Duration(Millisecond)` |
+//! | ARRAY<t>, ROW<f t, …> | `List` of a field "element", `Struct` |
+//! | MAP<k, v> | `Map` of a field "entries": a `Struct` of "key", never NULL, and "value"; keys are not sorted |
 //!
 //! Arrow does not carry the length of a string, nor the precision of a time within its unit: an expression has the
 //! widest type of its unit. [`FlinkType::to_field`] keeps the declared type in the field's metadata.
 
-use std::fmt;
+mod nested;
+mod text;
+
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
@@ -22,6 +26,9 @@ use datafusion_expr::planner::TypePlanner;
 use sqlparser::ast::{self, BinaryLength, CharacterLength, ExactNumberInfo, TimezoneInfo};
 
 use crate::error::{Error, Result};
+
+pub(crate) use self::nested::NESTING_MAX;
+pub use self::nested::{MapType, RowField, RowType, TypeWithin};
 
 /// Greatest precision of a DECIMAL.
 pub const DECIMAL_PRECISION_MAX: u8 = 38;
@@ -71,6 +78,12 @@ pub enum FlinkType {
     IntervalYearMonth,
     /// Milliseconds. In expressions only.
     IntervalDayTime,
+    /// Values of one type, in order.
+    Array(&'static TypeWithin),
+    /// Values by key.
+    Map(&'static MapType),
+    /// Named values of several types, in order.
+    Row(&'static RowType),
     /// The type of a bare NULL.
     Null,
 }
@@ -132,10 +145,7 @@ impl FlinkType {
                 Err(unknown(name)
                     .help("Flink's names are STRING, SMALLINT, INT, BIGINT, FLOAT, DOUBLE and TIMESTAMP(3)"))
             }
-            T::Array(_) | T::Map(..) | T::Struct(..) => {
-                Err(Error::statement(format!("the type {name} is not supported yet"))
-                    .help("use one column for each value"))
-            }
+            T::Array(_) | T::Map(..) | T::Struct(..) => nested::from_ast(name),
             _ => Err(unknown(name)),
         }
     }
@@ -160,6 +170,9 @@ impl FlinkType {
             Self::TimestampLtz(digits) => DataType::Timestamp(unit_of(digits), Some("UTC".into())),
             Self::IntervalYearMonth => DataType::Interval(IntervalUnit::YearMonth),
             Self::IntervalDayTime => DataType::Duration(TimeUnit::Millisecond),
+            Self::Array(element) => nested::array_to_arrow(element),
+            Self::Map(map) => nested::map_to_arrow(map),
+            Self::Row(fields) => nested::row_to_arrow(fields),
             Self::Null => DataType::Null,
         }
     }
@@ -196,6 +209,7 @@ impl FlinkType {
             }
             DataType::Interval(IntervalUnit::YearMonth) => Self::IntervalYearMonth,
             DataType::Interval(IntervalUnit::MonthDayNano) | DataType::Duration(_) => Self::IntervalDayTime,
+            DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => nested::from_arrow(data_type)?,
             DataType::Null => Self::Null,
             other => {
                 return Err(Error::statement(format!("values of the Arrow type {other} have no type in Flink SQL")));
@@ -282,62 +296,10 @@ impl FlinkType {
         }
     }
 
-    /// Reads what `Display` writes; `None` for anything else.
+    /// ARRAY, MAP, ROW.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let (name, rest) = text.split_once('(').unwrap_or((text, ")"));
-        let mut numbers = rest.strip_suffix(')')?.split(',').map(|number| number.trim().parse::<u32>().ok());
-        let mut number = || numbers.next().flatten();
-        Some(match name {
-            "BOOLEAN" => Self::Boolean,
-            "TINYINT" => Self::TinyInt,
-            "SMALLINT" => Self::SmallInt,
-            "INT" => Self::Int,
-            "BIGINT" => Self::BigInt,
-            "FLOAT" => Self::Float,
-            "DOUBLE" => Self::Double,
-            "DECIMAL" => Self::Decimal(number()?.try_into().ok()?, number()?.try_into().ok()?),
-            "CHAR" => Self::Char(number()?),
-            "VARCHAR" => Self::VarChar(number()?),
-            "STRING" => Self::STRING,
-            "BINARY" => Self::Binary(number()?),
-            "VARBINARY" => Self::VarBinary(number()?),
-            "BYTES" => Self::BYTES,
-            "DATE" => Self::Date,
-            "TIME" => Self::Time(number()?.try_into().ok()?),
-            "TIMESTAMP" => Self::Timestamp(number()?.try_into().ok()?),
-            "TIMESTAMP_LTZ" => Self::TimestampLtz(number()?.try_into().ok()?),
-            _ => return None,
-        })
-    }
-}
-
-impl fmt::Display for FlinkType {
-    /// As Flink's DESCRIBE prints it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Boolean => f.write_str("BOOLEAN"),
-            Self::TinyInt => f.write_str("TINYINT"),
-            Self::SmallInt => f.write_str("SMALLINT"),
-            Self::Int => f.write_str("INT"),
-            Self::BigInt => f.write_str("BIGINT"),
-            Self::Float => f.write_str("FLOAT"),
-            Self::Double => f.write_str("DOUBLE"),
-            Self::Decimal(precision, scale) => write!(f, "DECIMAL({precision}, {scale})"),
-            Self::Char(length) => write!(f, "CHAR({length})"),
-            Self::VarChar(LENGTH_MAX) => f.write_str("STRING"),
-            Self::VarChar(length) => write!(f, "VARCHAR({length})"),
-            Self::Binary(length) => write!(f, "BINARY({length})"),
-            Self::VarBinary(LENGTH_MAX) => f.write_str("BYTES"),
-            Self::VarBinary(length) => write!(f, "VARBINARY({length})"),
-            Self::Date => f.write_str("DATE"),
-            Self::Time(digits) => write!(f, "TIME({digits})"),
-            Self::Timestamp(digits) => write!(f, "TIMESTAMP({digits})"),
-            Self::TimestampLtz(digits) => write!(f, "TIMESTAMP_LTZ({digits})"),
-            Self::IntervalYearMonth => f.write_str("INTERVAL YEAR TO MONTH"),
-            Self::IntervalDayTime => f.write_str("INTERVAL DAY TO SECOND(3)"),
-            Self::Null => f.write_str("NULL"),
-        }
+    pub fn is_nested(self) -> bool {
+        matches!(self, Self::Array(_) | Self::Map(_) | Self::Row(_))
     }
 }
 
@@ -355,7 +317,7 @@ impl TypePlanner for FlinkTypePlanner {
 fn unknown(name: &ast::DataType) -> Error {
     Error::statement(format!("unknown type {name}")).help(
         "types are BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, FLOAT, DOUBLE, DECIMAL(p, s), CHAR(n), VARCHAR(n), STRING, \
-         BINARY(n), VARBINARY(n), BYTES, DATE, TIME(p), TIMESTAMP(p), TIMESTAMP_LTZ(p)",
+         BINARY(n), VARBINARY(n), BYTES, DATE, TIME(p), TIMESTAMP(p), TIMESTAMP_LTZ(p), ARRAY<t>, MAP<k, v>, ROW<f t, …>",
     )
 }
 
@@ -416,9 +378,9 @@ fn from_custom(name: &ast::DataType, custom: &str, arguments: &[String]) -> Resu
         }
         ("STRING", []) => Ok(FlinkType::STRING),
         ("BYTES", []) => Ok(FlinkType::BYTES),
-        ("MULTISET" | "ROW" | "ARRAY" | "MAP" | "RAW", _) => {
-            Err(Error::statement(format!("the type {name} is not supported yet")).help("use one column for each value"))
-        }
+        ("MULTISET", _) => Err(Error::statement("MULTISET is not supported").help("MAP<t, INT> counts each value")),
+        ("ARRAY" | "MAP" | "ROW", _) => Err(Error::statement(format!("{custom} needs the types within"))
+            .help("ARRAY<INT>, MAP<STRING, INT>, ROW<a INT, b STRING>")),
         _ => Err(unknown(name)),
     }
 }

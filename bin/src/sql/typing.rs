@@ -404,6 +404,12 @@ fn typed_binary(left: Expr, op: Operator, right: Expr, schema: &DFSchema) -> dat
 fn compared(left: Expr, op: Operator, right: Expr, schema: &DFSchema) -> datafusion_common::Result<Expr> {
     let (l, r) = (type_of(&left, schema)?, type_of(&right, schema)?);
     let common = comparison_type(l, r).ok_or_else(|| to_datafusion(not_comparable(l, r)))?;
+    if common.is_nested() && matches!(op, Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq) {
+        return Err(to_datafusion(
+            Error::statement(format!("values of {common} have no order"))
+                .help("compare with = or <>, or field by field"),
+        ));
+    }
     let left = implicit(left, l, common).map_err(to_datafusion)?;
     let right = implicit(right, r, common).map_err(to_datafusion)?;
     Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))

@@ -153,7 +153,7 @@ impl Generator {
             .step_by(self.batch_rows)
             .map(|offset| batch.slice(offset, self.batch_rows.min(rows - offset)))
             .collect();
-        Ok(SourceBlock { index, batches, records: rows as u64, rejects: Rejects::default(), bytes })
+        Ok(SourceBlock { index, batches, records: rows as u64, rejects: Rejects::default(), places: None, bytes })
     }
 
     /// When row `row` is due, as event time.

@@ -1,10 +1,12 @@
 //! Formats: how rows are written as bytes.
 
 pub mod csv;
+pub mod json;
+pub mod text;
 
 use std::sync::Arc;
 
-use self::csv::{CsvOptions, CsvSource};
+use self::csv::{CsvOptions, csv_source};
 use super::bad_input::BadInput;
 use super::block::BlockInput;
 use super::options::OptionReader;
@@ -42,7 +44,7 @@ impl Format {
     /// `Statement`, if the format cannot hold one of the columns.
     pub fn open_blocks(&self, input: impl BlockInput + 'static, scan: &TableScan<'_>) -> Result<Arc<dyn Source>> {
         match self {
-            Self::Csv(options) => Ok(Arc::new(CsvSource::new(input, options.clone(), scan)?)),
+            Self::Csv(options) => Ok(Arc::new(csv_source(input, options.clone(), scan)?)),
         }
     }
 }

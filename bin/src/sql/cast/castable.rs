@@ -13,7 +13,7 @@ pub(super) fn check(from: FlinkType, to: FlinkType) -> Result<()> {
     let is_known = match (from, to) {
         (_, T::Null) => false,
         (T::Null, _) => true,
-        (from, to) if from.is_string() => !to.is_interval(),
+        (from, to) if from.is_string() => !to.is_interval() && !to.is_nested(),
         (_, to) if to.is_string() => true,
         (from, to) if from.is_numeric() && to.is_numeric() => true,
         (from, T::Boolean) => from.is_integer() || from == T::Boolean,
@@ -22,6 +22,15 @@ pub(super) fn check(from: FlinkType, to: FlinkType) -> Result<()> {
         (from, to) if is_point(from) && is_point(to) => true,
         (T::Timestamp(_) | T::TimestampLtz(_) | T::Time(_), T::Time(_)) => true,
         (T::Time(_), to) => to.is_timestamp(),
+        (T::Array(from), T::Array(to)) => return check(from.flink, to.flink),
+        (T::Map(from), T::Map(to)) => {
+            check(from.key, to.key)?;
+            return check(from.value.flink, to.value.flink);
+        }
+        (T::Row(from), T::Row(to)) if from.fields.len() == to.fields.len() => {
+            let mut pairs = from.fields.iter().zip(&to.fields);
+            return pairs.try_for_each(|(from, to)| check(from.value.flink, to.value.flink));
+        }
         (from, to) => from == to,
     };
     if is_known {
@@ -37,6 +46,12 @@ pub(super) fn check(from: FlinkType, to: FlinkType) -> Result<()> {
         }
         (from, to) if from.is_timestamp() && to.is_numeric() => {
             error.help("TIMESTAMPDIFF(SECOND, TIMESTAMP '1970-01-01 00:00:00', …) makes a number of a timestamp")
+        }
+        (T::Row(from), T::Row(to)) => {
+            error.help(format!("the first has {} fields, the second {}", from.fields.len(), to.fields.len()))
+        }
+        (from, to) if from.is_string() && to.is_nested() => {
+            error.help("a table with 'format' = 'json' reads such values")
         }
         (from, T::Boolean) if from.is_numeric() => error.help("compare instead: … <> 0"),
         _ => error,

@@ -1,10 +1,12 @@
 //! Values as text, as CAST to STRING writes them.
 
+use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal128Type, DurationMillisecondType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
     Int64Type, IntervalYearMonthType, Time32MillisecondType, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType,
 };
+use arrow_array::{Array, ArrayRef};
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::sql::arithmetic::decimals::write_decimal;
@@ -78,6 +80,60 @@ pub(crate) fn writer(value: &Value, from: FlinkType) -> Result<Writer<'_>, Strin
             let days = ms / DAY_MS.unsigned_abs();
             out.push_str(&format!("{sign}{days} {hours:02}:{minutes:02}:{seconds:02}.{:03}", ms % 1_000));
         }),
+        FlinkType::Array(_) | FlinkType::Map(_) | FlinkType::Row(_) => {
+            Box::new(move |row, out| write_nested(&value.array, row * value.stride(), from, out))
+        }
         FlinkType::Null => Box::new(|_, _| {}),
     })
+}
+
+/// `[1, 2]`, `{k=1}`, `(1, a)`. Type by type: the values within are few, and their writers are made for each.
+fn write_nested(array: &ArrayRef, row: usize, flink: FlinkType, out: &mut String) {
+    match flink {
+        FlinkType::Array(element) => {
+            let values = array.as_list::<i32>().value(row);
+            out.push('[');
+            write_listed(out, values.len(), |index, out| write_within(&values, index, element.flink, out));
+            out.push(']');
+        }
+        FlinkType::Map(map) => {
+            let entries = array.as_map().value(row);
+            let (keys, values) = (entries.column(0), entries.column(1));
+            out.push('{');
+            write_listed(out, entries.len(), |index, out| {
+                write_within(keys, index, map.key, out);
+                out.push('=');
+                write_within(values, index, map.value.flink, out);
+            });
+            out.push('}');
+        }
+        FlinkType::Row(of) => {
+            let columns = array.as_struct().columns();
+            out.push('(');
+            write_listed(out, columns.len(), |field, out| {
+                write_within(&columns[field], row, of.fields[field].value.flink, out);
+            });
+            out.push(')');
+        }
+        _ => {}
+    }
+}
+
+fn write_listed(out: &mut String, count: usize, mut write: impl FnMut(usize, &mut String)) {
+    for index in 0..count {
+        if index > 0 {
+            out.push_str(", ");
+        }
+        write(index, out);
+    }
+}
+
+fn write_within(array: &ArrayRef, row: usize, flink: FlinkType, out: &mut String) {
+    if flink == FlinkType::Null || array.is_null(row) {
+        out.push_str("NULL");
+    } else if flink.is_nested() {
+        write_nested(array, row, flink, out);
+    } else if let Ok(write) = writer(&Value::column(array.slice(row, 1)), flink) {
+        write(0, out);
+    }
 }

@@ -11,6 +11,7 @@ use datafusion_expr::Operator;
 
 use crate::sql::functions::binding::Value;
 use crate::sql::functions::columns::{natives, nulls_of};
+use crate::sql::functions::encoded::Encoded;
 
 /// A comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +67,7 @@ pub(super) fn compare(op: Comparison, left: &Value, right: &Value, rows: usize) 
     }
     let array = match left.array.data_type() {
         DataType::Float32 | DataType::Float64 => compare_floats(op, left, right, len)?,
+        DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => compare_nested(op, left, right, len)?,
         _ => {
             let as_datum = |value: &Value| -> Box<dyn Datum> {
                 if value.is_scalar {
@@ -141,4 +143,18 @@ fn compare_floats(op: Comparison, left: &Value, right: &Value, len: usize) -> Re
     });
     let values = if op == Comparison::NotDistinct { is_same } else { !&is_same };
     Ok(BooleanArray::new(values, None))
+}
+
+/// Equality of arrays, maps and rows: within them, NULL equals NULL and a NaN another, as in Flink's own.
+fn compare_nested(op: Comparison, left: &Value, right: &Value, len: usize) -> Result<BooleanArray, String> {
+    let (lefts, rights) = Encoded::pair(&left.array, &right.array)?;
+    let is_same =
+        BooleanBuffer::collect_bool(len, |row| lefts.row(row * left.stride()) == rights.row(row * right.stride()));
+    Ok(match op {
+        Comparison::NotDistinct => BooleanArray::new(is_same, None),
+        Comparison::Distinct => BooleanArray::new(!&is_same, None),
+        Comparison::Eq => BooleanArray::new(is_same, nulls_of(&[left.clone(), right.clone()], len)),
+        Comparison::NotEq => BooleanArray::new(!&is_same, nulls_of(&[left.clone(), right.clone()], len)),
+        _ => return Err("internal error: an order of nested values".to_owned()),
+    })
 }

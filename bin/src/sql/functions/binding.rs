@@ -137,6 +137,12 @@ pub(crate) enum Form {
     Cast,
     /// A cast that nobody wrote: only `a` is shown.
     Implicit,
+    /// `NAME[a, b]`, whose name begins with a `$`.
+    Listed,
+    /// `a[b]`.
+    Item,
+    /// `a.b`.
+    Field,
 }
 
 impl Form {
@@ -147,6 +153,9 @@ impl Form {
             (Self::Negation, [operand]) => format!("-{operand}"),
             (Self::Cast, [operand]) => format!("{name}({operand} AS {result})"),
             (Self::Implicit, [operand]) => operand.clone(),
+            (Self::Listed, values) => format!("{}[{}]", name.trim_start_matches('$'), values.join(", ")),
+            (Self::Item, [value, index]) => format!("{value}[{index}]"),
+            (Self::Field, [row, name]) => format!("{row}.{}", name.trim_matches('\'')),
             _ => format!("{name}({})", arguments.join(", ")),
         }
     }

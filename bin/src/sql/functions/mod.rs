@@ -5,10 +5,13 @@ pub mod binding;
 pub(crate) mod calendar;
 pub(crate) mod columns;
 mod conditional;
+pub(crate) mod encoded;
 mod encoding;
+pub(crate) mod entries;
 mod matching;
 mod math;
 pub(crate) mod moments;
+pub(crate) mod nested;
 pub(crate) mod numerals;
 mod patterns;
 mod strings;
@@ -31,6 +34,7 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         encoding::functions(),
         matching::functions(),
         math::functions(),
+        nested::functions(),
         strings::functions(),
         temporal::functions(),
     ]

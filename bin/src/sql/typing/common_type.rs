@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::sql::arithmetic::decimals;
-use crate::sql::types::FlinkType;
+use crate::sql::types::{FlinkType, MapType, RowField, TypeWithin};
 
 /// The type in which two values are compared.
 pub(crate) fn comparison_type(left: FlinkType, right: FlinkType) -> Option<FlinkType> {
@@ -41,8 +41,25 @@ fn common_of_two(left: FlinkType, right: FlinkType) -> Option<FlinkType> {
         (T::Time(l), T::Time(r)) => Some(T::Time(l.max(r))),
         (T::Timestamp(l), T::Timestamp(r)) => Some(T::Timestamp(l.max(r))),
         (T::TimestampLtz(l) | T::Timestamp(l), T::TimestampLtz(r) | T::Timestamp(r)) => Some(T::TimestampLtz(l.max(r))),
+        (T::Array(l), T::Array(r)) => Some(T::array_of(common_within(*l, *r)?)),
+        (T::Map(l), T::Map(r)) => {
+            let key = common_type(&[l.key, r.key])?;
+            Some(T::map_of(MapType { key, value: common_within(l.value, r.value)? }))
+        }
+        (T::Row(l), T::Row(r)) if l.fields.len() == r.fields.len() => {
+            let fields = l.fields.iter().zip(&r.fields);
+            let common = |(l, r): (&RowField, &RowField)| {
+                Some(RowField { name: l.name.clone(), value: common_within(l.value, r.value)? })
+            };
+            fields.map(common).collect::<Option<Vec<_>>>().map(T::row_of)
+        }
         _ => None,
     }
+}
+
+fn common_within(left: TypeWithin, right: TypeWithin) -> Option<TypeWithin> {
+    let flink = common_type(&[left.flink, right.flink])?;
+    Some(TypeWithin { flink, is_nullable: left.is_nullable || right.is_nullable })
 }
 
 /// The error for values that have none.

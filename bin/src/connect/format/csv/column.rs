@@ -15,8 +15,8 @@ use arrow_schema::{DataType, Field, TimeUnit};
 use super::base64;
 use super::number::{self, BadNumber};
 use super::refusal::{Refusal, Refused};
-use super::simd;
 use super::temporal::{self, DateCache, Instant};
+use crate::connect::format::text::string_views;
 
 /// The texts of a column's fields, without their quotes, in rows of one batch.
 #[derive(Clone, Copy)]
@@ -208,7 +208,7 @@ impl Out<'_, '_> {
         }
         let nulls = self.nulls.finish(fields.len());
         let mut not_utf8 = Vec::new();
-        let views = simd::string_views(fields.block, fields.starts, fields.ends, nulls, &mut not_utf8);
+        let views = string_views(fields.block, fields.starts, fields.ends, nulls, &mut not_utf8);
         not_utf8.into_iter().for_each(|row| self.refuse(row, Refusal::NotUtf8));
         Arc::new(views)
     }

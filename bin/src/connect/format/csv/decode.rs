@@ -7,26 +7,12 @@ use arrow_buffer::Buffer;
 
 use super::column::{self, Column, Fields};
 use super::refusal::{self, Refusal, Refused};
-use super::region::{Region, Row, Rows};
-use super::shape::Shape;
 use super::table::Table;
 use super::temporal::DateCache;
-use crate::connect::bad_input::{OnError, Reject, RejectReason, Rejects};
+use crate::connect::bad_input::{OnError, Reject, RejectReason};
 use crate::connect::block::PAD_BYTES;
+use crate::connect::format::text::{Decoded, PlacedRecords, Region, Row, Rows, Shape, shown};
 use crate::error::{Error, Result};
-
-/// What a region became.
-#[derive(Debug, Default)]
-pub struct Decoded {
-    /// The rows.
-    pub batches: Vec<RecordBatch>,
-    /// Records, those that were rejected included.
-    pub records: u64,
-    /// Records that are not among the rows.
-    pub rejects: Rejects,
-    /// A buffer to use again.
-    pub positions: Vec<u32>,
-}
 
 /// Decodes regions, and keeps what it needs for that from one to the next.
 #[derive(Debug, Default)]
@@ -244,7 +230,7 @@ fn wrong_field_count(region: &Region, row: &Row, shape: &Shape) -> Reject {
     let position = if found > expected { field_start(region, row, expected) } else { last };
     let record = row.start as usize..last as usize;
     let bytes = &region.buffer.bytes;
-    let shown = refusal::shown(bytes[record.clone()].trim_ascii_end());
+    let shown = shown(bytes[record.clone()].trim_ascii_end());
     Reject {
         message: format!("a record of {} where {} should be: {shown}", counted(found), counted(expected)),
         help: "check 'csv.field-delimiter' and quotes; columns are declared in the order of the file, \
@@ -266,6 +252,7 @@ struct Batches<'a> {
 impl Batches<'_> {
     fn decode(mut self, region: &mut Region) -> Result<()> {
         let block = region.freeze();
+        let mut left_out = Vec::new();
         let mut quote_refused = std::mem::take(&mut self.decoder.refused);
         quote_refused.sort_by_key(|refused| refused.row);
         let mut from = 0;
@@ -292,6 +279,7 @@ impl Batches<'_> {
                     rejects.add(self.table.bad_input.on_error, first.refusal.reason(), reject);
                     self.decoded.rejects = rejects;
                 }
+                left_out.extend(refused.iter().map(|refused| (from + refused.row) as u32));
                 rows = self.leave_out(&refused, from, to);
                 columns = self.columns(&block, from, from + rows, &mut Vec::new());
             }
@@ -305,6 +293,15 @@ impl Batches<'_> {
             from = to;
         }
         self.decoder.refused = quote_refused;
+        let records = match self.rows {
+            Selected::Dense { .. } => PlacedRecords::AllBut(left_out),
+            Selected::Listed(rows) => {
+                let mut left_out = left_out.into_iter().peekable();
+                let kept = rows.iter().zip(0..).filter(|(_, row)| left_out.next_if_eq(row).is_none());
+                PlacedRecords::Starts(kept.map(|(row, _)| row.start).collect())
+            }
+        };
+        self.decoded.places = Some(region.places(&block, self.table.options.dialect, records));
         Ok(())
     }
 

@@ -15,9 +15,10 @@ use arrow_schema::{DataType, Schema, SchemaRef, TimeUnit};
 
 use super::base64;
 use super::options::CsvOptions;
-use super::refusal::{shown, type_name};
+use super::refusal::type_name;
 use super::temporal::civil_of;
 use crate::connect::Encoder;
+use crate::connect::format::text::shown;
 use crate::error::{Error, Result};
 
 /// Writes rows, each ended by a newline.
@@ -127,7 +128,7 @@ impl Style {
         let mut needs_quotes = [false; 256];
         // A comment starts with `#` in the first field only; elsewhere quotes do no harm.
         let special =
-            [Some(dialect.delimiter), dialect.quote, dialect.comments.then_some(b'#'), Some(b'\n'), Some(b'\r')];
+            [Some(dialect.separator()), dialect.quote, dialect.comments.then_some(b'#'), Some(b'\n'), Some(b'\r')];
         for byte in special.into_iter().flatten() {
             needs_quotes[usize::from(byte)] = true;
         }
@@ -136,7 +137,7 @@ impl Style {
             (b'0'..=b'9').chain(b'A'..=b'Z').chain(b'a'..=b'z').chain(*b"+-.: /=").any(|byte| is_special(&byte));
         let null_literal = options.null_literal.clone().unwrap_or_default().into_bytes();
         let checks_values = in_values || !null_literal.is_empty();
-        Self { delimiter: dialect.delimiter, quote: dialect.quote, null_literal, needs_quotes, checks_values }
+        Self { delimiter: dialect.separator(), quote: dialect.quote, null_literal, needs_quotes, checks_values }
     }
 
     fn text(&self, text: &[u8], out: &mut Vec<u8>) -> Result<(), Unwritable> {
@@ -397,7 +398,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::connect::format::csv::options::Dialect;
+    use crate::connect::format::text::Dialect;
 
     fn encode(columns: Vec<(&str, ArrayRef)>, options: &CsvOptions) -> Result<String> {
         let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap();
@@ -448,7 +449,7 @@ mod tests {
     #[test]
     fn numbers_are_quoted_if_the_dialect_would_read_them_otherwise() {
         let numbers = || -> ArrayRef { Arc::new(Int64Array::from(vec![-1, 0])) };
-        let dialect = Dialect { delimiter: b'-', ..CsvOptions::default().dialect };
+        let dialect = Dialect { delimiter: Some(b'-'), ..CsvOptions::default().dialect };
         let options = CsvOptions { dialect, null_literal: Some("0".into()), ..CsvOptions::default() };
         assert_eq!(encode(vec![("a", numbers()), ("b", numbers())], &options).unwrap(), "\"-1\"-\"-1\"\n\"0\"-\"0\"\n");
     }

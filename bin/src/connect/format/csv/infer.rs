@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use super::index::index_scalar;
 use super::number;
-use super::options::{CsvOptions, Dialect, Header};
+use super::options::{CsvOptions, Header};
 use super::shape::unquoted;
 use super::temporal::{self, DateCache, Instant};
 use crate::connect::filesystem::{files, unreadable};
+use crate::connect::format::text::{Dialect, index_scalar};
 use crate::error::{Error, Result};
 
 /// Records that are looked at.
@@ -43,9 +43,10 @@ pub fn infer(path: &str, options: &CsvOptions) -> Result<(SchemaRef, CsvOptions)
             .help("convert it, for example with `iconv -f UTF-16 -t UTF-8`"));
     }
     let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
-    if options.dialect.delimiter == b',' {
+    if options.dialect.delimiter == Some(b',') {
         let is_tsv = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tsv"));
-        found.dialect.delimiter = if is_tsv { b'\t' } else { delimiter(text, is_whole, found.dialect) };
+        let delimiter = if is_tsv { b'\t' } else { delimiter(text, is_whole, found.dialect) };
+        found.dialect.delimiter = Some(delimiter);
     }
     let records = records(text, is_whole, found.dialect, SAMPLE_RECORDS + 1);
     let Some(first) = records.first() else {
@@ -162,7 +163,7 @@ fn value(field: &[u8], is_last: bool, quote: Option<u8>) -> Value {
 /// The delimiter with which the first records have the same number of fields, and most of them.
 fn delimiter(text: &[u8], is_whole: bool, dialect: Dialect) -> u8 {
     let score = |delimiter: u8| {
-        let records = records(text, is_whole, Dialect { delimiter, ..dialect }, 64);
+        let records = records(text, is_whole, Dialect { delimiter: Some(delimiter), ..dialect }, 64);
         let fields = records.first().map_or(0, Vec::len);
         let is_even = records.iter().all(|record| record.len() == fields);
         (is_even && fields > 1, fields)
@@ -410,7 +411,7 @@ mod tests {
             ("t.csv", "a\n1\n", b','),
         ] {
             let (_, options) = inferred_as(name, text, &CsvOptions::default()).unwrap();
-            assert_eq!(options.dialect.delimiter, expected, "{text}");
+            assert_eq!(options.dialect.delimiter, Some(expected), "{text}");
         }
     }
 

@@ -8,27 +8,23 @@
 //! quoted field is never NULL. Spaces around values that are not strings are accepted, and columns that a query does not
 //! ask for are not looked at.
 
-mod base64;
-mod carry;
+pub(crate) mod base64;
 mod column;
 mod decode;
 mod encode;
-mod index;
 mod infer;
-mod number;
+pub(super) mod number;
 mod options;
-mod reader;
 mod refusal;
-mod region;
 mod shape;
-mod simd;
 mod table;
-mod temporal;
+pub(super) mod temporal;
 
 pub use encode::{CsvEncoder, header_line};
 pub use infer::infer;
-pub use options::{CsvOptions, Dialect, Header};
-pub use reader::CsvSource;
+pub use options::{CsvOptions, Header};
+pub(super) use refusal::type_name;
+pub use table::{CsvSource, Table, csv_source};
 
 #[cfg(test)]
 mod tests;

@@ -2,18 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::connect::format::text::Dialect;
 use crate::error::{Error, Result};
-
-/// What separates fields and records. All of it is ASCII; records end with LF or CR LF.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dialect {
-    /// `csv.field-delimiter`.
-    pub delimiter: u8,
-    /// `csv.quote-character`; none with `csv.disable-quote-character`.
-    pub quote: Option<u8>,
-    /// `csv.allow-comments`: records that start with `#` are left out.
-    pub comments: bool,
-}
 
 /// Whether a file starts with the names of its columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +19,7 @@ pub enum Header {
 /// How a table of CSV is read and written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CsvOptions {
-    /// Separators.
+    /// `csv.field-delimiter`, `csv.quote-character` (none with `csv.disable-quote-character`), `csv.allow-comments`.
     pub dialect: Dialect,
     /// `csv.null-literal`: an unquoted field of just this is NULL. Without it, an empty unquoted field is NULL unless the
     /// column is a string. A quoted field is never NULL.
@@ -43,7 +33,7 @@ pub struct CsvOptions {
 impl Default for CsvOptions {
     fn default() -> Self {
         Self {
-            dialect: Dialect { delimiter: b',', quote: Some(b'"'), comments: false },
+            dialect: Dialect { delimiter: Some(b','), quote: Some(b'"'), comments: false },
             null_literal: None,
             header: Header::Auto,
             inferred_from: None,
@@ -78,15 +68,15 @@ impl CsvOptions {
             }
             parsed.dialect.quote = None;
         }
-        if parsed.dialect.quote == Some(parsed.dialect.delimiter) {
+        if parsed.dialect.quote == parsed.dialect.delimiter {
             return Err(Error::statement("'csv.field-delimiter' and 'csv.quote-character' are the same character"));
         }
-        if parsed.dialect.comments && (parsed.dialect.delimiter == b'#' || parsed.dialect.quote == Some(b'#')) {
+        if parsed.dialect.comments && (parsed.dialect.delimiter == Some(b'#') || parsed.dialect.quote == Some(b'#')) {
             return Err(Error::statement("`#` starts a comment, so it can be neither delimiter nor quote")
                 .help("remove 'csv.allow-comments'"));
         }
         let is_special = |byte: u8| {
-            byte == parsed.dialect.delimiter
+            Some(byte) == parsed.dialect.delimiter
                 || parsed.dialect.quote == Some(byte)
                 || matches!(byte, b'\r' | b'\n')
                 || (parsed.dialect.comments && byte == b'#')
@@ -102,7 +92,7 @@ impl CsvOptions {
 
     fn set(&mut self, key: &str, value: &str) -> Result<()> {
         match key {
-            "csv.field-delimiter" => self.dialect.delimiter = separator(key, value)?,
+            "csv.field-delimiter" => self.dialect.delimiter = Some(separator(key, value)?),
             "csv.quote-character" => self.dialect.quote = Some(separator(key, value)?),
             "csv.allow-comments" => self.dialect.comments = flag(key, value)?,
             "csv.null-literal" => self.null_literal = Some(value.to_owned()),
@@ -168,7 +158,7 @@ mod tests {
             ("csv.header", "false"),
         ])
         .unwrap();
-        assert_eq!(options.dialect, Dialect { delimiter: b'\t', quote: None, comments: false });
+        assert_eq!(options.dialect, Dialect { delimiter: Some(b'\t'), quote: None, comments: false });
         assert_eq!(options.null_literal.as_deref(), Some("n/a"));
         assert_eq!(options.header, Header::Absent);
     }

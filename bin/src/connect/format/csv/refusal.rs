@@ -1,10 +1,9 @@
-//! Why a record is refused, and how its place and text are shown.
-
-use std::fmt::Write as _;
+//! Why a record is refused.
 
 use arrow_schema::{DataType, TimeUnit};
 
 use crate::connect::bad_input::RejectReason;
+use crate::connect::format::text::shown;
 
 /// What is wrong with a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,41 +45,6 @@ pub struct Refused {
     pub column: usize,
     /// Why.
     pub refusal: Refusal,
-}
-
-/// Characters of a field that an error shows.
-const SHOWN_CHARS_MAX: usize = 60;
-
-/// `text` in quotes, control characters escaped, cut to [`SHOWN_CHARS_MAX`] characters.
-#[must_use]
-pub fn shown(text: &[u8]) -> String {
-    // A character is at most four bytes: more than this many cannot be shown anyway.
-    let head = &text[..text.len().min(4 * (SHOWN_CHARS_MAX + 1))];
-    let lossy = String::from_utf8_lossy(head);
-    let mut shown = String::from("\"");
-    let mut chars = 0;
-    for character in lossy.chars() {
-        let escaped = character.escape_debug();
-        chars += escaped.len();
-        if chars > SHOWN_CHARS_MAX {
-            shown.push('…');
-            break;
-        }
-        // An apostrophe needs no escape between double quotes.
-        let _ = if character == '\'' { shown.write_char(character) } else { write!(shown, "{escaped}") };
-    }
-    shown.push('"');
-    shown
-}
-
-/// A place in a text: line and column from 1, the column in characters.
-#[must_use]
-pub fn place(first_line: u64, text_before: &[u8]) -> (u64, usize) {
-    let newlines = memchr::memchr_iter(b'\n', text_before).count() as u64;
-    let line_start = memchr::memrchr(b'\n', text_before).map_or(0, |newline| newline + 1);
-    // Every byte but those that continue a character; holds for what is not UTF-8 too, more or less.
-    let chars = text_before[line_start..].iter().filter(|&&byte| byte & 0xC0 != 0x80).count();
-    (first_line + newlines, chars + 1)
 }
 
 /// What is wrong with a field, and how to mend it.
@@ -147,25 +111,5 @@ pub fn type_name(data_type: &DataType) -> String {
         DataType::Timestamp(unit, None) => format!("TIMESTAMP({})", digits(unit)),
         DataType::Timestamp(unit, Some(_)) => format!("TIMESTAMP_LTZ({})", digits(unit)),
         other => other.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_and_odd_texts_are_shown_short_and_escaped() {
-        assert_eq!(shown(b"a'b\n\"\x01"), "\"a'b\\n\\\"\\u{1}\"");
-        assert_eq!(shown(b"\xFF"), "\"\u{FFFD}\"");
-        let long = shown("ä".repeat(1000).as_bytes());
-        assert_eq!(long.chars().count(), SHOWN_CHARS_MAX + 3);
-        assert!(long.ends_with("ä…\""));
-    }
-
-    #[test]
-    fn a_place_counts_lines_and_characters_from_one() {
-        assert_eq!(place(7, b""), (7, 1));
-        assert_eq!(place(7, "ab\nä,".as_bytes()), (8, 3));
     }
 }

@@ -1,29 +1,11 @@
-//! The shape of a file: how many fields its records have, and which of them are the requested columns.
+//! The shape of a file from its first record, which may be its header.
 
 use std::borrow::Cow;
 
 use super::options::{CsvOptions, Header};
-use super::refusal::shown;
 use super::table::Table;
+use crate::connect::format::text::{FirstRecord, Shape, shown};
 use crate::error::{Error, Result};
-
-/// What a record of one file looks like.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shape {
-    /// Fields of each record.
-    pub fields: usize,
-    /// For each requested column, the field that holds it.
-    pub columns: Vec<usize>,
-}
-
-/// What the first record of a file is.
-#[derive(Debug)]
-pub struct FirstRecord {
-    /// The shape that follows from it.
-    pub shape: Shape,
-    /// It is the header, not a row.
-    pub is_header: bool,
-}
 
 /// Finds the shape of a file from the texts of its first record's fields; `at` is the place of that record.
 ///

@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Schema, SchemaRef, TimeUnit};
 
-use super::options::CsvOptions;
+use super::decode::Decoder;
+use super::options::{CsvOptions, Header};
 use super::refusal::type_name;
+use super::shape::resolve;
 use crate::connect::TableScan;
 use crate::connect::bad_input::BadInput;
+use crate::connect::block::BlockInput;
+use crate::connect::format::text::{Decoded, Dialect, FirstRecord, RecordFormat, Region, TextSource};
 use crate::error::{Error, Result};
 
 /// The columns of a table of CSV, and how its text is read.
@@ -41,6 +45,46 @@ impl Table {
         let (bad_input, batch_rows) = (scan.bad_input.clone(), scan.read.batch_rows.max(1));
         Ok(Self { schema, columns: columns.to_vec(), projected, options, bad_input, batch_rows })
     }
+}
+
+impl RecordFormat for Table {
+    type Decoder = Decoder;
+
+    fn dialect(&self) -> Dialect {
+        self.options.dialect
+    }
+
+    fn bad_input(&self) -> &BadInput {
+        &self.bad_input
+    }
+
+    fn first_record(&self, fields: &[&[u8]], at: &str) -> Result<Option<FirstRecord>> {
+        // In a table of one column a blank line is a field, but no header.
+        let skips_blank = self.options.header != Header::Auto || self.schema.fields().len() > 1;
+        if skips_blank && *fields == [b""] {
+            return Ok(None);
+        }
+        resolve(self, &self.options, fields, at).map(Some)
+    }
+
+    fn decode(&self, decoder: &mut Decoder, region: Region) -> Result<Decoded> {
+        decoder.decode(region, self)
+    }
+}
+
+/// A source of a table of CSV.
+pub type CsvSource<I> = TextSource<Table, I>;
+
+/// A source of what `scan` asks for.
+///
+/// # Errors
+/// `Statement`, if one of the columns has a type that CSV cannot hold.
+pub fn csv_source<I: BlockInput + 'static>(
+    input: I,
+    options: CsvOptions,
+    scan: &TableScan<'_>,
+) -> Result<CsvSource<I>> {
+    Ok(TextSource::new(input, Table::new(options, scan)?, scan.read.workers, scan.bells))
 }
 
 /// Whether CSV can hold a column.

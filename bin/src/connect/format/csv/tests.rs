@@ -14,7 +14,7 @@ use rand::{RngExt, SeedableRng};
 use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 
-use super::{CsvOptions, CsvSource, Header};
+use super::{CsvOptions, CsvSource, Header, csv_source};
 use crate::connect::bad_input::{BadInput, OnError};
 use crate::connect::block::{BlockInput, BlockPool, RawBlock, Taken};
 use crate::connect::format::Format;
@@ -54,10 +54,12 @@ impl BlockInput for Memory {
             origin: format!("f{file}").into(),
             buffer,
             bytes,
+            input_bytes: bytes as u64,
             stream: file as u32,
             offset: range.start as u64,
             is_first,
             is_last,
+            damage: None,
         })
     }
 
@@ -112,7 +114,7 @@ impl Reading {
             read,
             bells,
         };
-        CsvSource::new(input, self.options.clone(), &scan)
+        csv_source(input, self.options.clone(), &scan)
     }
 
     fn read(&self, files: &[Vec<u8>]) -> Result<Outcome, Error> {
@@ -651,7 +653,7 @@ mod round_trip {
             let mut reading = Reading { block_bytes, workers: 2, schema: batch.schema(), ..Reading::of(&[]) };
             reading.columns = (0..batch.num_columns()).collect();
             reading.options.header = Header::Present;
-            reading.options.dialect.delimiter = delimiter;
+            reading.options.dialect.delimiter = Some(delimiter);
             reading.options.null_literal = Some(null_literal.to_owned());
             let mut out = header_line(&batch.schema(), &reading.options).unwrap();
             CsvEncoder::new(&batch.schema(), &reading.options).unwrap().encode(&batch, &mut out).unwrap();

@@ -1,12 +1,15 @@
 //! A region: the whole records that end in one block, with the positions of their separators.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_buffer::Buffer;
 use bytes::Bytes;
 
-use super::refusal::place;
+use super::dialect::Dialect;
+use super::place::column;
+use super::places::{PlacedRecords, TextPlaces};
 use super::shape::Shape;
 use crate::connect::bad_input::{REJECT_BYTES_MAX, Reject, RejectReason, Rejects};
 use crate::connect::block::BlockBuffer;
@@ -33,6 +36,14 @@ pub enum Rows {
 }
 
 /// Whole records in a buffer. Starts at the start of a record and ends behind the end of one.
+///
+/// A decoder takes [`Region::rejects`], which count as records, and decodes the records that it finds with
+/// [`Region::rows`]; for a format of lines [`Region::records`] says directly where they are. If [`Region::shape`] is none
+/// there are no records. A view into the text outlives the region: [`Region::freeze`] hands the text out as a buffer, in
+/// which all positions stay as they are. A bad record becomes a [`Region::reject`], with what is wrong and how to mend it
+/// filled in. Under `fail` it is made an error and returned. Otherwise it goes to the rejects that the region came with.
+/// Last, [`Region::error`] is what ends the job *after* the region's records: it is returned if no record was bad.
+/// [`Region::positions`] goes back in [`Decoded::positions`](super::Decoded::positions), to be used again.
 #[derive(Debug)]
 pub struct Region {
     /// Holds the text.
@@ -65,6 +76,8 @@ pub struct Region {
     pub rejects: Rejects,
     /// Comes after the records that are here, and ends the job.
     pub error: Option<Error>,
+    /// The place asked for last, and its line: where most records are refused, lines are not counted from the top again.
+    seen: Cell<(usize, u64)>,
 }
 
 impl Region {
@@ -94,6 +107,7 @@ impl Region {
             has_quotes: false,
             rejects: Rejects::default(),
             error: None,
+            seen: Cell::new((range.start, line)),
         }
     }
 
@@ -103,6 +117,16 @@ impl Region {
             Rows::Listed(rows) => Box::new(rows.iter().copied()),
             Rows::Dense => Box::new(DenseRows { region: self, start: self.start as u32, first: self.first }),
         }
+    }
+
+    /// Where the records are, without their line ends (LF or CR LF).
+    pub fn records(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.rows().map(|row| {
+            let end = self.positions[(row.first + row.fields) as usize - 1] as usize;
+            let start = row.start as usize;
+            let has_return = end > start && self.buffer.bytes[end - 1] == b'\r';
+            start..end - usize::from(has_return)
+        })
     }
 
     /// The record is a line without text. In tables of several columns such lines are passed over.
@@ -134,16 +158,17 @@ impl Region {
         self.base.saturating_add_unsigned(position as u64).max(0) as u64
     }
 
-    /// A record that is refused: it starts at `start`, what is wrong with it is at `fault`. `text` is the buffer's.
+    /// A record that is refused, all but what is wrong and how to mend it. What is wrong is at `fault`, not before the
+    /// record; `text` is the buffer's.
     #[must_use]
     pub fn reject(&self, text: &[u8], record: Range<usize>, fault: usize, reason: RejectReason) -> Reject {
-        let (line, column) = place(self.line, &text[self.anchor..fault]);
+        let (line, column) = self.line_and_column(text, fault);
         let end = record.end.min(record.start + REJECT_BYTES_MAX);
         Reject {
             origin: Arc::clone(&self.origin),
             offset: self.offset_of(record.start),
             line,
-            column: column as u64,
+            column,
             field: None,
             reason,
             message: String::new(),
@@ -152,10 +177,21 @@ impl Region {
         }
     }
 
+    /// Line and column of a position, both from 1. `text` is the buffer's.
+    fn line_and_column(&self, text: &[u8], position: usize) -> (u64, u64) {
+        let (mut from, mut line) = self.seen.get();
+        if position < from || from < self.anchor {
+            (from, line) = (self.anchor, self.line);
+        }
+        line += memchr::memchr_iter(b'\n', &text[from..position]).count() as u64;
+        self.seen.set((position, line));
+        (line, column(&text[self.anchor..position]))
+    }
+
     /// A position as `origin:line:column`.
     #[must_use]
     pub fn place_of(&self, position: usize) -> String {
-        let (line, column) = place(self.line, &self.buffer.bytes[self.anchor..position]);
+        let (line, column) = self.line_and_column(&self.buffer.bytes, position);
         format!("{}:{line}:{column}", self.origin)
     }
 
@@ -195,6 +231,16 @@ impl Region {
     #[must_use]
     pub fn freeze(&mut self) -> Buffer {
         Buffer::from(Bytes::from_owner(self.buffer.take()))
+    }
+
+    /// How the rows of this region are found again, once the text is handed out as `text`: row *i* is the record at
+    /// `records`. Only what is needed for that is kept.
+    #[must_use]
+    pub fn places(&self, text: &Buffer, dialect: Dialect, records: PlacedRecords) -> TextPlaces {
+        let origin = Arc::clone(&self.origin);
+        let (anchor, line) = (self.anchor, self.line);
+        let range = self.start..self.end;
+        TextPlaces { text: text.clone(), origin, base: self.base, anchor, line, range, dialect, records }
     }
 
     /// Leaves out all records, for an error that comes before them.

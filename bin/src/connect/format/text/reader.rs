@@ -1,4 +1,4 @@
-//! A table of CSV as a source: workers take blocks, index them, wait for their turn, and decode.
+//! A table of text as a source: workers take blocks, index them, wait for their turn, and decode.
 //!
 //! **The first bad record wins.** Blocks are decoded side by side, so a worker may refuse block 7 while another still works
 //! on block 5. It then keeps the error back until no other worker holds an earlier block. For that each reader notes
@@ -13,12 +13,12 @@ use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 use thalweg_runtime::progress::carry::OrderedCarry;
 
-use super::carry::{Carry, Cut, Piece, Records};
-use super::decode::{Decoded, Decoder};
-use super::options::CsvOptions;
-use super::table::Table;
+use super::carry::{Cut, Piece, Records};
+use super::stream::Streams;
+use super::{Decoded, RecordFormat};
+use crate::connect::bad_input::RowPlaces;
 use crate::connect::block::{BlockInput, Taken};
-use crate::connect::{Source, SourceBlock, SourceEvent, SourceReader, TableScan};
+use crate::connect::{Source, SourceBlock, SourceEvent, SourceReader};
 use crate::error::{Error, Result};
 
 /// Blocks that a reader holds at most while it waits for the turn of the first.
@@ -27,16 +27,16 @@ const HELD_BLOCKS_MAX: usize = 4;
 /// "No block": above every block's number.
 const NONE: u64 = u64::MAX;
 
-/// A table of CSV over any input of blocks.
-pub struct CsvSource<I> {
-    shared: Arc<Shared<I>>,
+/// A table of text in a format, over any input of blocks.
+pub struct TextSource<F, I> {
+    shared: Arc<Shared<F, I>>,
 }
 
 /// What the readers share.
-struct Shared<I> {
+struct Shared<F, I> {
     input: I,
-    table: Table,
-    carry: OrderedCarry<Carry>,
+    format: F,
+    carry: OrderedCarry<Streams>,
     bells: Doorbells,
     /// By worker: no block below this is in its hands, nor will be. [`NONE`] while it has none and asks for none.
     earliest: Vec<AtomicU64>,
@@ -44,31 +44,27 @@ struct Shared<I> {
     is_failing: AtomicBool,
 }
 
-impl<I: BlockInput + 'static> CsvSource<I> {
-    /// A source of what `scan` asks for.
-    ///
-    /// # Errors
-    /// `Statement`, if one of the columns has a type that CSV cannot hold.
-    pub fn new(input: I, options: CsvOptions, scan: &TableScan<'_>) -> Result<Self> {
-        let bells = scan.bells;
-        let table = Table::new(options, scan)?;
-        let carry = OrderedCarry::new(Carry::default(), bells.clone());
-        let earliest = (0..scan.read.workers).map(|_| AtomicU64::new(NONE)).collect();
+impl<F: RecordFormat, I: BlockInput + 'static> TextSource<F, I> {
+    /// A source of the rows in `input`, for so many workers.
+    pub fn new(input: I, format: F, workers: usize, bells: &Doorbells) -> Self {
+        let carry = OrderedCarry::new(Streams::default(), bells.clone());
+        let earliest = (0..workers).map(|_| AtomicU64::new(NONE)).collect();
         let is_failing = AtomicBool::new(false);
-        Ok(Self { shared: Arc::new(Shared { input, table, carry, bells: bells.clone(), earliest, is_failing }) })
+        Self { shared: Arc::new(Shared { input, format, carry, bells: bells.clone(), earliest, is_failing }) }
     }
 }
 
-impl<I: BlockInput + 'static> Source for CsvSource<I> {
+impl<F: RecordFormat, I: BlockInput + 'static> Source for TextSource<F, I> {
     fn reader(&self, worker: WorkerId) -> Box<dyn SourceReader> {
-        Box::new(CsvReader {
+        Box::new(TextReader {
             shared: Arc::clone(&self.shared),
             worker,
             held: VecDeque::new(),
             cut: VecDeque::new(),
-            decoder: Decoder::default(),
+            decoder: F::Decoder::default(),
             spare_positions: Vec::new(),
             failure: None,
+            failed_at: None,
             is_at_end: false,
         })
     }
@@ -84,21 +80,23 @@ impl<I: BlockInput + 'static> Source for CsvSource<I> {
 }
 
 /// One worker's handle.
-struct CsvReader<I> {
-    shared: Arc<Shared<I>>,
+struct TextReader<F: RecordFormat, I> {
+    shared: Arc<Shared<F, I>>,
     worker: WorkerId,
     /// Blocks that wait for their turn, in order.
     held: VecDeque<Piece>,
     /// Blocks that had their turn, in order; all come before those that are held.
     cut: VecDeque<(u64, Cut)>,
-    decoder: Decoder,
+    decoder: F::Decoder,
     spare_positions: Vec<Vec<u32>>,
     /// What is wrong with a block, kept back until all blocks before it are known to be in order.
     failure: Option<(u64, Error)>,
+    /// The block whose error was given out.
+    failed_at: Option<u64>,
     is_at_end: bool,
 }
 
-impl<I: BlockInput + 'static> SourceReader for CsvReader<I> {
+impl<F: RecordFormat, I: BlockInput + 'static> SourceReader for TextReader<F, I> {
     fn poll(&mut self) -> Result<SourceEvent> {
         loop {
             self.take_turns();
@@ -118,9 +116,13 @@ impl<I: BlockInput + 'static> SourceReader for CsvReader<I> {
             }
         }
     }
+
+    fn failed_at(&self) -> Option<u64> {
+        self.failed_at
+    }
 }
 
-impl<I: BlockInput + 'static> CsvReader<I> {
+impl<F: RecordFormat, I: BlockInput + 'static> TextReader<F, I> {
     /// Cuts all held blocks whose turn it is, before any of them is decoded: who waits for the turn behind them must not
     /// wait for that as well.
     fn take_turns(&mut self) {
@@ -128,7 +130,7 @@ impl<I: BlockInput + 'static> CsvReader<I> {
             let index = first.number();
             let Some(mut carry) = self.shared.carry.try_turn(index, self.worker) else { return };
             let piece = self.held.pop_front().expect("the first was just looked at");
-            self.cut.push_back((index, carry.advance(piece, &self.shared.table)));
+            self.cut.push_back((index, carry.advance(piece, &self.shared.format)));
             carry.pass();
         }
     }
@@ -136,11 +138,11 @@ impl<I: BlockInput + 'static> CsvReader<I> {
     /// The first block that had its turn, as rows.
     fn decode(&mut self) -> Option<SourceEvent> {
         let (index, cut) = self.cut.pop_front()?;
-        let table = &self.shared.table;
+        let format = &self.shared.format;
         self.spare_positions.extend(cut.spare);
         let region = match cut.records {
             Records::None => None,
-            Records::Unassembled(parts) => Some(parts.assemble(table)),
+            Records::Unassembled(parts) => Some(parts.assemble(format.dialect())),
             Records::Region(region) => Some(*region),
             // The job ends with the error of an earlier block, which somebody keeps.
             Records::Moot => {
@@ -148,7 +150,7 @@ impl<I: BlockInput + 'static> CsvReader<I> {
                 return Some(SourceEvent::Pending);
             }
         };
-        let decoded = region.map_or_else(|| Ok(Decoded::default()), |region| self.decoder.decode(region, table));
+        let decoded = region.map_or_else(|| Ok(Decoded::default()), |region| format.decode(&mut self.decoder, region));
         let decoded = match decoded {
             Ok(decoded) => decoded,
             Err(error) => {
@@ -161,8 +163,9 @@ impl<I: BlockInput + 'static> CsvReader<I> {
         };
         self.note();
         self.spare_positions.push(decoded.positions);
-        let Decoded { batches, records, rejects, .. } = decoded;
-        Some(SourceEvent::Block(SourceBlock { index, batches, records, rejects, bytes: cut.bytes }))
+        let Decoded { batches, records, rejects, places, .. } = decoded;
+        let places = places.map(|places| Box::new(places) as Box<dyn RowPlaces>);
+        Some(SourceEvent::Block(SourceBlock { index, batches, records, rejects, places, bytes: cut.bytes }))
     }
 
     /// The number of the earliest block that this reader has and has not given out.
@@ -182,7 +185,7 @@ impl<I: BlockInput + 'static> CsvReader<I> {
         let is_taken = match taken {
             Taken::Block(block) => {
                 let positions = self.spare_positions.pop().unwrap_or_default();
-                self.held.push_back(Piece::new(block, &shared.table, positions));
+                self.held.push_back(Piece::new(block, shared.format.dialect(), positions));
                 true
             }
             Taken::Failed { index, error } => {
@@ -225,6 +228,7 @@ impl<I: BlockInput + 'static> CsvReader<I> {
         let others = self.shared.earliest.iter().enumerate().filter(|(worker, _)| *worker != me);
         let is_first = others.map(|(_, earliest)| earliest.load(Ordering::SeqCst)).all(|earliest| earliest >= index);
         if is_first {
+            self.failed_at = Some(index);
             return Err(error);
         }
         self.failure = Some((index, error));

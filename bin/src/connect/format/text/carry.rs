@@ -8,17 +8,21 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::RecordFormat;
+use super::dialect::Dialect;
 use super::index::Found;
-use super::options::{Dialect, Header};
 use super::region::{Region, Row, Rows};
-use super::shape::{Shape, resolve};
+use super::shape::{FirstRecord, Shape};
 use super::simd::index;
-use super::table::Table;
-use crate::connect::bad_input::{OnError, Reject, RejectReason, Rejects};
+use crate::connect::bad_input::{OnError, REJECT_BYTES_MAX, Reject, RejectReason, Rejects};
 use crate::connect::block::{HEAD_BYTES, PAD_BYTES, RawBlock};
+use crate::error::Result;
 
 /// Entries kept free in front of a block's positions, for those of the unfinished record before it.
 const FRONT: usize = 256;
+
+/// The byte order mark of UTF-8.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// A block with what can be known about it before its turn.
 #[derive(Debug)]
@@ -33,13 +37,13 @@ pub struct Piece {
 
 impl Piece {
     /// Indexes a block. `positions` is a buffer to use.
-    pub fn new(raw: RawBlock, table: &Table, positions: Vec<u32>) -> Self {
+    pub fn new(raw: RawBlock, dialect: Dialect, positions: Vec<u32>) -> Self {
         let end = HEAD_BYTES + raw.bytes;
         let mut piece = Self { raw, end, positions, found: Found::default() };
         if piece.raw.is_last && piece.raw.bytes > 0 && piece.raw.buffer.bytes[end - 1] != b'\n' {
             piece.supply_newline();
         }
-        piece.index(table, false);
+        piece.index(dialect, false);
         piece
     }
 
@@ -49,17 +53,35 @@ impl Piece {
         self.raw.index
     }
 
+    /// The stream that it is of.
+    #[must_use]
+    pub fn stream(&self) -> u32 {
+        self.raw.stream
+    }
+
+    /// No other block of its stream follows.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.raw.is_last
+    }
+
+    /// That nothing comes of it, because an earlier block was refused.
+    #[must_use]
+    pub fn moot(self) -> Cut {
+        Cut { bytes: self.raw.input_bytes, records: Records::Moot, spare: Some(self.positions) }
+    }
+
     /// Ends the last record of a file that does not end with a newline.
     fn supply_newline(&mut self) {
         self.raw.buffer.bytes[self.end] = b'\n';
         self.end += 1;
     }
 
-    fn index(&mut self, table: &Table, is_inside: bool) {
+    fn index(&mut self, dialect: Dialect, is_inside: bool) {
         self.positions.clear();
         self.positions.resize(FRONT, 0);
         let bytes = &self.raw.buffer.bytes;
-        self.found = index(bytes, HEAD_BYTES, self.end, table.options.dialect, is_inside, &mut self.positions);
+        self.found = index(bytes, HEAD_BYTES, self.end, dialect, is_inside, &mut self.positions);
     }
 
     fn input(&self) -> &[u8] {
@@ -91,8 +113,8 @@ pub enum Records {
     Moot,
 }
 
-/// The state that goes from block to block.
-#[derive(Debug, Default)]
+/// The state that goes from block to block of one stream.
+#[derive(Debug)]
 pub struct Carry {
     /// None until the file's first record is known.
     shape: Option<Arc<Shape>>,
@@ -111,22 +133,50 @@ pub struct Carry {
     is_broken: bool,
 }
 
-impl Carry {
-    /// Cuts the block whose turn it is into whole records.
-    pub fn advance(&mut self, mut piece: Piece, table: &Table) -> Cut {
-        let bytes = piece.raw.bytes as u64;
-        if piece.raw.is_first {
-            self.start_file();
+impl Default for Carry {
+    fn default() -> Self {
+        Self {
+            shape: None,
+            is_file_start: false,
+            is_inside: false,
+            tail: Vec::new(),
+            tail_newlines: 0,
+            line: 1,
+            discards_line: false,
+            is_broken: false,
         }
-        if self.is_broken {
-            return Cut { bytes, records: Records::Moot, spare: Some(piece.positions) };
+    }
+}
+
+impl Carry {
+    /// A block was refused in its turn, which ends the job.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.is_broken
+    }
+
+    /// Cuts the block whose turn it is into whole records.
+    pub fn advance<F: RecordFormat>(&mut self, mut piece: Piece, format: &F) -> Cut {
+        let bytes = piece.raw.input_bytes;
+        if piece.raw.is_first {
+            *self = Self { is_file_start: true, ..Self::default() };
+        }
+        if let Some(damage) = piece.raw.damage.take() {
+            return Cut {
+                bytes,
+                records: Records::Region(Box::new(self.damaged(piece, *damage, format))),
+                spare: None,
+            };
+        }
+        if piece.raw.is_last && self.is_file_start && self.is_mark_alone(&piece) {
+            return Cut { bytes, records: Records::None, spare: Some(piece.positions) };
         }
         if piece.raw.is_last && piece.raw.bytes == 0 && !self.tail.is_empty() {
             piece.supply_newline();
-            piece.index(table, false);
+            piece.index(format.dialect(), false);
         }
-        if self.needs_care(&piece, table) {
-            return self.cut_with_care(piece, table);
+        if self.needs_care(&piece, format) {
+            return self.cut_with_care(piece, format);
         }
         let Some(end) = (if self.is_inside { piece.found.last_inside } else { piece.found.last_end }) else {
             self.tail.extend_from_slice(piece.input());
@@ -138,22 +188,41 @@ impl Carry {
         if self.shape.is_some() {
             return Cut { bytes, records: Records::Unassembled(Box::new(unassembled)), spare: None };
         }
-        let mut region = unassembled.assemble(table);
-        self.meet_first_record(&mut region, table);
+        let mut region = unassembled.assemble(format.dialect());
+        self.meet_first_record(&mut region, format);
         Cut { bytes, records: Records::Region(Box::new(region)), spare: None }
     }
 
-    fn start_file(&mut self) {
-        let mut tail = std::mem::take(&mut self.tail);
-        tail.clear();
-        *self = Self { is_file_start: true, line: 1, tail, is_broken: self.is_broken, ..Self::default() };
+    /// Ends a stream that is known not to be whole: the record that it breaks off in is part of the reject.
+    fn damaged<F: RecordFormat>(&mut self, piece: Piece, damage: Reject, format: &F) -> Region {
+        let tail = std::mem::take(&mut self.tail);
+        let reject = Reject {
+            offset: damage.offset - tail.len() as u64,
+            line: self.line,
+            record: tail[..tail.len().min(REJECT_BYTES_MAX)].to_vec(),
+            ..damage
+        };
+        let RawBlock { buffer, origin, .. } = piece.raw;
+        let mut region = Region::new(buffer, origin, HEAD_BYTES..HEAD_BYTES, 0, self.line, self.shape.clone());
+        region.rows = Rows::Listed(Vec::new());
+        match format.bad_input().on_error {
+            OnError::Fail => region.error = Some(reject.into_error()),
+            on_error => region.rejects.add(on_error, RejectReason::Corrupt, || reject),
+        }
+        region
     }
 
-    fn needs_care(&self, piece: &Piece, table: &Table) -> bool {
+    /// The whole file is a byte order mark: as empty as without it.
+    fn is_mark_alone(&self, piece: &Piece) -> bool {
+        let rest = &piece.raw.buffer.bytes[HEAD_BYTES..HEAD_BYTES + piece.raw.bytes];
+        self.tail.len() + rest.len() == MARK.len() && MARK.strip_prefix(&self.tail[..]) == Some(rest)
+    }
+
+    fn needs_care<F: RecordFormat>(&self, piece: &Piece, format: &F) -> bool {
         let ends_inside = self.is_inside ^ (piece.found.quotes % 2 == 1);
-        table.options.dialect.comments
+        format.dialect().comments
             || self.discards_line
-            || self.tail.len() + piece.input().len() > table.bad_input.record_bytes_max
+            || self.tail.len() + piece.input().len() > format.bad_input().record_bytes_max
             || (piece.raw.is_last && ends_inside)
     }
 
@@ -173,7 +242,7 @@ impl Carry {
     }
 
     /// Strips a byte order mark and a header, and sets the shape.
-    fn meet_first_record(&mut self, region: &mut Region, table: &Table) {
+    fn meet_first_record<F: RecordFormat>(&mut self, region: &mut Region, format: &F) {
         if std::mem::take(&mut self.is_file_start)
             && let Err(error) = region.strip_byte_order_mark()
         {
@@ -181,14 +250,9 @@ impl Carry {
             region.refuse_all(error);
             return;
         }
-        let by_position = table.schema.fields().len();
-        // In a table of one column a blank line is a field, but no header.
-        let skips_blank = table.options.header != Header::Auto || by_position > 1;
-        let found = region.rows().find(|row| !(skips_blank && region.is_blank(row)));
-        let Some(row) = found else { return };
-        let at = region.place_of(row.start as usize);
-        let first = match resolve(table, &table.options, &region.texts(&row), &at) {
-            Ok(first) => first,
+        let (row, first) = match first_record(region, format) {
+            Ok(Some(found)) => found,
+            Ok(None) => return,
             Err(error) => {
                 self.is_broken = true;
                 region.refuse_all(error);
@@ -204,8 +268,8 @@ impl Carry {
     }
 
     /// Cuts a block record by record, for all that [`Carry::needs_care`] names.
-    fn cut_with_care(&mut self, piece: Piece, table: &Table) -> Cut {
-        let (bytes, is_last) = (piece.raw.bytes as u64, piece.raw.is_last);
+    fn cut_with_care<F: RecordFormat>(&mut self, piece: Piece, format: &F) -> Cut {
+        let (bytes, is_last) = (piece.raw.input_bytes, piece.raw.is_last);
         let end = piece.end;
         let unassembled = Unassembled {
             tail: std::mem::take(&mut self.tail),
@@ -216,7 +280,7 @@ impl Carry {
             piece,
         };
         let mut region = unassembled.join();
-        let walk = self.walk(&mut region, is_last, table);
+        let walk = self.walk(&mut region, is_last, format);
         let consumed = &region.buffer.bytes[region.start..walk.end];
         self.line += newlines(consumed);
         let tail = &region.buffer.bytes[walk.end..region.end];
@@ -226,7 +290,7 @@ impl Carry {
         region.end = walk.end;
         if walk.end > region.start {
             if self.shape.is_none() {
-                self.meet_first_record(&mut region, table);
+                self.meet_first_record(&mut region, format);
             }
             self.is_file_start = false;
         }
@@ -234,8 +298,9 @@ impl Carry {
     }
 
     /// Finds the records of a region one by one, passes over comments, and refuses what is too long or never ends.
-    fn walk(&mut self, region: &mut Region, is_last: bool, table: &Table) -> Walk {
-        let (dialect, limit) = (table.options.dialect, table.bad_input.record_bytes_max);
+    fn walk<F: RecordFormat>(&mut self, region: &mut Region, is_last: bool, format: &F) -> Walk {
+        let (dialect, on_error) = (format.dialect(), format.bad_input().on_error);
+        let limit = format.bad_input().record_bytes_max;
         let bytes = &region.buffer.bytes;
         let end = region.end;
         let mut rows = Vec::new();
@@ -243,7 +308,10 @@ impl Carry {
         let mut rejects = Rejects::default();
         let mut walk = Walk { end: region.start, is_inside: false };
         let mut at = region.start;
-        if self.is_file_start && bytes[at..end].starts_with(b"\xEF\xBB\xBF") {
+        if self.is_file_start && !is_last && MARK.starts_with(&bytes[at..end]) {
+            return walk;
+        }
+        if self.is_file_start && bytes[at..end].starts_with(MARK) {
             at += 3;
             region.anchor = at;
         }
@@ -261,15 +329,15 @@ impl Carry {
             let record = RecordEnd::find(bytes, at, end, dialect, &mut positions);
             let length = record.end.unwrap_or(end) - at;
             if length > limit || (record.end.is_none() && is_last) {
-                let reject = || refused_record(region, at..at + length, record.last_quote, limit);
-                if table.bad_input.on_error == OnError::Fail {
+                let reject = || refused_record(region, at..at + length, record.last_quote, limit, dialect);
+                if on_error == OnError::Fail {
                     region.error = Some(reject().into_error());
                     self.is_broken = true;
                     break;
                 }
                 // Whatever is wrong with it, the record's first line is all that is given up.
                 let reason = if length > limit { RejectReason::TooLong } else { RejectReason::Quote };
-                rejects.add(table.bad_input.on_error, reason, reject);
+                rejects.add(on_error, reason, reject);
                 positions.truncate(first);
                 let line_end = newline();
                 self.discards_line = line_end.is_none();
@@ -295,6 +363,17 @@ impl Carry {
     }
 }
 
+/// The first record that says what records look like, if there is one.
+fn first_record<F: RecordFormat>(region: &Region, format: &F) -> Result<Option<(Row, FirstRecord)>> {
+    for row in region.rows() {
+        let at = region.place_of(row.start as usize);
+        if let Some(first) = format.first_record(&region.texts(&row), &at)? {
+            return Ok(Some((row, first)));
+        }
+    }
+    Ok(None)
+}
+
 /// How far [`Carry::walk`] came.
 struct Walk {
     /// Behind the last byte that is done with.
@@ -304,16 +383,17 @@ struct Walk {
 }
 
 /// The end of one record.
-struct RecordEnd {
+pub struct RecordEnd {
     /// Its newline; none if the text ends before.
-    end: Option<usize>,
+    pub end: Option<usize>,
     is_inside: bool,
     /// The quote that was opened last.
     last_quote: usize,
 }
 
 impl RecordEnd {
-    fn find(bytes: &[u8], at: usize, end: usize, dialect: Dialect, positions: &mut Vec<u32>) -> Self {
+    /// Looks for the end of the record at `at`, in a text that ends at `end`; its separators are added to `positions`.
+    pub fn find(bytes: &[u8], at: usize, end: usize, dialect: Dialect, positions: &mut Vec<u32>) -> Self {
         let (mut is_inside, mut last_quote) = (false, at);
         for (offset, &byte) in bytes[at..end].iter().enumerate() {
             let position = at + offset;
@@ -322,7 +402,7 @@ impl RecordEnd {
                 if is_inside {
                     last_quote = position;
                 }
-            } else if !is_inside && (byte == b'\n' || byte == dialect.delimiter) {
+            } else if !is_inside && (byte == b'\n' || dialect.delimiter == Some(byte)) {
                 positions.push(position as u32);
                 if byte == b'\n' {
                     return Self { end: Some(position), is_inside, last_quote };
@@ -334,15 +414,16 @@ impl RecordEnd {
 }
 
 /// A record that is too long, or ends within the quote that was opened at `last_quote`.
-fn refused_record(region: &Region, record: Range<usize>, last_quote: usize, limit: usize) -> Reject {
+fn refused_record(region: &Region, record: Range<usize>, last_quote: usize, limit: usize, dialect: Dialect) -> Reject {
     let bytes = &region.buffer.bytes;
     if record.len() > limit {
+        let quotes = if dialect.quote.is_some() { "a quote may be opened and never closed; if not, " } else { "" };
+        // How much more of it is known here depends on where the block ends.
+        let known = record.start..record.start + limit;
         return Reject {
             message: format!("the record that starts here is longer than {limit} bytes"),
-            help: "a quote may be opened and never closed; if not, raise 'max-record-bytes', \
-                   or pass over such records with 'on-error' = 'skip'"
-                .to_owned(),
-            ..region.reject(bytes, record.clone(), record.start, RejectReason::TooLong)
+            help: format!("{quotes}raise 'max-record-bytes', or pass over such records with 'on-error' = 'skip'"),
+            ..region.reject(bytes, known, record.start, RejectReason::TooLong)
         };
     }
     Reject {
@@ -370,10 +451,10 @@ pub struct Unassembled {
 impl Unassembled {
     /// Puts the unfinished record in front, and the separators of both together.
     #[must_use]
-    pub fn assemble(mut self, table: &Table) -> Region {
+    pub fn assemble(mut self, dialect: Dialect) -> Region {
         if self.is_inside {
             // The guess was wrong: once more, knowing.
-            self.piece.index(table, true);
+            self.piece.index(dialect, true);
         }
         let mut found = self.piece.found;
         let mut positions = std::mem::take(&mut self.piece.positions);
@@ -388,7 +469,6 @@ impl Unassembled {
         }
         let mut front = Vec::new();
         let block_start = HEAD_BYTES + shift;
-        let dialect = table.options.dialect;
         let tail = index(&region.buffer.bytes, region.start, block_start, dialect, false, &mut front);
         // One entry stays in front: what comes before the first field of the first record.
         let kept = (FRONT - 1).saturating_sub(front.len());

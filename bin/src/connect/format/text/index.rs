@@ -4,7 +4,7 @@
 //! quotes before it alone. So a block can be indexed before it is known how the blocks before it end: under the guess
 //! that it starts outside of quotes. What it would take to know the other case is kept too: `last_inside`.
 
-use super::options::Dialect;
+use super::dialect::Dialect;
 
 /// What one pass over a piece of text found. Positions are those in the buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub fn index_scalar(
                 found.record_ends += 1;
                 positions.push(position as u32);
             }
-        } else if byte == dialect.delimiter && !is_inside {
+        } else if dialect.delimiter == Some(byte) && !is_inside {
             positions.push(position as u32);
         }
     }

@@ -1,0 +1,23 @@
+//! NDJSON: one JSON object (RFC 8259) on each line, decoded straight into columns, nested ones included.
+//!
+//! A line ends with LF or CR LF; lines of white space are passed over. Fields are found by name, in any order; those that
+//! no column is named for are checked to be JSON, and not looked at further. Of several fields with one name the last
+//! counts. A column for which a record has no field is NULL.
+
+mod column;
+mod decode;
+mod encode;
+mod names;
+mod options;
+mod refusal;
+mod scalar;
+mod scan;
+mod text;
+mod views;
+
+pub use encode::JsonEncoder;
+pub use options::{JsonOptions, MapNullKey, TimestampFormat};
+pub use text::write_string;
+
+#[cfg(test)]
+mod tests;
