@@ -8,16 +8,45 @@ use arrow_select::{filter::filter_record_batch, take::take_record_batch};
 use thalweg_runtime::EventTimeMs;
 
 /// A row's place in the order of its input, the same for any number of workers and any batch size.
-/// For rows of a source: `chain << 96 | block << 32 | row in the block`; rows of a closed window get theirs from the
-/// window's end and the group's hash. Order-sensitive aggregates and ties in sorting go by it.
+/// Order-sensitive aggregates and ties in sorting go by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Ordinal(pub u128);
+pub struct Ordinal {
+    /// For rows of a source: `chain << 96 | block << 32 | row in the block`; rows of a closed window get theirs from the
+    /// window's end and the group's hash.
+    pub row: u128,
+    /// Which part of that row, where an UNNEST made several of it: 32 bits for each UNNEST, the first one's on top; 0
+    /// without one.
+    pub part: u128,
+}
+
+/// UNNESTs that the rows of a batch can have come through: each takes 32 bits of [`Ordinal::part`].
+pub const UNNESTS_MAX: usize = 4;
+
+impl Ordinal {
+    /// The place of a whole row.
+    #[must_use]
+    pub fn of_row(row: u128) -> Self {
+        Self { row, part: 0 }
+    }
+
+    /// The place of a part of this row, or of this part.
+    #[must_use]
+    pub fn part(self, number: u32) -> Self {
+        Self { row: self.row, part: self.part << 32 | u128::from(number) }
+    }
+
+    fn plus(self, rows: usize) -> Self {
+        Self { row: self.row + rows as u128, part: self.part }
+    }
+}
 
 /// The ordinals of a batch's rows.
 #[derive(Clone, Debug)]
 pub enum Ordinals {
-    /// Row *i* has the first ordinal + *i*.
+    /// Row *i* has the first ordinal, its row + *i*.
     Run(Ordinal),
+    /// Some rows of such a run: how far each is from its first.
+    Picked(Ordinal, Arc<[u32]>),
     /// One for each row.
     Each(Arc<[Ordinal]>),
 }
@@ -47,8 +76,18 @@ impl Ordinals {
     #[must_use]
     pub fn get(&self, row: usize) -> Ordinal {
         match self {
-            Self::Run(first) => Ordinal(first.0 + row as u128),
+            Self::Run(first) => first.plus(row),
+            Self::Picked(first, rows) => first.plus(rows[row] as usize),
             Self::Each(each) => each[row],
+        }
+    }
+
+    /// Those of some rows.
+    fn of(&self, rows: impl Iterator<Item = usize>) -> Self {
+        match self {
+            Self::Run(first) => Self::Picked(*first, rows.map(|row| row as u32).collect()),
+            Self::Picked(first, run) => Self::Picked(*first, rows.map(|row| run[row]).collect()),
+            Self::Each(each) => Self::Each(rows.map(|row| each[row]).collect()),
         }
     }
 }
@@ -86,7 +125,7 @@ impl Batch {
         let rows = || (0..keep.len()).filter(|&row| keep.is_valid_and_true(row));
         Ok(Self {
             columns: filter_record_batch(&self.columns, keep)?,
-            ordinals: Ordinals::Each(rows().map(|row| self.ordinals.get(row)).collect()),
+            ordinals: self.ordinals.of(rows()),
             stamps: match &self.stamps {
                 Stamps::Uniform(stamp) => Stamps::Uniform(*stamp),
                 Stamps::Each(each) => Stamps::Each(rows().map(|row| each[row]).collect()),
@@ -102,7 +141,7 @@ impl Batch {
         let index = || rows.values().iter().map(|&row| row as usize);
         Ok(Self {
             columns: take_record_batch(&self.columns, rows)?,
-            ordinals: Ordinals::Each(index().map(|row| self.ordinals.get(row)).collect()),
+            ordinals: self.ordinals.of(index()),
             stamps: match &self.stamps {
                 Stamps::Uniform(stamp) => Stamps::Uniform(*stamp),
                 Stamps::Each(each) => Stamps::Each(index().map(|row| each[row]).collect()),
@@ -116,7 +155,8 @@ impl Batch {
         Self {
             columns: self.columns.slice(offset, length),
             ordinals: match &self.ordinals {
-                Ordinals::Run(first) => Ordinals::Run(Ordinal(first.0 + offset as u128)),
+                Ordinals::Run(first) => Ordinals::Run(first.plus(offset)),
+                Ordinals::Picked(first, rows) => Ordinals::Picked(*first, rows[offset..offset + length].into()),
                 Ordinals::Each(each) => Ordinals::Each(each[offset..offset + length].into()),
             },
             stamps: match &self.stamps {

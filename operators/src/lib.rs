@@ -11,4 +11,5 @@ pub mod key;
 pub mod sort;
 pub mod spec;
 pub mod table;
+pub mod unnest;
 pub mod window;

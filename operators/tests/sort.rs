@@ -36,7 +36,7 @@ fn batch(rows: &[(usize, &Row)]) -> Batch {
     );
     Batch {
         columns: columns.expect("columns of the schema"),
-        ordinals: Ordinals::Each(rows.iter().map(|(id, _)| Ordinal(*id as u128)).collect()),
+        ordinals: Ordinals::Each(rows.iter().map(|(id, _)| Ordinal::of_row(*id as u128)).collect()),
         stamps: Stamps::Uniform(EventTimeMs::MIN),
     }
 }
@@ -69,7 +69,7 @@ fn sort(sorter: Sorter, rows_max: usize) -> Vec<usize> {
     while let Some(batch) = sorted.next_batch(rows_max).expect("a batch") {
         assert!((1..=rows_max).contains(&batch.rows()));
         let values = batch.columns.column(3).as_primitive::<Int64Type>().values();
-        assert!(values.iter().enumerate().all(|(row, id)| batch.ordinals.get(row).0 == *id as u128));
+        assert!(values.iter().enumerate().all(|(row, id)| batch.ordinals.get(row).row == *id as u128));
         ids.extend(values.iter().map(|&id| id as usize));
     }
     ids

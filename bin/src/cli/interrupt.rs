@@ -3,14 +3,14 @@
 //! A drain needs the sources to stop and the sinks to take what is left. If nothing moves any more, because nobody reads
 //! standard output or a source hangs, the process ends all the same, without the rest of the results.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use super::note;
-use crate::connect::{sink_file, stdout};
+use crate::connect::{sink, stdout};
 use crate::error::{Error, Result};
 use crate::job::{JobControl, ProgressSnapshot};
 
@@ -46,6 +46,8 @@ fn state() -> MutexGuard<'static, State> {
 pub(super) fn install() -> Result<()> {
     let refused = |error: std::io::Error| Error::internal(format!("cannot listen to signals: {error}"));
     let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(refused)?;
+    // A file that reaches a limit on its size is then an error of the write and not the end of the process.
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map_err(refused)?;
     let listen = move || signals.forever().for_each(|_| answer_signal());
     std::thread::Builder::new().name("signals".to_owned()).spawn(listen).map_err(refused)?;
     Ok(())
@@ -77,7 +79,7 @@ impl Drop for Attended {
 
 /// Ends the process now: no unfinished file is left, and no thread is waited for.
 pub(super) fn end(code: u8) -> ! {
-    sink_file::remove_unfinished();
+    sink::remove_unfinished();
     signal_hook::low_level::exit(i32::from(code))
 }
 

@@ -16,17 +16,16 @@ use super::input::peek::Peeked;
 use super::input::pipe;
 use super::options::{OptionPart, OptionPlace, OptionReader, any_of, nearest};
 use super::print::PrintOptions;
-use super::sink_csv::{CsvSink, HeaderDefault};
-use super::sink_file::FileWriter;
+use super::sink::{self, CsvSink, HeaderDefault, PartOptions, RowEnd};
 use super::stdout::{Stream, StreamWriter};
-use super::{Doorbells, OpenSink, ReadOptions, Source, TableScan, blackhole, filesystem};
+use super::{Doorbells, OpenSink, ReadOptions, Source, TableScan, blackhole, filesystem, partitioned};
 use crate::error::{Error, Result};
 use crate::plan::Table;
 
 /// Where a table's rows are.
 #[derive(Clone, Debug)]
 pub enum Connector {
-    /// Files; written as one file.
+    /// Files; written as one file, or as the parts of a directory.
     Filesystem {
         /// File, directory or glob; without a leading `file://`.
         path: String,
@@ -34,6 +33,8 @@ pub enum Connector {
         format: Format,
         /// What becomes of records that cannot be read.
         bad_input: BadInput,
+        /// How a directory is written, and which columns are in the paths.
+        parts: PartOptions,
         /// `source.monitor-interval`: look for what is new so often, for ever; `None`: read what is there, once.
         monitor_interval: Option<Duration>,
     },
@@ -87,10 +88,11 @@ impl Connector {
     /// # Errors
     /// If the connector, an option or a value is not accepted; the help names the nearest that is.
     pub fn new(table_name: &str, schema: &SchemaRef, options: &BTreeMap<String, String>) -> Result<Self> {
-        Self::new_at(table_name, schema, options, &|_, _| None)
+        Self::new_at(table_name, schema, options, &[], &|_, _| None)
     }
 
-    /// As [`new`](Self::new); errors point at the place of the option that they are about.
+    /// As [`new`](Self::new), for a table PARTITIONED BY these columns of `schema`; errors point at the place of the option
+    /// that they are about.
     ///
     /// # Errors
     /// As for [`new`](Self::new).
@@ -98,6 +100,7 @@ impl Connector {
         table_name: &str,
         schema: &SchemaRef,
         options: &BTreeMap<String, String>,
+        partitions: &[usize],
         place: &OptionPlace<'_>,
     ) -> Result<Self> {
         let name = options.get("connector").ok_or_else(|| {
@@ -107,7 +110,13 @@ impl Connector {
         let mut reader = OptionReader::new(table_name, name, options, place);
         reader.refuse(&[("sink.parallelism", PARALLELISM), ("scan.parallelism", PARALLELISM)]);
         let connector = match name.as_str() {
-            "filesystem" => Self::read_filesystem(&mut reader)?,
+            "filesystem" => Self::read_filesystem(&mut reader, schema, partitions)?,
+            other if NAMES.contains(&other) && !partitions.is_empty() => {
+                return Err(Error::statement(format!(
+                    "a table with connector '{other}' cannot be PARTITIONED BY columns"
+                ))
+                .help("partitions are directories: the connector is 'filesystem'"));
+            }
             "stdin" => {
                 let (format, bad_input) = Format::read(&mut reader)?;
                 Self::Stdin { format, bad_input, peeked: None }
@@ -174,16 +183,10 @@ impl Connector {
         !matches!(self, Self::Stdin { .. } | Self::Datagen(_))
     }
 
-    fn read_filesystem(reader: &mut OptionReader<'_>) -> Result<Self> {
+    fn read_filesystem(reader: &mut OptionReader<'_>, schema: &SchemaRef, partitions: &[usize]) -> Result<Self> {
         reader.refuse(&[
             ("source.path.regex-pattern", "use a glob in 'path': 'data/2024-*.csv'"),
             ("source.report-statistics", "no statistics are used here"),
-            ("sink.rolling-policy.*", "the sink is one file, finished when the job ends"),
-            ("auto-compaction", "the sink is one file: there is nothing to compact"),
-            ("compaction.*", "the sink is one file: there is nothing to compact"),
-            ("partition.*", "partitioned tables are not supported: name the files with a glob in 'path'"),
-            ("sink.partition-commit.*", "partitioned tables are not supported: the sink is one file"),
-            ("sink.shuffle-by-partition.enable", "partitioned tables are not supported: the sink is one file"),
         ]);
         let path = reader.required("path", "data/trades.csv")?;
         let path = match path.split_once("://") {
@@ -198,14 +201,20 @@ impl Connector {
         }
         reader.required("format", "csv")?;
         let (format, bad_input) = Format::read(reader)?;
-        let monitor_interval = match reader.duration_ms("source.monitor-interval")? {
+        const MONITOR: &str = "source.monitor-interval";
+        let monitor_interval = match reader.duration_ms(MONITOR)? {
             Some(0) => {
-                return Err(reader.wrong_value("source.monitor-interval", "0", "a duration above 0, such as '1 s'"));
+                return Err(reader.wrong_value(MONITOR, "0", "a duration above 0, such as '1 s'"));
             }
             Some(interval) => Some(Duration::from_millis(interval.unsigned_abs())),
             None => None,
         };
-        Ok(Self::Filesystem { path: path.to_owned(), format, bad_input, monitor_interval })
+        let parts = PartOptions::read(reader, path, schema, partitions)?;
+        if let (Some(_), [_, ..]) = (monitor_interval, partitions) {
+            let reason = "nothing, for a table that is PARTITIONED BY columns: its directories are read once";
+            return Err(reader.wrong_value(MONITOR, reader.given(MONITOR), reason));
+        }
+        Ok(Self::Filesystem { path: path.to_owned(), format, bad_input, monitor_interval, parts })
     }
 }
 
@@ -238,8 +247,11 @@ impl Connector {
             bells,
         };
         match self {
-            Self::Filesystem { path, format, monitor_interval, .. } => {
+            Self::Filesystem { path, format, parts, monitor_interval, .. } if parts.partitions.is_empty() => {
                 filesystem::open(path, *monitor_interval, &scan(format))
+            }
+            Self::Filesystem { path, format, parts, .. } => {
+                partitioned::open(path, parts, &scan(format), |path, scan| filesystem::open(path, None, scan))
             }
             Self::Stdin { format, peeked, .. } => pipe::open_stdin(peeked.as_ref(), &scan(format)),
             Self::Datagen(options) => options.open(&table.schema, columns, read, bells),
@@ -260,19 +272,11 @@ impl Connector {
     pub fn open_sink(&self, table: &Table) -> Result<OpenSink> {
         let schema = Arc::clone(&table.schema);
         match self {
-            Self::Filesystem { path, format, .. } => {
-                if path.contains(['*', '?', '[']) {
-                    return Err(Error::statement(format!("table `{}` is read from a glob, '{path}'", table.name))
-                        .help("to write, declare a table whose 'path' is one file, or a directory ending in '/'"));
-                }
-                let Format::Csv(csv) = format;
-                let sink = CsvSink::new(&schema, csv, HeaderDefault::Absent)?;
-                let writer = Box::new(FileWriter::create(path, sink.header)?);
-                Ok(OpenSink { encoder: Some(sink.encoder), writer, schema })
-            }
+            Self::Filesystem { path, format, parts, .. } => sink::open(path, format, parts, table),
             Self::Stdout { format: Format::Csv(csv) } => {
                 let sink = CsvSink::new(&schema, csv, HeaderDefault::Present)?;
-                let writer = Box::new(StreamWriter::new(Stream::Stdout, sink.header));
+                let row_end = csv.dialect.quote.map_or(RowEnd::Line, RowEnd::LineOutside);
+                let writer = Box::new(StreamWriter::new(Stream::Stdout, sink.header).with_row_end(row_end));
                 Ok(OpenSink { encoder: Some(sink.encoder), writer, schema })
             }
             Self::Print(options) => options.open(&schema),
@@ -309,6 +313,7 @@ pub fn infer_file(path: &str) -> Result<(SchemaRef, Connector)> {
         format: Format::Csv(csv),
         bad_input: BadInput::default(),
         monitor_interval: None,
+        parts: PartOptions::default(),
     };
     Ok((schema, connector))
 }
@@ -464,7 +469,7 @@ mod tests {
             let options = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             // A place that says which option and part was asked for.
             let place = |asked: &str, of: OptionPart| (of == part).then_some(asked.len()..asked.len() + 1);
-            let error = Connector::new_at("t", &Arc::new(Schema::empty()), &options, &place).unwrap_err();
+            let error = Connector::new_at("t", &Arc::new(Schema::empty()), &options, &[], &place).unwrap_err();
             assert_eq!(error.span, Some(found), "{name}: {}", error.message);
         }
     }

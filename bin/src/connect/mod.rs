@@ -13,14 +13,15 @@ pub mod filesystem;
 pub mod format;
 pub mod input;
 pub mod options;
+pub mod partitioned;
 pub mod print;
 pub mod result;
-pub mod sink_csv;
-pub mod sink_file;
+pub mod sink;
 pub mod stdout;
 pub mod value_text;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -134,7 +135,16 @@ pub trait SinkWriter: Send {
     /// `Connector`, if the device refuses; [`WriteOutcome::Closed`] is not an error.
     fn write(&mut self, rows: SinkRows<'_>) -> Result<WriteOutcome>;
 
-    /// Makes everything visible under its final name; nothing is, before.
+    /// Looks at the clock, before each write and at times between: finishes what is due, and says after how long it wants
+    /// to look again at the latest. What has no use for a clock never does.
+    ///
+    /// # Errors
+    /// As for `write`.
+    fn look(&mut self, _now: Instant) -> Result<Option<Duration>> {
+        Ok(None)
+    }
+
+    /// Makes everything visible under its final name; nothing unfinished is, before.
     ///
     /// # Errors
     /// As for `write`.
@@ -169,7 +179,10 @@ pub enum WriteOutcome {
     /// All bytes are out.
     Written,
     /// The reader of the pipe is gone (`| head`): the job may end quietly.
-    Closed,
+    Closed {
+        /// Whole rows of this write that the pipe had taken by then, as far as that can be told.
+        rows: u64,
+    },
 }
 
 /// Makes the encoder of one worker.

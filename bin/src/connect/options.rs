@@ -60,6 +60,12 @@ impl<'a> OptionReader<'a> {
         self.options.get(name).map(String::as_str)
     }
 
+    /// The option as written, for a message about it; empty if it is not given. Does not count as read.
+    #[must_use]
+    pub fn given(&self, name: &str) -> &'a str {
+        self.options.get(name).map_or("", String::as_str)
+    }
+
     /// The option as written.
     ///
     /// # Errors

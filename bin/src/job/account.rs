@@ -22,6 +22,10 @@ pub struct StageCounters {
     pub filtered: AtomicU64,
     /// Rows that were refused after they had been decoded: for an expression, or their event time.
     pub failed: AtomicU64,
+    /// Rows that an UNNEST took in.
+    pub unnested: AtomicU64,
+    /// Rows that it made of them.
+    pub produced: AtomicU64,
     /// Rows folded into a private table.
     pub folded: AtomicU64,
     /// Rows whose windows had closed.
@@ -71,6 +75,10 @@ pub struct OperatorAccount {
     pub late: u64,
     /// Rows rejected for an expression, or for their event time.
     pub failed: u64,
+    /// Rows that an UNNEST took in.
+    pub unnested: u64,
+    /// Rows that it made of them.
+    pub produced: u64,
 }
 
 /// What one edge carried.
@@ -97,6 +105,8 @@ pub struct Account {
     pub edges: Vec<EdgeAccount>,
     /// Rows written, over all sinks.
     pub emitted: u64,
+    /// Rows that were on their way to a sink when its reader went away (`| head`), and never arrived.
+    pub undelivered: u64,
     /// Greatest sum of state over the workers, in bytes.
     pub state_peak_bytes: u64,
     /// From the first worker's start to the last row written.
@@ -108,8 +118,9 @@ pub struct Account {
 }
 
 impl Account {
-    /// Whether every row went somewhere: `records = rows + rejected` for each source, `in = folded + passed + filtered +
-    /// late + failed` for each stage, `sent = received` for each edge; and the reasons add up to what was rejected.
+    /// Whether every row went somewhere: `records = rows + rejected` for each source, `in + produced = folded + passed +
+    /// filtered + late + failed + unnested` for each stage, `sent = received` for each edge; and the reasons add up to
+    /// what was rejected.
     ///
     /// # Errors
     /// The first sum that does not balance, in words.
@@ -121,11 +132,11 @@ impl Account {
             }
         }
         for operator in &self.operators {
-            let OperatorAccount { name, rows_in, folded, passed, filtered, late, failed } = operator;
-            if *rows_in != folded + passed + filtered + late + failed {
+            let OperatorAccount { name, rows_in, folded, passed, filtered, late, failed, unnested, produced } = operator;
+            if rows_in + produced != folded + passed + filtered + late + failed + unnested {
                 return Err(format!(
-                    "stage {name}: {rows_in} rows in, but {folded} folded + {passed} passed + {filtered} filtered + \
-                     {late} late + {failed} failed"
+                    "stage {name}: {rows_in} rows in + {produced} produced, but {folded} folded + {passed} passed + \
+                     {filtered} filtered + {late} late + {failed} failed + {unnested} unnested"
                 ));
             }
         }
@@ -195,6 +206,9 @@ impl fmt::Display for Account {
             self.emitted,
             self.state_peak_bytes as f64 / 1e6,
         )?;
+        if self.undelivered > 0 {
+            writeln!(f, "{} rows were on their way when the reader of a sink went away", self.undelivered)?;
+        }
         match self.check() {
             Ok(()) => write!(f, "every row is accounted for"),
             Err(imbalance) => write!(f, "THE ACCOUNT DOES NOT BALANCE: {imbalance}"),

@@ -42,7 +42,9 @@ impl Payload for Flow {
         match self {
             Self::Partials(partials) => partials.bytes(),
             Self::Rows(batch) => batch.columns.get_array_memory_size(),
-            Self::Output(output) => output.bytes.len(),
+            Self::Output(output) => {
+                output.bytes.len() + output.batches.iter().map(RecordBatch::get_array_memory_size).sum::<usize>()
+            }
         }
     }
 }

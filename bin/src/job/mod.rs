@@ -6,6 +6,7 @@ mod control;
 mod event_time;
 mod flow;
 mod merge;
+mod own;
 mod rejects;
 mod sink;
 mod sort;
@@ -13,6 +14,7 @@ mod source;
 mod steps;
 mod tail;
 mod union;
+mod unnest;
 mod values;
 mod watermark;
 
@@ -92,15 +94,21 @@ pub fn run(plan: JobPlan, options: &JobOptions, control: &JobControl) -> Result<
     let (build, mesh) = assemble(graph, mode, encoders, options, control)?;
     let Mesh { workers, externals, control: runtime } = mesh;
     let progress = control.counters();
-    let outcome = std::thread::scope(|scope| {
+    let (outcome, emitted) = std::thread::scope(|scope| {
         let mut waiting: Vec<Option<&mut Box<dyn SinkWriter>>> = writers.iter_mut().map(Some).collect();
+        let mut threads = Vec::new();
         for external in externals {
             let sink = build.sink_of_edge(external.edge()).expect("an edge that leaves the workers leads to a sink");
             let writer = waiting[sink].take().expect("one edge leads to each sink");
             let (runtime, progress) = (&runtime, &progress);
-            scope.spawn(move || sink::write(external, writer.as_mut(), runtime, control, progress));
+            let edge = external.edge();
+            threads
+                .push((edge, scope.spawn(move || sink::write(external, writer.as_mut(), runtime, control, progress))));
         }
-        drive(workers, &drive_options(options), &runtime)
+        let outcome = drive(workers, &drive_options(options), &runtime);
+        let emitted: BTreeMap<EdgeId, u64> =
+            threads.into_iter().map(|(edge, thread)| (edge, thread.join().unwrap_or_default())).collect();
+        (outcome, emitted)
     });
     control.end();
     // Whatever became of the job, what was rejected until then is written.
@@ -112,7 +120,9 @@ pub fn run(plan: JobPlan, options: &JobOptions, control: &JobControl) -> Result<
     for writer in &mut writers {
         writer.finish()?;
     }
-    Ok(account(&build, &rejects, &runtime, options, control, started))
+    let mut account = account(&build, &rejects, &runtime, options, control, started);
+    account.undelivered = undelivered(&runtime, &emitted);
+    Ok(account)
 }
 
 /// Runs a job whose rows are wanted in this process: the batches of its only pipeline, in the sink's order.
@@ -242,6 +252,16 @@ fn failed(failure: JobFailure) -> Error {
     }
 }
 
+/// Rows that were on their way to sinks whose readers had gone away. `emitted`: what each sink wrote.
+fn undelivered(runtime: &Control, emitted: &BTreeMap<EdgeId, u64>) -> u64 {
+    let edges = runtime.edge_accounts();
+    let lost = |(edge, emitted): (&EdgeId, &u64)| {
+        let counts = edges.get(usize::from(edge.0)).filter(|counts| counts.is_hung_up)?;
+        Some((counts.sent_rows + counts.discarded_rows).saturating_sub(*emitted))
+    };
+    emitted.iter().filter_map(lost).sum()
+}
+
 fn account(
     build: &Build,
     rejects: &[RejectCounts],
@@ -281,6 +301,8 @@ fn account(
             filtered: read(&counters.filtered),
             late: read(&counters.late),
             failed: read(&counters.failed),
+            unnested: read(&counters.unnested),
+            produced: read(&counters.produced),
         });
         let counts = &edges[index];
         account.edges.push(EdgeAccount {

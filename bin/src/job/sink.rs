@@ -1,41 +1,71 @@
 //! The consumer of a pipeline: one thread that writes what the workers have encoded, and may block.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use thalweg_runtime::Control;
-use thalweg_runtime::exchange::external::External;
+use thalweg_runtime::exchange::external::{External, Received};
 
 use super::control::{JobControl, Progress};
 use super::flow::{Flow, Output};
 use crate::connect::{SinkRows, SinkWriter, WriteOutcome};
 use crate::error::Result;
 
-/// Writes until every producer has ended or the job has failed. The caller finishes the writer once the job is done.
+/// How long the writer sleeps at most; its bell wakes it when there is something.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// Writes until every producer has ended or the job has failed, and says how many rows were written. The caller finishes
+/// the writer once the job is done.
 pub(super) fn write(
     mut external: External<Flow>,
     writer: &mut dyn SinkWriter,
     control: &Control,
     job: &JobControl,
     progress: &Progress,
-) {
+) -> u64 {
+    let mut emitted = 0;
     let mut order = Order::default();
-    while let Some((_, data)) = external.recv() {
-        let Flow::Output(output) = data else { continue };
+    loop {
+        let output = match next(&mut external, writer) {
+            Ok(Some(Flow::Output(output))) => output,
+            Ok(Some(_)) => continue,
+            Ok(None) => return emitted,
+            Err(error) => {
+                control.fail(error.into());
+                return emitted;
+            }
+        };
         for output in order.take_in(output) {
-            match write_one(writer, &output) {
-                Ok(WriteOutcome::Written) => progress.add_emitted(output.rows),
-                Ok(WriteOutcome::Closed) => {
-                    // Nobody reads any more (`| head`): the job ends, quietly.
-                    external.hang_up();
-                    job.drain();
-                    return;
-                }
+            let (rows, is_closed) = match write_one(writer, &output) {
+                Ok(WriteOutcome::Written) => (output.rows, false),
+                Ok(WriteOutcome::Closed { rows }) => (rows.min(output.rows), true),
                 Err(error) => {
                     control.fail(error.into());
-                    return;
+                    return emitted;
                 }
+            };
+            emitted += rows;
+            progress.add_emitted(rows);
+            if is_closed {
+                // Nobody reads any more (`| head`): the job ends, quietly.
+                external.hang_up();
+                job.drain();
+                return emitted;
             }
+        }
+    }
+}
+
+/// The next payload, and before it what the writer has to do by the clock; `None` when the job has ended.
+fn next(external: &mut External<Flow>, writer: &mut dyn SinkWriter) -> Result<Option<Flow>> {
+    loop {
+        let wake = writer.look(Instant::now())?;
+        external.bell().take();
+        match external.try_recv() {
+            Received::Data(_, data) => return Ok(Some(data)),
+            Received::Ended => return Ok(None),
+            Received::Empty => external.bell().wait(wake.unwrap_or(SLEEP_MAX).min(SLEEP_MAX)),
         }
     }
 }

@@ -150,8 +150,8 @@ impl SourceOperator {
             add(&self.counters.rows_in, u64::from(rows));
             let first = (u128::from(self.source) << 96) | (u128::from(index) << 32) | u128::from(first_row);
             let stamps = Stamps::Uniform(EventTimeMs::MIN);
-            let batch = Batch { columns, ordinals: Ordinals::Run(Ordinal(first)), stamps };
-            let mut batch = steps::run_rejecting(&self.computed, batch, &self.counters, &mut failed)?;
+            let batch = Batch { columns, ordinals: Ordinals::Run(Ordinal::of_row(first)), stamps };
+            let mut batch = steps::compute(&self.computed, batch, &self.counters, &mut failed)?;
             let times = match &self.watermark {
                 Some(watermark) if rows > 0 => watermark.times(&mut batch, &self.counters, &mut failed)?,
                 _ => None,
@@ -189,8 +189,9 @@ impl SourceOperator {
                 let (stamps, after) = stamps(times.as_ref(), running, others);
                 running = after;
                 batch.stamps = stamps;
-                let batch = steps::run_rejecting(&self.steps, batch, &self.counters, &mut block.failed)?;
-                self.tail.push(batch, &self.counters, cx)?;
+                steps::run_rejecting(&self.steps, batch, &self.counters, &mut block.failed, &mut |batch| {
+                    self.tail.push(batch, &self.counters, cx)
+                })?;
             }
             let refused = self.ledger.gather(block.rejects, block.failed, block.places.as_deref());
             self.ledger.submit(block.index, refused)?;

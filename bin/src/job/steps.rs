@@ -10,18 +10,24 @@ use thalweg_operators::expr::{EvaluateError, Scalar};
 
 use super::account::{StageCounters, add};
 use super::rejects::{FailedRow, Salvaged, evaluate, salvage};
+use super::unnest;
 use crate::connect::bad_input::RejectReason;
 use crate::error::{Error, Result};
 use crate::plan::stages::Step;
 
 const ADVICE: &str = "leave such rows out with WHERE, or write TRY_CAST to get NULL where a value does not convert";
 
-/// Runs `steps` over `batch`. A watermark is not a step here: the source has stamped its rows before.
+/// Runs `steps` over `batch` and gives what comes out to `push`: one batch, or several where an UNNEST is among the steps.
 ///
 /// # Errors
 /// `Data`, if an expression has no value for some row.
-pub(super) fn run(steps: &[Step], batch: Batch, counters: &StageCounters) -> Result<Batch> {
-    run_with(steps, batch, counters, &mut Failures::Refuse)
+pub(super) fn run(
+    steps: &[Step],
+    batch: Batch,
+    counters: &StageCounters,
+    push: &mut dyn FnMut(Batch) -> Result<()>,
+) -> Result<()> {
+    unnest::run(steps, batch, counters, &mut |steps, batch| plain(steps, batch, counters, &mut Failures::Refuse), push)
 }
 
 /// As [`run`], but leaves rows for which an expression has no value out, and adds them to `failed`. The low half of a
@@ -31,8 +37,20 @@ pub(super) fn run_rejecting(
     batch: Batch,
     counters: &StageCounters,
     failed: &mut Vec<FailedRow>,
+    push: &mut dyn FnMut(Batch) -> Result<()>,
+) -> Result<()> {
+    let mut failures = Failures::Reject(failed);
+    unnest::run(steps, batch, counters, &mut |steps, batch| plain(steps, batch, counters, &mut failures), push)
+}
+
+/// The computed columns of a scan: `steps` below the watermark, where no UNNEST can be. Otherwise as [`run_rejecting`].
+pub(super) fn compute(
+    steps: &[Step],
+    batch: Batch,
+    counters: &StageCounters,
+    failed: &mut Vec<FailedRow>,
 ) -> Result<Batch> {
-    run_with(steps, batch, counters, &mut Failures::Reject(failed))
+    plain(steps, batch, counters, &mut Failures::Reject(failed))
 }
 
 /// What becomes of rows for which an expression has no value.
@@ -43,10 +61,12 @@ enum Failures<'a> {
     Reject(&'a mut Vec<FailedRow>),
 }
 
-fn run_with(steps: &[Step], mut batch: Batch, counters: &StageCounters, failures: &mut Failures<'_>) -> Result<Batch> {
+/// Runs `steps`, none of which is an UNNEST. A watermark is not a step here: the source has stamped its rows before.
+fn plain(steps: &[Step], mut batch: Batch, counters: &StageCounters, failures: &mut Failures<'_>) -> Result<Batch> {
     for step in steps {
         match step {
             Step::Watermark { .. } => {}
+            Step::Unnest(_) => return Err(Error::internal("an UNNEST gives several batches")),
             Step::Filter(predicate) => {
                 let predicate = std::slice::from_ref(predicate);
                 let values = values(predicate, None, &mut batch, counters, failures)?;
@@ -111,7 +131,7 @@ pub(super) fn leave_out(
 /// The number of a batch's row in its block, before any row was left out.
 pub(super) fn number_in_block(batch: &Batch, row: usize) -> u32 {
     // The low half of the ordinal of a source's row is just that.
-    batch.ordinals.get(row).0 as u32
+    batch.ordinals.get(row).row as u32
 }
 
 fn batch_of(columns: Vec<ArrayRef>, schema: &SchemaRef, rows: usize) -> Result<RecordBatch> {

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow_schema::DataType;
 use thalweg_operators::batch::Batch;
 use thalweg_operators::group::{Flush, LocalFold};
 use thalweg_operators::spec::GroupSpec;
@@ -13,6 +11,7 @@ use thalweg_runtime::{Context, EdgeId, EventTimeMs, WorkerId};
 
 use super::account::{StageCounters, add};
 use super::flow::{Flow, Output};
+use super::own;
 use crate::connect::Encoder;
 use crate::error::{Error, Result};
 
@@ -81,7 +80,7 @@ impl Tail {
                 sink.output.rows += rows;
                 match &mut sink.encoder {
                     Some(encoder) => encoder.encode(&batch.columns, &mut sink.output.bytes)?,
-                    None => sink.output.batches.push(batch.columns),
+                    None => sink.output.batches.push(owned(&batch)?.columns),
                 }
             }
         }
@@ -162,19 +161,11 @@ impl Fold {
 
 /// The same rows without a view into an input block: nothing that leaves a step may keep one.
 fn owned(batch: &Batch) -> Result<Batch> {
-    let columns: Vec<ArrayRef> = batch.columns.columns().iter().map(own_column).collect();
+    let columns: Vec<ArrayRef> = batch.columns.columns().iter().map(own::column).collect::<Result<_>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.rows()));
     let columns = RecordBatch::try_new_with_options(batch.columns.schema(), columns, &options)
         .map_err(|error| Error::internal(error.to_string()))?;
     Ok(batch.with_columns(columns))
-}
-
-fn own_column(column: &ArrayRef) -> ArrayRef {
-    match column.data_type() {
-        DataType::Utf8View => Arc::new(column.as_string_view().gc()),
-        DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
-        _ => Arc::clone(column),
-    }
 }
 
 /// An aggregate without a value (an overflow) is an error in the data.

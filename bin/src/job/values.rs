@@ -38,11 +38,12 @@ impl Operator<Flow> for ValuesOperator {
             add(&self.counters.rows_in, columns.num_rows() as u64);
             let batch = Batch {
                 columns,
-                ordinals: Ordinals::Run(Ordinal(u128::from(self.source) << 96)),
+                ordinals: Ordinals::Run(Ordinal::of_row(u128::from(self.source) << 96)),
                 stamps: Stamps::Uniform(EventTimeMs::MIN),
             };
-            let batch = steps::run(&self.steps, batch, &self.counters)?;
-            self.tail.push(batch, &self.counters, cx)?;
+            steps::run(&self.steps, batch, &self.counters, &mut |batch| {
+                self.tail.push(batch, &self.counters, cx)
+            })?;
             self.tail.end_block(None, cx);
         }
         self.tail.finish(cx);

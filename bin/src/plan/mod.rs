@@ -12,6 +12,7 @@ use arrow_schema::SchemaRef;
 use thalweg_operators::expr::Scalar;
 pub use thalweg_operators::sort::SortKey;
 use thalweg_operators::spec::GroupSpec;
+use thalweg_operators::unnest::UnnestSpec;
 
 use crate::connect::Connector;
 
@@ -62,6 +63,17 @@ pub struct Table {
     pub connector: Connector,
 }
 
+impl Table {
+    /// Names of the columns of PARTITIONED BY, in its order.
+    pub fn partition_names(&self) -> impl Iterator<Item = &str> {
+        let columns: &[usize] = match &self.connector {
+            Connector::Filesystem { parts, .. } => &parts.partitions,
+            _ => &[],
+        };
+        columns.iter().map(|column| self.schema.field(*column).name().as_str())
+    }
+}
+
 /// An operator of the plan and the columns that come out of it.
 #[derive(Debug)]
 pub struct Node {
@@ -105,6 +117,13 @@ pub enum NodeOp {
         input: Box<Node>,
         /// In the order of `schema`.
         expressions: Vec<Arc<dyn Scalar>>,
+    },
+    /// A row for each value of an array or map.
+    Unnest {
+        /// Input.
+        input: Box<Node>,
+        /// Which column, and what comes out.
+        spec: UnnestSpec,
     },
     /// Groups. Output: the keys, the aggregates, then for a windowed one `window_start`, `window_end`, `window_time`
     /// (each `Timestamp(Millisecond, None)`).

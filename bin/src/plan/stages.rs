@@ -10,6 +10,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use thalweg_operators::expr::Scalar;
 use thalweg_operators::spec::GroupSpec;
+use thalweg_operators::unnest::UnnestSpec;
 
 use super::{JobPlan, Node, NodeOp, SinkTable, SortKey, Table, WatermarkStrategy};
 
@@ -83,6 +84,8 @@ pub enum Step {
     Filter(Arc<dyn Scalar>),
     /// Computes the next columns.
     Project(Vec<Arc<dyn Scalar>>, SchemaRef),
+    /// Makes a row of each value of an array or map.
+    Unnest(Arc<UnnestSpec>),
 }
 
 /// The end of a stage.
@@ -184,6 +187,10 @@ impl Cutter {
                 steps.insert(0, Step::Project(expressions, node.schema));
                 self.cut(*input, steps, tail, schema);
             }
+            NodeOp::Unnest { input, spec } => {
+                steps.insert(0, Step::Unnest(Arc::new(spec)));
+                self.cut(*input, steps, tail, schema);
+            }
             NodeOp::Union { inputs } => {
                 for input in inputs {
                     self.cut(input, steps.clone(), tail.clone(), Arc::clone(&schema));
@@ -213,7 +220,10 @@ impl Cutter {
 fn sources_of_union(node: &Node) -> usize {
     match &node.op {
         NodeOp::Union { inputs } => inputs.iter().map(sources_of_union).sum(),
-        NodeOp::Filter { input, .. } | NodeOp::Project { input, .. } | NodeOp::Watermark { input, .. } => {
+        NodeOp::Filter { input, .. }
+        | NodeOp::Project { input, .. }
+        | NodeOp::Unnest { input, .. }
+        | NodeOp::Watermark { input, .. } => {
             sources_of_union(input)
         }
         NodeOp::Scan { .. } | NodeOp::Values(_) | NodeOp::Aggregate { .. } | NodeOp::Sort { .. } => 1,

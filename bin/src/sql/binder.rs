@@ -30,6 +30,7 @@ use super::locate;
 use super::rewrite::Rewritten;
 use super::types::FlinkTypePlanner;
 use super::typing::FlinkTyping;
+use super::unnest::UnnestPlanner;
 use super::window::WindowPlanner;
 use crate::error::{Error, Result};
 
@@ -48,13 +49,14 @@ impl<'a> Binder<'a> {
     /// For `rewritten`, or for expressions alone.
     pub(crate) fn new(catalog: &'a Catalog, functions: &'a KnownFunctions, rewritten: Option<&'a Rewritten>) -> Self {
         let calls = rewritten.map(|rewritten| Arc::clone(&rewritten.windows)).unwrap_or_default();
+        let unnests = rewritten.map(|rewritten| Arc::clone(&rewritten.unnests)).unwrap_or_default();
         Self {
             catalog,
             functions,
             rewritten,
             options: ConfigOptions::new(),
             expr_planners: vec![Arc::new(CountPlanner), Arc::new(FieldPlanner), Arc::new(FlinkExprPlanner)],
-            relation_planners: vec![Arc::new(WindowPlanner { calls })],
+            relation_planners: vec![Arc::new(WindowPlanner { calls }), Arc::new(UnnestPlanner { calls: unnests })],
             type_planner: Arc::new(FlinkTypePlanner),
         }
     }

@@ -22,6 +22,8 @@ pub(crate) struct CreateTable {
     pub(crate) watermark: Option<WatermarkDefinition>,
     pub(crate) primary_key: Option<Vec<Name>>,
     pub(crate) comment: Option<String>,
+    /// `PARTITIONED BY`.
+    pub(crate) partitions: Vec<Name>,
     pub(crate) options: Vec<TableOption>,
 }
 
@@ -74,6 +76,7 @@ impl CreateTable {
             watermark: None,
             primary_key: None,
             comment: None,
+            partitions: Vec::new(),
             options: Vec::new(),
         };
         if !reader.take_token(&Token::LParen) {
@@ -90,6 +93,10 @@ impl CreateTable {
         }
         reader.next();
         table.comment = reader.comment()?;
+        if reader.take_word("PARTITIONED") {
+            reader.expect(&[Keyword::BY])?;
+            table.partitions = reader.names_in_parentheses()?;
+        }
         refuse_clauses(reader)?;
         if reader.keyword_at(0) != Keyword::WITH {
             return Err(reader.expected("WITH and the table's options").help("WITH ('connector' = 'filesystem', …)"));
@@ -280,7 +287,7 @@ fn refuse_column_options(reader: &Reader) -> Result<()> {
 
 fn refuse_clauses(reader: &Reader) -> Result<()> {
     let (message, help) = match reader.word_at(0).as_deref() {
-        Some("PARTITIONED") => ("PARTITIONED BY is not supported", "'path' may be a directory or a glob"),
+        Some("PARTITIONED") => ("PARTITIONED BY is out of place", "CREATE TABLE t (…) PARTITIONED BY (…) WITH (…)"),
         Some("DISTRIBUTED") => ("DISTRIBUTED BY is not supported", "leave it out"),
         Some("LIKE") => ("LIKE is not supported", "write the columns and options out"),
         Some("AS") => ("CREATE TABLE AS is not supported", "CREATE TABLE with columns, then INSERT INTO it"),

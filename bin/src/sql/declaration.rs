@@ -54,7 +54,8 @@ impl Declaration<'_> {
         }
         let schema: SchemaRef = Arc::new(Schema::new(physical));
         let options = options(create, more);
-        let connector = connector(create, &schema, &options)?;
+        let partitions = partitions(create, &schema)?;
+        let connector = connector(create, &schema, &options, &partitions)?;
         for definition in &create.columns {
             let name = definition.name.value.clone();
             let comment = definition.comment.clone();
@@ -296,7 +297,39 @@ fn options(create: &CreateTable, more: impl Iterator<Item = (String, String)>) -
     written.chain(more).collect()
 }
 
-fn connector(create: &CreateTable, schema: &SchemaRef, options: &BTreeMap<String, String>) -> Result<Connector> {
+/// The columns of PARTITIONED BY, as positions in `schema`.
+fn partitions(create: &CreateTable, schema: &SchemaRef) -> Result<Vec<usize>> {
+    let mut columns = Vec::with_capacity(create.partitions.len());
+    for name in &create.partitions {
+        let Ok(column) = schema.index_of(&name.value) else {
+            let is_column = create.columns.iter().any(|column| column.name.value == name.value);
+            let names = schema.fields().iter().map(|field| field.name().as_str());
+            return Err(match (is_column, nearest(&name.value, names)) {
+                (true, _) => Error::statement(format!("`{}` is computed, and a partition is not", name.value))
+                    .help("partition by columns that hold rows' own values"),
+                (false, Some(near)) => Error::statement(format!("there is no column `{}`", name.value))
+                    .help(format!("did you mean `{near}`?")),
+                (false, None) => Error::statement(format!("there is no column `{}`", name.value))
+                    .help("declare it among the table's columns, with its type"),
+            }
+            .at(name.span.clone()));
+        };
+        if columns.contains(&column) {
+            return Err(Error::statement(format!("`{}` is twice in PARTITIONED BY", name.value))
+                .help("leave one of them out")
+                .at(name.span.clone()));
+        }
+        columns.push(column);
+    }
+    Ok(columns)
+}
+
+fn connector(
+    create: &CreateTable,
+    schema: &SchemaRef,
+    options: &BTreeMap<String, String>,
+    partitions: &[usize],
+) -> Result<Connector> {
     let place = |key: &str, part: OptionPart| {
         let option = create.options.iter().find(|option| option.key.value == key)?;
         // What the configuration set instead is not in the statement.
@@ -305,7 +338,8 @@ fn connector(create: &CreateTable, schema: &SchemaRef, options: &BTreeMap<String
             OptionPart::Value => option.value_span.clone(),
         })
     };
-    Connector::new_at(&create.name.value, schema, options, &place).map_err(|error| error.at(create.name.span.clone()))
+    Connector::new_at(&create.name.value, schema, options, partitions, &place)
+        .map_err(|error| error.at(create.name.span.clone()))
 }
 
 fn no_metadata(connector: &Connector, key: &str) -> Error {

@@ -27,7 +27,7 @@ pub(crate) struct ExpressionRewriter<'a> {
 
 impl<'a> ExpressionRewriter<'a> {
     pub(crate) fn new(functions: &'a KnownFunctions, text: &'a SqlText, clause: &'static str) -> Self {
-        let allows_aggregates = !matches!(clause, "WHERE" | "GROUP BY" | "VALUES");
+        let allows_aggregates = !matches!(clause, "WHERE" | "GROUP BY" | "VALUES" | "UNNEST");
         Self { functions, text, clause, allows_aggregates }
     }
 

@@ -13,8 +13,10 @@ use super::compile::describe;
 use super::diagnostic::parser_span;
 use super::lower_aggregate::lower_aggregate;
 use super::lower_scan::lower_scan;
+use super::lower_unnest::lower_unnest;
 use super::relation::{ProjectionBuilder, Relation, Slot, WindowColumn, internal};
 use super::text::SqlText;
+use super::unnest::Unnest;
 use super::window::{Window, WindowPart};
 use crate::error::{Error, Result};
 use crate::plan::{Node, NodeOp, RuntimeMode, SortKey};
@@ -60,10 +62,16 @@ impl Lowering {
             }
             LogicalPlan::SubqueryAlias(alias) => self.lower(&alias.input),
             LogicalPlan::Aggregate(aggregate) => lower_aggregate(self, aggregate),
-            LogicalPlan::Extension(extension) => match extension.node.as_any().downcast_ref::<Window>() {
-                Some(window) => self.window(window),
-                None => Err(Error::internal(format!("an unknown operator: {}", extension.node.name()))),
-            },
+            LogicalPlan::Extension(extension) => {
+                let node = extension.node.as_any();
+                if let Some(window) = node.downcast_ref::<Window>() {
+                    self.window(window)
+                } else if let Some(unnest) = node.downcast_ref::<Unnest>() {
+                    lower_unnest(self, unnest)
+                } else {
+                    Err(Error::internal(format!("an unknown operator: {}", extension.node.name())))
+                }
+            }
             LogicalPlan::Union(union) => self.union(union),
             LogicalPlan::Sort(sort) => self.sort(sort),
             LogicalPlan::Limit(limit) => self.limit(limit),

@@ -27,6 +27,7 @@ mod locate;
 mod lower;
 mod lower_aggregate;
 mod lower_scan;
+mod lower_unnest;
 mod reader;
 mod relation;
 mod rewrite;
@@ -42,6 +43,8 @@ mod text;
 mod type_syntax;
 pub mod types;
 pub mod typing;
+mod unnest;
+mod unnest_syntax;
 mod window;
 mod window_bound;
 

@@ -19,8 +19,9 @@ use super::reader::object_name;
 use super::select_names;
 use super::star;
 use super::text::SqlText;
+use super::unnest::UnnestCall;
 use super::window::{self, WindowCall};
-use super::{group_window, table_function};
+use super::{group_window, table_function, unnest_syntax};
 use crate::error::{Error, Result};
 
 /// A query that is ready for the planner.
@@ -29,6 +30,8 @@ pub(crate) struct Rewritten {
     pub(crate) query: Query,
     /// What the window markers in it stand for.
     pub(crate) windows: Arc<Vec<WindowCall>>,
+    /// What the UNNEST markers in it stand for.
+    pub(crate) unnests: Arc<Vec<UnnestCall>>,
     /// Tables of `FROM 'file'`, by path.
     pub(crate) files: BTreeMap<String, Arc<CatalogTable>>,
     pub(crate) text: Arc<SqlText>,
@@ -56,14 +59,16 @@ pub(crate) fn rewrite(query: &Query, span: &Range<usize>, scope: &Scope<'_>, tex
         scope,
         text,
         windows: Vec::new(),
+        unnests: Vec::new(),
         files: BTreeMap::new(),
         ctes: Vec::new(),
         group_window: None,
         whole: span.clone(),
     };
     rewriter.query(&mut query).map_err(|error| error.at(span.clone()))?;
-    let Rewriter { windows, files, .. } = rewriter;
-    Ok(Rewritten { query, windows: Arc::new(windows), files, text: Arc::clone(text), span: span.clone() })
+    let Rewriter { windows, unnests, files, .. } = rewriter;
+    let (windows, unnests) = (Arc::new(windows), Arc::new(unnests));
+    Ok(Rewritten { query, windows, unnests, files, text: Arc::clone(text), span: span.clone() })
 }
 
 /// Makes an expression ready that stands alone: of a computed column or a watermark.
@@ -81,6 +86,7 @@ pub(crate) struct Rewriter<'a> {
     pub(crate) scope: &'a Scope<'a>,
     pub(crate) text: &'a Arc<SqlText>,
     pub(crate) windows: Vec<WindowCall>,
+    pub(crate) unnests: Vec<UnnestCall>,
     pub(crate) files: BTreeMap<String, Arc<CatalogTable>>,
     /// The queries of WITH that can be seen here, ready.
     pub(crate) ctes: Vec<ast::Cte>,
@@ -199,11 +205,10 @@ impl Rewriter<'_> {
 
     fn select(&mut self, select: &mut Select) -> Result<()> {
         self.refuse_clauses(select)?;
-        for from in &mut select.from {
-            self.table_factor(&mut from.relation)?;
-        }
+        let tables = unnest_syntax::names_of(&select.from);
+        unnest_syntax::fold(self, &mut select.from)?;
         star::expand(self, select);
-        select_names::name_columns(select);
+        select_names::name_columns(select, &tables);
         self.group_window = group_window::rewrite(self, select)?;
         for item in &mut select.projection {
             match item {
@@ -239,14 +244,6 @@ impl Rewriter<'_> {
         if let Some(Distinct::On(columns)) = &select.distinct {
             let span = Span::union_iter(columns.iter().map(Spanned::span));
             return Err(self.refuse(span, "DISTINCT ON is not Flink's", "GROUP BY with FIRST_VALUE or LAST_VALUE"));
-        }
-        if select.from.len() > 1 {
-            let span = select.from[1].relation.span();
-            return Err(self.refuse(span, "joins are not supported", "read one table, or several with UNION ALL"));
-        }
-        if let Some(join) = select.from.iter().flat_map(|from| &from.joins).next() {
-            let span = join.relation.span();
-            return Err(self.refuse(span, "joins are not supported", "read one table, or several with UNION ALL"));
         }
         if let Some(name) = select.named_window.first() {
             let span = name.0.span;

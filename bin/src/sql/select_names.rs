@@ -3,22 +3,27 @@
 
 use std::collections::HashSet;
 
-use sqlparser::ast::{Expr, Ident, Select, SelectItem};
+use sqlparser::ast::{AccessExpr, Expr, Ident, Select, SelectItem};
 
 /// The name of an expression without one, at position `index` from 0.
 pub(crate) fn unnamed(index: usize) -> String {
     format!("EXPR${index}")
 }
 
-/// Gives every item of the SELECT its name.
-pub(crate) fn name_columns(select: &mut Select) {
+/// Gives every item of the SELECT its name. `tables`: what the relations in FROM are called.
+pub(crate) fn name_columns(select: &mut Select, tables: &HashSet<String>) {
     let mut taken: HashSet<String> = HashSet::new();
     for (index, item) in select.projection.iter_mut().enumerate() {
         let (natural, is_plain) = match item {
             SelectItem::UnnamedExpr(Expr::Identifier(ident)) => (ident.value.clone(), true),
             SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => match parts.last() {
-                Some(last) => (last.value.clone(), true),
+                // A field of a row has no name of its own.
+                Some(last) => (last.value.clone(), parts.len() == 2 && tables.contains(&parts[0].value)),
                 None => continue,
+            },
+            SelectItem::UnnamedExpr(Expr::CompoundFieldAccess { access_chain, .. }) => match access_chain.last() {
+                Some(AccessExpr::Dot(Expr::Identifier(field))) => (field.value.clone(), false),
+                _ => (unnamed(index), false),
             },
             SelectItem::UnnamedExpr(_) => (unnamed(index), false),
             SelectItem::ExprWithAlias { alias, .. } => (alias.value.clone(), true),

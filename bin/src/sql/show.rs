@@ -119,8 +119,13 @@ fn create_table(table: &CatalogTable) -> String {
         table.options.iter().map(|(key, value)| format!("  {} = {}", string(key), string(value))).collect();
     let temporary = if table.is_temporary { "TEMPORARY " } else { "" };
     let comment = table.comment.as_ref().map(|comment| format!("COMMENT {}\n", string(comment))).unwrap_or_default();
+    let partitions: Vec<String> = table.table.partition_names().map(quoted).collect();
+    let partitions = match &partitions[..] {
+        [] => String::new(),
+        names => format!("PARTITIONED BY ({})\n", names.join(", ")),
+    };
     format!(
-        "CREATE {temporary}TABLE {} (\n  {}\n)\n{comment}WITH (\n{}\n)",
+        "CREATE {temporary}TABLE {} (\n  {}\n)\n{comment}{partitions}WITH (\n{}\n)",
         quoted(&table.table.name),
         lines.join(",\n  "),
         options.join(",\n")

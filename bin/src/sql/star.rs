@@ -58,6 +58,7 @@ fn columns_of(rewriter: &Rewriter<'_>, from: &[TableWithJoins]) -> Result<Vec<(O
     let rewritten = Rewritten {
         query,
         windows: Arc::new(rewriter.windows.clone()),
+        unnests: Arc::new(rewriter.unnests.clone()),
         files: rewriter.files.clone(),
         text: Arc::clone(rewriter.text),
         span: rewriter.whole.clone(),

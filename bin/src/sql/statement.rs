@@ -306,14 +306,14 @@ fn read_insert(reader: &mut Reader) -> Result<Insert> {
     reader.expect(&[Keyword::INSERT])?;
     if reader.take(&[Keyword::OVERWRITE]) {
         return Err(Error::statement("INSERT OVERWRITE is not supported")
-            .help("write INSERT INTO; a file sink always replaces its file")
+            .help("INSERT INTO replaces a sink that is one file, and adds parts to a directory: empty that before")
             .at(reader.since(&start)));
     }
     reader.expect(&[Keyword::INTO])?;
     let table = reader.object_name()?;
     if reader.keyword_at(0) == Keyword::PARTITION {
-        return Err(Error::statement("partitions are not supported")
-            .help("INSERT INTO the table as a whole")
+        return Err(Error::statement("PARTITION (…) is not supported")
+            .help("INSERT INTO the table as a whole; the values of the partition's columns come from the query")
             .at(reader.here()));
     }
     // A parenthesis may also begin the query.

@@ -65,7 +65,6 @@ fn check_name(rewriter: &Rewriter<'_>, name: &ObjectName) -> Result<()> {
             format!("{upper} windows are not supported yet"),
             format!("TUMBLE windows are: {FORM}"),
         )),
-        "UNNEST" => Err(rewriter.refuse(name.span(), "UNNEST is not supported", "arrays are not supported yet")),
         _ => {
             let error = rewriter.refuse(name.span(), format!("there is no table function `{name}`"), FORM);
             Err(match nearest(&upper, ["TUMBLE"].into_iter()) {

@@ -18,7 +18,8 @@ pub fn check(account: &Account, case: &Case, late_expected: u64) -> Result<(), S
     Ok(())
 }
 
-/// Source: records = rows + rejected. Operator: in = folded + passed + filtered + late. Edge: sent = received.
+/// Source: records = rows + rejected. Operator: in + produced = folded + passed + filtered + late +
+/// unnested. Edge: sent = received.
 /// Worked out here, beside the engine's own check, which must agree.
 pub fn balance(account: &Account) -> Result<(), String> {
     for source in &account.sources {
@@ -27,8 +28,8 @@ pub fn balance(account: &Account) -> Result<(), String> {
         }
     }
     for operator in &account.operators {
-        let out = operator.folded + operator.passed + operator.filtered + operator.late;
-        if operator.rows_in != out {
+        let out = operator.folded + operator.passed + operator.filtered + operator.late + operator.unnested;
+        if operator.rows_in + operator.produced != out {
             return Err(format!("the account of an operator does not balance: {operator:?}"));
         }
     }

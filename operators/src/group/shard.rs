@@ -221,5 +221,5 @@ pub fn output_schema(spec: &GroupSpec, input: &SchemaRef) -> SchemaRef {
 fn ordinal(window: TimeWindow, hash: u64) -> Ordinal {
     // Flipping the sign bit keeps the order of times among unsigned numbers.
     let end = window.end().0 as u64 ^ (1 << 63);
-    Ordinal(u128::from(end) << 64 | u128::from(hash))
+    Ordinal::of_row(u128::from(end) << 64 | u128::from(hash))
 }

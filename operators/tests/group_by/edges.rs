@@ -25,7 +25,7 @@ fn batch(columns: Vec<(&str, ArrayRef)>) -> Batch {
     let columns = columns.into_iter().map(|(_, array)| array).collect();
     Batch {
         columns: RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns of equal length"),
-        ordinals: Ordinals::Run(Ordinal(0)),
+        ordinals: Ordinals::Run(Ordinal::of_row(0)),
         stamps: Stamps::Uniform(EventTimeMs::MIN),
     }
 }

@@ -205,7 +205,7 @@ fn batch(schema: &SchemaRef, rows: &[Row]) -> Batch {
     let is_uniform = stamps.iter().all(|stamp| *stamp == stamps[0]);
     Batch {
         columns: RecordBatch::try_new(Arc::clone(schema), columns).expect("columns of the schema"),
-        ordinals: Ordinals::Run(Ordinal(rows[0].ordinal)),
+        ordinals: Ordinals::Run(Ordinal::of_row(rows[0].ordinal)),
         stamps: if is_uniform { Stamps::Uniform(stamps[0]) } else { Stamps::Each(stamps) },
     }
 }
@@ -285,7 +285,7 @@ impl Job {
             let known = self.results.insert((start, texts.join("|")), results);
             assert!(known.is_none(), "a group is emitted once");
             let ordinal = batch.ordinals.get(row);
-            assert_eq!(usize::from(owner(ordinal.0 as u64, self.shards.len()).0), worker);
+            assert_eq!(usize::from(owner(ordinal.row as u64, self.shards.len()).0), worker);
             self.ordinals.push(ordinal);
         }
         end

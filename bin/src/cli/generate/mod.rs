@@ -15,7 +15,7 @@ use rayon::prelude::*;
 
 use self::measurements::Measurements;
 use self::trades::Trades;
-use crate::connect::sink_file::FileWriter;
+use crate::connect::sink::{FileWriter, RowFormat};
 use crate::connect::stdout::{Stream, StreamWriter};
 use crate::connect::{SinkRows, SinkWriter, WriteOutcome};
 use crate::error::Result;
@@ -118,7 +118,7 @@ pub fn run(command: &GenerateCommand) -> Result<()> {
     };
     let mut out: Box<dyn SinkWriter> = match common.out.as_str() {
         "-" => Box::new(StreamWriter::new(Stream::Stdout, Vec::new())),
-        path => Box::new(FileWriter::create(path, Vec::new())?),
+        path => Box::new(FileWriter::create(path, RowFormat::lines())?),
     };
     generate(rows.as_ref(), common.rows, &mut report, |bytes| out.write(SinkRows::Encoded(bytes)))?;
     out.finish()
@@ -131,7 +131,7 @@ fn generate(
     report: &mut dyn FnMut(u64),
     mut write: impl FnMut(&[u8]) -> Result<WriteOutcome>,
 ) -> Result<()> {
-    if write(rows.header().as_bytes())? == WriteOutcome::Closed {
+    if write(rows.header().as_bytes())? != WriteOutcome::Written {
         return Ok(());
     }
     let chunks = rows_total.div_ceil(CHUNK_ROWS);
@@ -153,8 +153,8 @@ fn generate(
         };
         let mut put = || -> Result<WriteOutcome> {
             for bytes in &ready {
-                if write(bytes)? == WriteOutcome::Closed {
-                    return Ok(WriteOutcome::Closed);
+                if write(bytes)? != WriteOutcome::Written {
+                    return Ok(WriteOutcome::Closed { rows: 0 });
                 }
             }
             Ok(WriteOutcome::Written)
@@ -164,7 +164,7 @@ fn generate(
             scope.spawn(|_| make());
             put()
         })?;
-        if written == WriteOutcome::Closed {
+        if written != WriteOutcome::Written {
             return Ok(());
         }
         std::mem::swap(&mut ready, &mut spare);
@@ -278,7 +278,7 @@ mod tests {
         let mut writes = 0;
         let write = |_: &[u8]| {
             writes += 1;
-            Ok(if writes == 2 { WriteOutcome::Closed } else { WriteOutcome::Written })
+            Ok(if writes == 2 { WriteOutcome::Closed { rows: 0 } } else { WriteOutcome::Written })
         };
         generate(&trades(1, None), u64::MAX, &mut |_| {}, write).unwrap();
         assert_eq!(writes, 2);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use super::sink_csv::{CsvSink, HeaderDefault};
+use super::sink::{CsvSink, HeaderDefault, RowEnd};
 use super::stdout::{Stream, StreamWriter};
 use super::value_text::check_schema;
 use super::{OpenSink, SinkRows};
@@ -69,7 +69,9 @@ pub fn open(format: ResultFormat, schema: &SchemaRef) -> Result<OpenSink> {
             let sink = CsvSink::new(schema, &Default::default(), HeaderDefault::Present)?;
             OpenSink {
                 encoder: Some(sink.encoder),
-                writer: Box::new(StreamWriter::new(Stream::Stdout, sink.header)),
+                writer: Box::new(
+                    StreamWriter::new(Stream::Stdout, sink.header).with_row_end(RowEnd::LineOutside(b'"')),
+                ),
                 schema: Arc::clone(schema),
             }
         }

@@ -129,6 +129,10 @@ fn render(node: &Node, depth: usize, out: &mut String) {
             let _ = writeln!(out, "filter {}", predicate.describe());
             inputs.push(input);
         }
+        NodeOp::Unnest { input, .. } => {
+            let _ = writeln!(out, "unnest {}", names(&node.schema));
+            inputs.push(input);
+        }
         NodeOp::Project { input, expressions } => {
             let _ = writeln!(out, "project {}", projected(node, expressions));
             inputs.push(input);

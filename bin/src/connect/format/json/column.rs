@@ -317,7 +317,6 @@ impl Entries {
     }
 }
 
-
 fn primitive<T: ArrowPrimitiveType>(
     values: &mut Vec<T::Native>,
     nulls: Option<NullBuffer>,

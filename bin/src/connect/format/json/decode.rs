@@ -197,8 +197,7 @@ impl<'a> Reading<'a, '_> {
     fn boolean(&mut self, column: &mut Column, word: &'static [u8]) -> Read {
         let start = self.scanner.at();
         self.scanner.word(word)?;
-        let plain =
-            Plain { bytes: self.scanner.text(), start, end: start + word.len(), kind: PlainKind::Boolean };
+        let plain = Plain { bytes: self.scanner.text(), start, end: start + word.len(), kind: PlainKind::Boolean };
         Ok(self.scalar(column, plain, start))
     }
 
@@ -379,9 +378,7 @@ fn superseded(keys: &Column, first: usize, text: &[u8]) -> Vec<bool> {
     let Values::String(views) = &keys.values else { return Vec::new() };
     let last = views.len();
     let repeats = if last - first <= FEW {
-        (first..last)
-            .filter(|&one| (one + 1..last).any(|other| views.are_same(one, other, text)))
-            .collect::<Vec<_>>()
+        (first..last).filter(|&one| (one + 1..last).any(|other| views.are_same(one, other, text))).collect::<Vec<_>>()
     } else {
         let mut later = std::collections::HashMap::new();
         (first..last).filter_map(|row| later.insert(views.bytes_of(row, text), row)).collect()

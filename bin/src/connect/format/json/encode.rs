@@ -39,8 +39,7 @@ impl JsonEncoder {
 impl Encoder for JsonEncoder {
     fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
         let columns = self.fields.iter().zip(batch.columns());
-        let fields =
-            columns.map(|(shape, column)| Cells::new(column.as_ref(), shape)).collect::<Result<Vec<_>>>()?;
+        let fields = columns.map(|(shape, column)| Cells::new(column.as_ref(), shape)).collect::<Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
             write_object(&fields, row, &self.options, out)?;
             out.push(b'\n');

@@ -81,8 +81,7 @@ impl Refused {
         let Broken { at, fault } = broken;
         let found = shown(&text[at.min(text.len())..]);
         let (message, help) = describe(fault, &found);
-        let reason =
-            if fault == SyntaxFault::TooDeep { RejectReason::TooDeep } else { RejectReason::Syntax };
+        let reason = if fault == SyntaxFault::TooDeep { RejectReason::TooDeep } else { RejectReason::Syntax };
         Self { at, field: None, reason, message, help: help.to_owned() }
     }
 

@@ -361,8 +361,7 @@ impl<'a> Scanner<'a> {
                 if self.depth == outer {
                     return Ok(());
                 }
-                let has_next =
-                    if is_object & 1 == 1 { self.key(is_first)?.is_some() } else { self.element(is_first)? };
+                let has_next = if is_object & 1 == 1 { self.key(is_first)?.is_some() } else { self.element(is_first)? };
                 if has_next {
                     break;
                 }
@@ -476,8 +475,17 @@ mod tests {
     #[test]
     fn a_value_is_passed_over_to_its_end() {
         for text in [
-            "0", "-0.5e+7", "true", "null", "\"\"", "\"a\\\"b\\u00e9\"", "[]", "{}", "[1, [2, {}], {\"a\": []}]",
-            "{ \"a\" : 1 , \"b\" : { } }", "[ ]",
+            "0",
+            "-0.5e+7",
+            "true",
+            "null",
+            "\"\"",
+            "\"a\\\"b\\u00e9\"",
+            "[]",
+            "{}",
+            "[1, [2, {}], {\"a\": []}]",
+            "{ \"a\" : 1 , \"b\" : { } }",
+            "[ ]",
         ] {
             assert_eq!(skipped(&format!("{text},")), Ok(text.len()), "{text}");
             assert_eq!(skipped(text), Ok(text.len()), "{text}");

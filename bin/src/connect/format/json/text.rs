@@ -225,6 +225,9 @@ mod tests {
 
     #[test]
     fn strings_are_escaped_where_they_must_be() {
-        assert_eq!(written(|out| write_string("a\"\\\n\u{1f}\u{7f}é😀".as_bytes(), out)), "\"a\\\"\\\\\\n\\u001F\u{7f}é😀\"");
+        assert_eq!(
+            written(|out| write_string("a\"\\\n\u{1f}\u{7f}é😀".as_bytes(), out)),
+            "\"a\\\"\\\\\\n\\u001F\u{7f}é😀\""
+        );
     }
 }

@@ -80,7 +80,8 @@ impl Views {
         let (a, b) = (self.views[one], self.views[other]);
         // Length and the first four bytes; of a short text all of the view.
         a as u64 == b as u64
-            && (a == b || (a as u32 as usize > INLINE_BYTES && self.bytes_of(one, block) == self.bytes_of(other, block)))
+            && (a == b
+                || (a as u32 as usize > INLINE_BYTES && self.bytes_of(one, block) == self.bytes_of(other, block)))
     }
 
     /// The views and what they are views of, after which there are none.

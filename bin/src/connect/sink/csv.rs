@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
-use super::format::csv::{CsvEncoder, CsvOptions, Header, header_line};
-use super::{Encoder, MakeEncoder};
+use crate::connect::format::csv::{CsvEncoder, CsvOptions, Header, header_line};
+use crate::connect::{Encoder, MakeEncoder};
 use crate::error::Result;
 
 /// Whether there is a header line where `csv.header` does not say so.
