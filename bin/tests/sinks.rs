@@ -419,8 +419,12 @@ fn text_is_packed_as_the_ending_of_its_path_says() {
         let path = directory.path().join(format!("out.csv.{ending}"));
         let script = table("source", "", &input, "")
             + &table("sink", "", &path, ", 'csv.header' = 'true'")
-            + "INSERT INTO sink SELECT * FROM source;";
+            + "INSERT INTO sink SELECT * FROM source;"
+            + &table("back", "", &directory.path().join("back.csv"), "")
+            + "INSERT INTO back SELECT * FROM sink;";
         run(&script, &options(2, 4096, 1 << 14));
+        let back = fs::read_to_string(directory.path().join("back.csv")).expect("it was written");
+        assert!(back == numbers(20_000), "{ending}: other rows came back");
         let packed = fs::read(&path).expect("it was written");
         let mut text = String::new();
         match ending {
@@ -429,6 +433,41 @@ fn text_is_packed_as_the_ending_of_its_path_says() {
         }
         assert_eq!(text, "n,k\n".to_owned() + &numbers(20_000));
         assert!(packed.len() * 2 < text.len());
+    }
+}
+
+#[test]
+fn packed_partitions_and_bad_records_in_them_are_read_as_others_are() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for key in 0..40 {
+        let partition = directory.path().join(format!("t/k={key}"));
+        fs::create_dir_all(&partition).expect("it can be made");
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(b"1\n2\n").expect("it is in memory");
+        fs::write(partition.join("a.csv.gz"), packer.finish().expect("it is in memory")).expect("it can be written");
+        fs::write(partition.join("b.csv"), if key % 9 == 5 { "3\nx\n" } else { "3\n4\n" }).expect("it can be written");
+    }
+    let script = |policy: &str| {
+        let (path, out) = (directory.path().join("t"), directory.path().join("out.csv"));
+        table("t", "PARTITIONED BY (k)", &path, &format!(", 'on-error' = '{policy}'"))
+            + &table("sums", "", &out, "")
+            + "INSERT INTO sums SELECT SUM(n), k FROM t GROUP BY k;"
+    };
+    for workers in [1, 2, 4] {
+        for block_bytes in [1, 3, 1 << 17] {
+            let account = &run(&script("skip"), &options(workers, 4096, block_bytes))[0];
+            assert_eq!((account.sources[0].records, account.sources[0].rejected), (160, 4), "{workers}, {block_bytes}");
+            let sums = fs::read_to_string(directory.path().join("out.csv")).expect("it was written");
+            let expected: Vec<String> =
+                (0..40).map(|key| format!("{},{key}\n", if key % 9 == 5 { 6 } else { 10 })).collect();
+            assert!(sorted_lines([sums].iter()) == sorted_lines(expected.iter()), "{workers}, {block_bytes}");
+        }
+    }
+    // The first bad record in the order of the paths, however many workers read on.
+    for _ in 0..5 {
+        let (code, _, told) = output(&mut thalweg(&script("fail")).args(["--workers", "4"]));
+        assert_eq!(code, Some(3), "{told}");
+        assert!(told.contains("t/k=14/b.csv:2:1"), "{told}");
     }
 }
 

@@ -157,7 +157,7 @@ fn tables(plan: &JobPlan) -> Vec<&Table> {
             NodeOp::Values(_) => {}
             NodeOp::Watermark { input, .. }
             | NodeOp::Filter { input, .. }
-        | NodeOp::Unnest { input, .. }
+            | NodeOp::Unnest { input, .. }
             | NodeOp::Project { input, .. }
             | NodeOp::Aggregate { input, .. }
             | NodeOp::Sort { input, .. } => nodes.push(input),

@@ -1,8 +1,6 @@
 //! What a table reads or writes: `connector` and its options, parsed and checked when the table is declared.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +9,6 @@ use arrow_schema::SchemaRef;
 use super::bad_input::BadInput;
 use super::datagen::DatagenOptions;
 use super::format::Format;
-use super::format::csv::{self, CsvOptions};
 use super::input::peek::Peeked;
 use super::input::pipe;
 use super::options::{OptionPart, OptionPlace, OptionReader, any_of, nearest};
@@ -150,13 +147,14 @@ impl Connector {
         }
     }
 
-    /// Whether reading it comes to an end: what runtime mode `automatic` goes by. A pipe or a terminal counts as
-    /// unbounded, though it may end.
+    /// Whether reading it comes to an end: what runtime mode `automatic` goes by. Followed files do not; a pipe or a
+    /// terminal counts as unbounded, though it may end.
     #[must_use]
     pub fn is_bounded(&self) -> bool {
         match self {
             Self::Filesystem { path, monitor_interval, .. } => monitor_interval.is_none() && !is_live(path),
-            Self::Stdin { .. } => !is_live("/dev/stdin"),
+            // FROM '-' asks for what is there, as `cat` does; a pipe that goes on for ever is declared, or the mode is set.
+            Self::Stdin { peeked, .. } => peeked.is_some() || !is_live("/dev/stdin"),
             Self::Datagen(options) => options.is_bounded(),
             Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => false,
         }
@@ -250,9 +248,7 @@ impl Connector {
             Self::Filesystem { path, format, parts, monitor_interval, .. } if parts.partitions.is_empty() => {
                 filesystem::open(path, *monitor_interval, &scan(format))
             }
-            Self::Filesystem { path, format, parts, .. } => {
-                partitioned::open(path, parts, &scan(format), |path, scan| filesystem::open(path, None, scan))
-            }
+            Self::Filesystem { path, format, parts, .. } => partitioned::open(path, parts, &scan(format)),
             Self::Stdin { format, peeked, .. } => pipe::open_stdin(peeked.as_ref(), &scan(format)),
             Self::Datagen(options) => options.open(&table.schema, columns, read, bells),
             Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => Err(Error::statement(format!(
@@ -291,37 +287,6 @@ impl Connector {
     }
 }
 
-/// The table that `FROM 'path'` stands for: columns and options as the first records of the file, directory or glob
-/// suggest.
-///
-/// # Errors
-/// `Statement`, if it is in a format that is not read; `Connector`, if nothing is there; `Data`, if it is not CSV.
-pub fn infer_file(path: &str) -> Result<(SchemaRef, Connector)> {
-    let path = path.strip_prefix("file://").unwrap_or(path);
-    let extension = Path::new(path).extension().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
-    if NOT_CSV.contains(&extension.as_str()) {
-        return Err(Error::statement(format!("'{path}' is not read: its ending says that it is not CSV"))
-            .help("files of CSV can be read, with any delimiter; convert it, or rename it if it is CSV"));
-    }
-    let mut options = CsvOptions::default();
-    if extension == "tsv" {
-        options.dialect.delimiter = Some(b'\t');
-    }
-    let (schema, csv) = csv::infer(path, &options)?;
-    let connector = Connector::Filesystem {
-        path: path.to_owned(),
-        format: Format::Csv(csv),
-        bad_input: BadInput::default(),
-        monitor_interval: None,
-        parts: PartOptions::default(),
-    };
-    Ok((schema, connector))
-}
-
-/// Endings of files that would only give a puzzling error if they were read as CSV.
-const NOT_CSV: [&str; 13] =
-    ["parquet", "json", "jsonl", "ndjson", "avro", "orc", "arrow", "feather", "xlsx", "gz", "zst", "bz2", "zip"];
-
 fn unknown_connector(table_name: &str, name: &str) -> Error {
     let error = Error::statement(format!("table `{table_name}` names connector '{name}', which is not known"));
     let list = format!("connectors: {}", any_of(&NAMES));
@@ -343,6 +308,7 @@ mod tests {
     use thalweg_runtime::WorkerId;
 
     use super::*;
+    use crate::connect::infer::infer_file;
     use crate::connect::{SinkRows, SourceEvent};
 
     fn connector(pairs: &[(&str, &str)]) -> Result<Connector> {
@@ -488,12 +454,5 @@ mod tests {
         let made = table("d", &schema, &[("connector", "datagen")]);
         let refused = made.connector.open_sink(&made).err().unwrap();
         assert_eq!(refused.message, "table `d` with connector 'datagen' can only be read");
-    }
-
-    #[test]
-    fn files_that_are_not_csv_are_refused_by_their_ending() {
-        let refused = infer_file("trades.Parquet").unwrap_err();
-        assert_eq!(refused.kind, crate::error::Kind::Statement);
-        assert_eq!(infer_file("no/such.csv").unwrap_err().kind, crate::error::Kind::Connector);
     }
 }

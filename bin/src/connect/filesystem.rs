@@ -37,6 +37,14 @@ pub fn open(path: &str, monitor_interval: Option<Duration>, scan: &TableScan<'_>
         return scan.format.open_blocks(feed, scan);
     }
     let files = files(scan.name, path)?.into_iter().map(ListedFile::look).collect::<Result<Vec<_>>>()?;
+    open_listed(files, scan)
+}
+
+/// Opens these files, as one chain.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_listed(files: Vec<ListedFile>, scan: &TableScan<'_>) -> Result<Arc<dyn Source>> {
     if files.iter().all(|file| file.packing == Packing::Plain) {
         return scan.format.open_blocks(FileChain::new(files, BlockPool::new(scan.read.block_bytes)), scan);
     }

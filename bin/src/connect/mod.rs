@@ -11,6 +11,7 @@ pub mod connector;
 pub mod datagen;
 pub mod filesystem;
 pub mod format;
+pub mod infer;
 pub mod input;
 pub mod options;
 pub mod partitioned;
@@ -31,7 +32,8 @@ use self::bad_input::{BadInput, Rejects, RowPlaces};
 use self::format::Format;
 use crate::error::{Error, Result};
 
-pub use connector::{Connector, infer_file};
+pub use connector::Connector;
+pub use infer::infer_file;
 pub use thalweg_runtime::Doorbells;
 
 /// How a job reads: the same for all its sources.

@@ -7,47 +7,53 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray, UInt32Array, new_null_array};
 use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::{DataType, Field, SchemaRef};
+use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
 use arrow_select::take::take;
 use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 
-use super::filesystem::unreadable;
+use super::bad_input::BadInput;
+use super::block::check_block_bytes;
+use super::filesystem::{self, is_hidden, unreadable};
+use super::format::Format;
+use super::input::ListedFile;
 use super::sink::{PartOptions, partition_columns, unescape};
-use super::{Source, SourceBlock, SourceEvent, SourceReader, TableScan};
+use super::{ReadOptions, Source, SourceBlock, SourceEvent, SourceReader, TableScan};
 use crate::error::{Error, Result};
 
 /// Blocks that a worker keeps at most until their numbers are known.
 const KEPT_MAX: usize = 4;
 
-/// Opens the directories of a partitioned table below `path`, each with `open`, which is given its path and what is read
-/// of its files.
+/// Opens the directories of a partitioned table below `path`: they are listed now, and each is read when its turn comes.
 ///
 /// # Errors
 /// `Connector`, if there is none, or something else is in the way; `Data`, if a value in a path is not of its column's
-/// type; and as `open`.
-pub fn open(
-    path: &str,
-    options: &PartOptions,
-    scan: &TableScan<'_>,
-    open: impl Fn(&str, &TableScan<'_>) -> Result<Arc<dyn Source>>,
-) -> Result<Arc<dyn Source>> {
+/// type; `Statement`, if the format cannot hold one of the columns.
+pub fn open(path: &str, options: &PartOptions, scan: &TableScan<'_>) -> Result<Arc<dyn Source>> {
+    check_block_bytes(scan.read.block_bytes)?;
     let rest = partition_columns(scan.schema, &options.partitions)?;
-    let internal = |error: arrow_schema::ArrowError| Error::internal(error.to_string());
-    let file_schema: SchemaRef = Arc::new(scan.schema.project(&rest).map_err(internal)?);
     let in_file = |column: &usize| rest.iter().position(|known| known == column);
-    let file_columns: Vec<usize> = scan.columns.iter().filter_map(in_file).collect();
-    let file_scan = TableScan { schema: &file_schema, columns: &file_columns, ..*scan };
+    let file_scan = FileScan {
+        name: scan.name.to_owned(),
+        schema: Arc::new(scan.schema.project(&rest).map_err(internal)?),
+        columns: scan.columns.iter().filter_map(in_file).collect(),
+        format: scan.format.clone(),
+        bad_input: scan.bad_input.clone(),
+        read: scan.read.clone(),
+        bells: scan.bells.clone(),
+    };
     let output: SchemaRef = Arc::new(scan.schema.project(scan.columns).map_err(internal)?);
     let mut directories = Vec::new();
     list(Path::new(path), &options.partitions, scan, &mut Vec::new(), &mut directories)?;
     let mut parts = Vec::with_capacity(directories.len());
-    for (directory, values) in directories {
-        let values = typed(&directory, &values, options, scan)?;
+    let mut bytes_total = 0;
+    for Directory { path, files, values } in directories {
+        let values = typed(&path, &values, options, scan)?;
         let mut file_column = 0;
         let column = |column: &usize| match options.partitions.iter().position(|known| known == column) {
             Some(partition) => OutputColumn::Constant(Arc::clone(&values[partition])),
@@ -57,19 +63,37 @@ pub fn open(
             }
         };
         let columns = scan.columns.iter().map(column).collect();
-        let name = directory.to_str().ok_or_else(|| {
-            Error::connector(format!("the path '{}' is not UTF-8", directory.display())).help("rename the directory")
-        })?;
-        parts.push(Partition { source: open(name, &file_scan)?, columns });
+        bytes_total += files.iter().map(|file| file.bytes).sum::<u64>();
+        parts.push(Partition { state: Mutex::new(PartState::Listed(files)), columns });
     }
     if parts.is_empty() {
         return Err(Error::connector(format!("no partition of table `{}` at `{path}`", scan.name))
             .help(format!("its rows are in directories such as '{}'", example(&options.partitions, scan.schema))));
     }
     let numbers = Numbers { first: vec![0], blocks: vec![0; parts.len()], ended: vec![0; parts.len()] };
-    let shared =
-        Shared { parts, output, numbers: Mutex::new(numbers), workers: scan.read.workers, bells: scan.bells.clone() };
+    let shared = Shared {
+        parts,
+        file_scan,
+        output,
+        bytes_total,
+        numbers: Mutex::new(numbers),
+        is_draining: AtomicBool::new(false),
+    };
+    // What is wrong with the columns is known before the job starts.
+    shared.source(0)?;
     Ok(Arc::new(PartitionedSource(Arc::new(shared))))
+}
+
+fn internal(error: ArrowError) -> Error {
+    Error::internal(error.to_string())
+}
+
+/// A directory of rows.
+struct Directory {
+    path: PathBuf,
+    files: Vec<ListedFile>,
+    /// As its path has them, without escapes.
+    values: Vec<String>,
 }
 
 /// Adds the directories of rows below `directory`, with their values, in the order of their paths. `columns`: those of the
@@ -79,20 +103,20 @@ fn list(
     columns: &[usize],
     scan: &TableScan<'_>,
     values: &mut Vec<String>,
-    found: &mut Vec<(PathBuf, Vec<String>)>,
+    found: &mut Vec<Directory>,
 ) -> Result<()> {
     let Some((&column, below)) = columns.split_first() else {
-        if has_rows(directory)? {
-            found.push((directory.to_path_buf(), values.clone()));
+        let files: Vec<PathBuf> =
+            entries(directory)?.into_iter().filter(|path| !is_hidden(path) && path.is_file()).collect();
+        // A partition of which nothing but `_SUCCESS` is left has no rows.
+        if !files.is_empty() {
+            let files = files.into_iter().map(ListedFile::look).collect::<Result<_>>()?;
+            found.push(Directory { path: directory.to_path_buf(), files, values: values.clone() });
         }
         return Ok(());
     };
     let column = scan.schema.field(column).name();
-    let entries = std::fs::read_dir(directory).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
-    let mut paths: Vec<PathBuf> =
-        entries.map_err(|error| unreadable(directory, &error))?.into_iter().map(|entry| entry.path()).collect();
-    paths.sort();
-    for path in paths {
+    for path in entries(directory)? {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let value = name.split_once('=').filter(|(key, _)| unescape(key).as_deref() == Some(column.as_str()));
         match value.filter(|_| path.is_dir()).map(|(_, value)| unescape(value)) {
@@ -112,14 +136,13 @@ fn list(
     Ok(())
 }
 
-/// Whether there is a visible file: a partition of which nothing but `_SUCCESS` is left has no rows.
-fn has_rows(directory: &Path) -> Result<bool> {
+/// What is in a directory, by name.
+fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(directory).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
     let entries = entries.map_err(|error| unreadable(directory, &error))?;
-    let is_visible = |entry: &std::fs::DirEntry| {
-        entry.file_name().as_encoded_bytes().first().is_some_and(|first| !b"._".contains(first))
-    };
-    Ok(entries.iter().any(|entry| is_visible(entry) && entry.path().is_file()))
+    let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+    paths.sort();
+    Ok(paths)
 }
 
 /// The values of a path as arrays of one row.
@@ -165,10 +188,31 @@ fn example(partitions: &[usize], schema: &SchemaRef) -> String {
     partitions.iter().map(|column| format!("{}=…/", schema.field(*column).name())).collect()
 }
 
-/// One directory of rows.
+/// One directory of rows, as a source of its own.
 struct Partition {
-    source: Arc<dyn Source>,
+    state: Mutex<PartState>,
     columns: Vec<OutputColumn>,
+}
+
+/// How far a partition is. A source may have a thread and open files, so there is one only while it is read.
+enum PartState {
+    /// Nobody has asked for it yet.
+    Listed(Vec<ListedFile>),
+    /// Some worker reads it.
+    Open(Arc<dyn Source>),
+    /// All have read it, or the job was drained before.
+    Closed,
+}
+
+/// What is read of the files: a [`TableScan`] that outlives the call of [`open`].
+struct FileScan {
+    name: String,
+    schema: SchemaRef,
+    columns: Vec<usize>,
+    format: Format,
+    bad_input: BadInput,
+    read: ReadOptions,
+    bells: Doorbells,
 }
 
 /// Where a column of the result comes from.
@@ -183,11 +227,13 @@ struct PartitionedSource(Arc<Shared>);
 
 struct Shared {
     parts: Vec<Partition>,
+    file_scan: FileScan,
     /// Columns of the result.
     output: SchemaRef,
+    /// Of all files, as they are packed.
+    bytes_total: u64,
     numbers: Mutex<Numbers>,
-    workers: usize,
-    bells: Doorbells,
+    is_draining: AtomicBool,
 }
 
 /// How the blocks of the whole are numbered.
@@ -205,6 +251,26 @@ impl Shared {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The source of a partition; `None` if it is not to be read any more.
+    fn source(&self, part: usize) -> Result<Option<Arc<dyn Source>>> {
+        let Some(part) = self.parts.get(part) else { return Ok(None) };
+        let mut state = part.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let PartState::Listed(files) = &mut *state {
+            // SeqCst: a drain raises the flag before it looks at the partitions; one of the two sees the other.
+            *state = if self.is_draining.load(Ordering::SeqCst) {
+                PartState::Closed
+            } else {
+                let FileScan { name, schema, columns, format, bad_input, read, bells } = &self.file_scan;
+                let scan = TableScan { name, schema, columns, format, bad_input, read, bells };
+                PartState::Open(filesystem::open_listed(std::mem::take(files), &scan)?)
+            };
+        }
+        Ok(match &*state {
+            PartState::Open(source) => Some(Arc::clone(source)),
+            PartState::Listed(_) | PartState::Closed => None,
+        })
+    }
+
     /// A worker has come to the end of a partition, of which it had so many blocks.
     fn end(&self, part: usize, blocks: u64) {
         let mut numbers = self.numbers();
@@ -214,14 +280,19 @@ impl Shared {
         // Partitions are ended in any order: one that all have ended tells where the next one begins once it is known
         // where it began itself.
         while let Some(last) = numbers.first.len().checked_sub(1)
-            && numbers.ended.get(last) == Some(&self.workers)
+            && numbers.ended.get(last) == Some(&self.file_scan.read.workers)
         {
             let next = numbers.first[last] + numbers.blocks[last];
             numbers.first.push(next);
         }
-        if numbers.first.len() > known {
-            drop(numbers);
-            self.bells.ring_all();
+        let is_last_worker = numbers.ended[part] == self.file_scan.read.workers;
+        let is_news = numbers.first.len() > known;
+        drop(numbers);
+        if is_last_worker {
+            *self.parts[part].state.lock().unwrap_or_else(PoisonError::into_inner) = PartState::Closed;
+        }
+        if is_news {
+            self.file_scan.bells.ring_all();
         }
     }
 }
@@ -235,15 +306,22 @@ impl Source for PartitionedSource {
             reader: None,
             blocks: 0,
             kept: VecDeque::new(),
+            failed_at: None,
         })
     }
 
     fn bytes_total(&self) -> Option<u64> {
-        self.0.parts.iter().map(|part| part.source.bytes_total()).sum()
+        Some(self.0.bytes_total)
     }
 
     fn drain(&self) {
-        self.0.parts.iter().for_each(|part| part.source.drain());
+        self.0.is_draining.store(true, Ordering::SeqCst);
+        for part in &self.0.parts {
+            let state = part.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if let PartState::Open(source) = &*state {
+                source.drain();
+            }
+        }
     }
 }
 
@@ -257,8 +335,10 @@ struct PartitionedReader {
     reader: Option<Box<dyn SourceReader>>,
     /// Blocks that this worker had of it.
     blocks: u64,
-    /// Blocks whose numbers are not known yet, with their partition; an error is the last.
-    kept: VecDeque<(usize, Result<SourceBlock>)>,
+    /// Blocks whose numbers are not known yet, with their partition; an error, with its block, is the last.
+    kept: VecDeque<(usize, Result<SourceBlock, (Error, Option<u64>)>)>,
+    /// The block of an error that was told.
+    failed_at: Option<u64>,
 }
 
 impl SourceReader for PartitionedReader {
@@ -269,32 +349,58 @@ impl SourceReader for PartitionedReader {
                 if let Some(first) = first
                     && let Some((part, block)) = self.kept.pop_front()
                 {
-                    return Ok(SourceEvent::Block(self.shared.complete(part, first, block?)?));
+                    let block = block.map_err(|(error, block)| {
+                        self.failed_at = block.map(|block| first + block);
+                        error
+                    })?;
+                    return Ok(SourceEvent::Block(self.shared.complete(part, first, block)?));
                 }
             }
             let has_failed = self.kept.back().is_some_and(|(_, block)| block.is_err());
             if self.kept.len() >= KEPT_MAX || has_failed {
                 return Ok(SourceEvent::Pending);
             }
-            let Some(part) = self.shared.parts.get(self.part) else {
+            if self.part == self.shared.parts.len() {
                 return Ok(if self.kept.is_empty() { SourceEvent::End } else { SourceEvent::Pending });
+            }
+            if self.reader.is_none() {
+                match self.shared.source(self.part) {
+                    Ok(source) => self.reader = source.map(|source| source.reader(self.worker)),
+                    Err(error) => {
+                        self.kept.push_back((self.part, Err((error, Some(0)))));
+                        continue;
+                    }
+                }
+            }
+            let Some(reader) = &mut self.reader else {
+                self.end_part();
+                continue;
             };
-            let worker = self.worker;
-            let reader = self.reader.get_or_insert_with(|| part.source.reader(worker));
             match reader.poll() {
                 Ok(SourceEvent::Block(block)) => {
                     self.blocks += 1;
                     self.kept.push_back((self.part, Ok(block)));
                 }
                 Ok(SourceEvent::Pending) => return Ok(SourceEvent::Pending),
-                Ok(SourceEvent::End) => {
-                    self.reader = None;
-                    self.shared.end(self.part, std::mem::take(&mut self.blocks));
-                    self.part += 1;
+                Ok(SourceEvent::End) => self.end_part(),
+                Err(error) => {
+                    let block = reader.failed_at();
+                    self.kept.push_back((self.part, Err((error, block))));
                 }
-                Err(error) => self.kept.push_back((self.part, Err(error))),
             }
         }
+    }
+
+    fn failed_at(&self) -> Option<u64> {
+        self.failed_at
+    }
+}
+
+impl PartitionedReader {
+    fn end_part(&mut self) {
+        self.reader = None;
+        self.shared.end(self.part, std::mem::take(&mut self.blocks));
+        self.part += 1;
     }
 }
 
@@ -307,7 +413,6 @@ impl Shared {
 
     fn with_constants(&self, part: usize, batch: &RecordBatch) -> Result<RecordBatch> {
         let rows = batch.num_rows();
-        let internal = |error: arrow_schema::ArrowError| Error::internal(error.to_string());
         let column = |column: &OutputColumn| match column {
             OutputColumn::File(column) => Ok(Arc::clone(batch.column(*column))),
             OutputColumn::Constant(value) => {

@@ -132,7 +132,8 @@ impl Account {
             }
         }
         for operator in &self.operators {
-            let OperatorAccount { name, rows_in, folded, passed, filtered, late, failed, unnested, produced } = operator;
+            let OperatorAccount { name, rows_in, folded, passed, filtered, late, failed, unnested, produced } =
+                operator;
             if rows_in + produced != folded + passed + filtered + late + failed + unnested {
                 return Err(format!(
                     "stage {name}: {rows_in} rows in + {produced} produced, but {folded} folded + {passed} passed + \

@@ -68,7 +68,6 @@ impl Build {
         let required = graph.sinks.iter().map(|(table, _)| required(table)).collect();
         let counters = graph.stages.iter().map(|_| Arc::new(StageCounters::default())).collect();
         let mut stages = Vec::with_capacity(graph.stages.len());
-        let mut ledgers = Ledgers::default();
         for (plan, aggregation) in graph.stages.into_iter().zip(aggregations) {
             let source = match &plan.head {
                 Head::Scan { table, columns } => Some(table.connector.open_source(table, columns, read, bells)?),
@@ -79,11 +78,14 @@ impl Build {
                 *chains += 1;
                 event_time.chain(*chains - 1, read.workers, bells)
             });
-            let ledger = match &plan.head {
-                Head::Scan { table, .. } => Some(Arc::new(ledgers.open(table, bells, control)?)),
-                _ => None,
-            };
-            stages.push(BuildStage { plan, source, chain, ledger });
+            stages.push(BuildStage { plan, source, chain, ledger: None });
+        }
+        let mut ledgers = Ledgers::default();
+        // Consumers come after their producers, statements after those that follow them: backwards is as it was written.
+        for stage in stages.iter_mut().rev() {
+            if let Head::Scan { table, .. } = &stage.plan.head {
+                stage.ledger = Some(Arc::new(ledgers.open(table, bells, control)?));
+            }
         }
         Ok(Self {
             stages,

@@ -47,9 +47,7 @@ impl Operator<Flow> for MergeOperator {
         }
         if let Some(batch) = self.shard.next_batch(self.batch_rows).map_err(aggregate_refused)? {
             add(&self.counters.rows_in, batch.rows() as u64);
-            steps::run(&self.steps, batch, &self.counters, &mut |batch| {
-                self.tail.push(batch, &self.counters, cx)
-            })?;
+            steps::run(&self.steps, batch, &self.counters, &mut |batch| self.tail.push(batch, &self.counters, cx))?;
             self.tail.end_block(None, cx);
             return Ok(Activity::Busy);
         }

@@ -50,9 +50,7 @@ impl Operator<Flow> for SortOperator {
         };
         if let Some(batch) = sorted.next_batch(self.batch_rows).map_err(|error| Error::internal(error.to_string()))? {
             add(&self.counters.rows_in, batch.rows() as u64);
-            steps::run(&self.steps, batch, &self.counters, &mut |batch| {
-                self.tail.push(batch, &self.counters, cx)
-            })?;
+            steps::run(&self.steps, batch, &self.counters, &mut |batch| self.tail.push(batch, &self.counters, cx))?;
             self.tail.end_block(None, cx);
             return Ok(Activity::Busy);
         }

@@ -25,9 +25,7 @@ impl Operator<Flow> for UnionOperator {
             return Err(Error::internal("a union takes rows").into());
         };
         add(&self.counters.rows_in, batch.rows() as u64);
-        steps::run(&self.steps, batch, &self.counters, &mut |batch| {
-            self.tail.push(batch, &self.counters, cx)
-        })?;
+        steps::run(&self.steps, batch, &self.counters, &mut |batch| self.tail.push(batch, &self.counters, cx))?;
         self.tail.end_block(None, cx);
         Ok(())
     }

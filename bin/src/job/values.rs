@@ -41,9 +41,7 @@ impl Operator<Flow> for ValuesOperator {
                 ordinals: Ordinals::Run(Ordinal::of_row(u128::from(self.source) << 96)),
                 stamps: Stamps::Uniform(EventTimeMs::MIN),
             };
-            steps::run(&self.steps, batch, &self.counters, &mut |batch| {
-                self.tail.push(batch, &self.counters, cx)
-            })?;
+            steps::run(&self.steps, batch, &self.counters, &mut |batch| self.tail.push(batch, &self.counters, cx))?;
             self.tail.end_block(None, cx);
         }
         self.tail.finish(cx);

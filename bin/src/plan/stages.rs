@@ -223,9 +223,7 @@ fn sources_of_union(node: &Node) -> usize {
         NodeOp::Filter { input, .. }
         | NodeOp::Project { input, .. }
         | NodeOp::Unnest { input, .. }
-        | NodeOp::Watermark { input, .. } => {
-            sources_of_union(input)
-        }
+        | NodeOp::Watermark { input, .. } => sources_of_union(input),
         NodeOp::Scan { .. } | NodeOp::Values(_) | NodeOp::Aggregate { .. } | NodeOp::Sort { .. } => 1,
     }
 }

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use arrow_schema::{Field, FieldRef, Fields};
 use datafusion_common::{DFSchema, DFSchemaRef, DataFusionError, Result as PlannerResult, TableReference};
 use datafusion_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
-use datafusion_expr::{
-    Expr, ExprSchemable, Extension, LogicalPlan, LogicalPlanBuilder, UserDefinedLogicalNodeCore,
-};
+use datafusion_expr::{Expr, ExprSchemable, Extension, LogicalPlan, LogicalPlanBuilder, UserDefinedLogicalNodeCore};
 use sqlparser::ast::{self, TableFactor};
 
 use super::diagnostic::wrap;

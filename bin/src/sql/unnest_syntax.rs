@@ -43,9 +43,9 @@ pub(crate) fn fold(rewriter: &mut Rewriter<'_>, from: &mut Vec<TableWithJoins>) 
 
 /// What the relations in FROM are called.
 pub(crate) fn names_of(from: &[TableWithJoins]) -> HashSet<String> {
-    let relations = from.iter().flat_map(|from| {
-        std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
-    });
+    let relations = from
+        .iter()
+        .flat_map(|from| std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation)));
     relations.filter_map(name_of).collect()
 }
 

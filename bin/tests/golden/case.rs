@@ -5,7 +5,7 @@
 //! # modes: batch streaming          in which it must give these rows; batch if nothing is said
 //! # tables: flights                 DDL of `sql/tables` that goes first
 //! # late: 2                         late rows in streaming mode; 0 if nothing is said
-//! # rejected: 1                     records that do not become rows
+//! # rejected: 1                     records that do not become rows, and rows that fail; as many as `rejects` if not said
 //! # ordered                         the rows come in this order
 //! # by hand                         no other engine was asked
 //! ==> file clicks.csv               a file for the job, as it stands
@@ -14,6 +14,8 @@
 //! ==> oracle                        the query that gave the rows, for `oracle/oracle.py`
 //! ==> late oracle                   the same for `late`
 //! ==> output sums.csv               what an INSERT must have left in that file, in any order
+//! ==> rejects bad.ndjson            what must be in that file of rejects, in order: `source offset line column reason` a
+//!                                   line, the source without its directory, `-` for what is null
 //! ==> rows                          what the SELECT must give: CSV, NULL an empty field, the empty string ""
 //! ```
 
@@ -37,7 +39,7 @@ pub struct Case {
     /// Late rows in streaming mode, over all operators.
     pub late: u64,
     /// Rejected records, over all sources.
-    pub rejected: u64,
+    pub rejected: Option<u64>,
     /// Rows are compared in order.
     pub is_ordered: bool,
     /// Name and bytes of the files that are written for it.
@@ -48,6 +50,8 @@ pub struct Case {
     pub rows: Option<Vec<Fields>>,
     /// Rows of each sink's file.
     pub outputs: Vec<(String, Vec<Fields>)>,
+    /// Lines of each file of rejects.
+    pub rejects: Vec<(String, Vec<String>)>,
 }
 
 impl Case {
@@ -114,7 +118,7 @@ impl Case {
             }
             "tables" => self.tables = value.split_whitespace().map(str::to_owned).collect(),
             "late" => self.late = count()?,
-            "rejected" => self.rejected = count()?,
+            "rejected" => self.rejected = Some(count()?),
             "ordered" => self.is_ordered = true,
             // `why`, the lines that it goes on in, and `by hand` are for people.
             _ => {}
@@ -129,10 +133,16 @@ impl Case {
             ("sql", "") => self.sql = body,
             ("rows", "") => self.rows = Some(rows::parse(&body)),
             ("output", name) => self.outputs.push((name.to_owned(), rows::parse(&body))),
+            ("rejects", name) => self.rejects.push((name.to_owned(), body.lines().map(str::to_owned).collect())),
             ("oracle", "") | ("late", "oracle") => {}
             _ => return Err(format!("there is no section `{title}`")),
         }
         Ok(())
+    }
+
+    /// Records and rows that must be rejected.
+    pub fn rejected(&self) -> u64 {
+        self.rejected.unwrap_or_else(|| self.rejects.iter().map(|(_, lines)| lines.len() as u64).sum())
     }
 
     /// Writes the files that the case brings along.

@@ -2,7 +2,7 @@
 //!
 //! A file says what is asked and what must come out (the format is in [`case`]); this harness runs it in each of its modes,
 //! with several numbers of workers, batch sizes and block sizes, small inputs cut into blocks at every byte, and checks
-//! the rows, the late and the rejected ones, and that the accounts balance, each time. The expected rows are not ours:
+//! the rows, the late and the rejected ones (and what is written of them), and that the accounts balance, each time. The expected rows are not ours:
 //! `oracle/oracle.py` has them from DuckDB, or they are small enough to be worked out by hand.
 //!
 //! `GOLDEN=windows/offset cargo test -p thalweg --test golden` runs the files whose name holds those words.
@@ -10,6 +10,7 @@
 mod account;
 mod case;
 mod matrix;
+mod rejects;
 mod rows;
 mod run;
 

@@ -10,12 +10,13 @@ use thalweg::sql::{Outcome, Session, SessionOptions};
 use crate::account;
 use crate::case::Case;
 use crate::matrix::Way;
+use crate::rejects;
 use crate::rows::{self, Value};
 
 /// Runs `case` as `way` says, and checks rows, files, late and rejected rows, and the accounts.
 pub fn check(case: &Case, way: &Way, directory: &Path) -> Result<(), String> {
-    for (output, _) in &case.outputs {
-        let _ = fs::remove_file(directory.join(output));
+    for name in case.outputs.iter().map(|(name, _)| name).chain(case.rejects.iter().map(|(name, _)| name)) {
+        let _ = fs::remove_file(directory.join(name));
     }
     let script = case.script(way.mode, directory);
     let late = if way.mode == RuntimeMode::Streaming { case.late } else { 0 };
@@ -25,7 +26,10 @@ pub fn check(case: &Case, way: &Way, directory: &Path) -> Result<(), String> {
     for statement in &statements {
         match session.execute(statement).map_err(|error| told(&error, &script))? {
             Outcome::Job(plan) => {
-                run(case, way, plan, late)?;
+                let outcome = run(case, way, plan, late);
+                // Looked at first: they say most of what is wrong with the others.
+                case.rejects.iter().try_for_each(|(name, rejects)| rejects::check(&directory.join(name), rejects))?;
+                outcome?;
                 has_run = true;
             }
             Outcome::Done => {}

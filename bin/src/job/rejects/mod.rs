@@ -312,9 +312,10 @@ impl Ledger {
         let Some(last) = last else { return Error::internal("a reject without a record") };
         let max = self.policy.rejects_max.unwrap_or_default();
         let mut error = last.into_error();
-        let before = if counts.total() == 0 { String::new() } else { format!(" ({counts})") };
-        error.message.push_str(&format!("; table `{}` may reject {max} records, and has{before}", self.table));
-        error.help(format!("raise 'max-rejects', which is {max}, or see what is wrong with the input"))
+        let before = if counts.total() == 0 { String::new() } else { format!(": {counts}") };
+        let table = &self.table;
+        error.message.push_str(&format!("; one more than 'max-rejects' accepts for table `{table}` ({max}{before})"));
+        error.help("raise 'max-rejects', or see what is wrong with the input")
     }
 
     /// The job has ended: waits until all is written that was handed over, and answers what was refused.

@@ -112,7 +112,7 @@ proptest! {
         prop_assert_eq!(counted, total.min(max));
         prop_assert_eq!(lines_of(&path).len() as u64, total.min(max));
         // Offsets count from 0, so the record after `max` others is the one at `max`.
-        let expected = (total > max).then(|| format!("a.csv:{}: bad; table `t` may reject {max} ", max + 1));
+        let expected = (total > max).then(|| format!("a.csv:{}: bad; one more than 'max-rejects' accepts for table `t` ({max}", max + 1));
         match (error, expected) {
             (Some(error), Some(start)) => prop_assert!(error.message.starts_with(&start), "{}", error),
             (error, expected) => prop_assert!(error.is_none() && expected.is_none(), "{error:?} {expected:?}"),

@@ -1,103 +1,126 @@
-//! Columns, types, delimiter and header of a file that nobody declared, from a sample at its start.
+//! Columns, types, delimiter and header of files that nobody declared, from samples of their beginnings.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::number;
 use super::options::{CsvOptions, Header};
 use super::shape::unquoted;
 use super::temporal::{self, DateCache, Instant};
-use crate::connect::filesystem::{files, unreadable};
 use crate::connect::format::text::{Dialect, index_scalar};
+use crate::connect::infer::Sample;
 use crate::error::{Error, Result};
 
-/// Records that are looked at.
+/// Records that are looked at, over all samples, but for [`FILE_RECORDS_MIN`].
 const SAMPLE_RECORDS: usize = 20_480;
 
-/// Bytes that are read for that at most, but for the first record.
-const SAMPLE_BYTES: u64 = 8 << 20;
+/// Records of each sample that are looked at in any case.
+const FILE_RECORDS_MIN: usize = 1_024;
 
 /// Texts that stand for "no value" in files of the wild. One of them is taken as NULL, if a column would otherwise not be
 /// of the type of all its other values.
 const NULL_TEXTS: [&str; 5] = ["NA", "N/A", "null", "NULL", "\\N"];
 
-/// Finds the columns of the CSV at `path` (a file, directory or glob: its first file that is not empty), and completes
-/// `options` with the delimiter, header and NULL literal that were found. A delimiter other than `,`, a header other than
-/// [`Header::Auto`] and a NULL literal are left as they are.
+/// Finds the columns of tables of CSV that begin with `samples`, at least one, and completes `options` with the delimiter,
+/// header and NULL literal that were found. A delimiter other than `,`, a header other than [`Header::Auto`] and a NULL
+/// literal are left as they are.
 ///
-/// A column is BIGINT, DOUBLE, BOOLEAN, DATE, TIMESTAMP or TIMESTAMP_LTZ (of precision 3, or what is needed), if all its
-/// values in the first 20,480 records are; else STRING. So are whole numbers with leading zeros or beyond 64 bits.
+/// Names, delimiter and header are those of the first sample that is not empty. A column is BIGINT, DOUBLE, BOOLEAN, DATE,
+/// TIMESTAMP or TIMESTAMP_LTZ (of precision 3, or what is needed), if all its values in the samples are; else STRING. So
+/// are whole numbers with leading zeros or beyond 64 bits. At most the first 20,480 records are looked at, or, of many
+/// files, an equal part of that in each.
 ///
 /// # Errors
-/// `Connector`, if the file cannot be read, or has no record; `Data`, if it is not CSV in UTF-8.
-pub fn infer(path: &str, options: &CsvOptions) -> Result<(SchemaRef, CsvOptions)> {
+/// `Connector`, if there is no record; `Data`, if it is not CSV in UTF-8.
+pub fn infer(samples: &[Sample], options: &CsvOptions) -> Result<(SchemaRef, CsvOptions)> {
     let mut found = options.clone();
-    let (file, text, is_whole) = sample(path)?;
-    let origin = file.display().to_string();
-    if text.starts_with(b"\xFF\xFE") || text.starts_with(b"\xFE\xFF") {
-        return Err(Error::data(format!("{origin}:1:1: the file is in UTF-16, not in UTF-8"))
-            .help("convert it, for example with `iconv -f UTF-16 -t UTF-8`"));
-    }
-    let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text);
+    let Some(lead) = samples.iter().find(|sample| !sample.text.is_empty()).or(samples.first()) else {
+        return Err(Error::internal("columns are inferred from no sample"));
+    };
+    let text = text_of(lead)?;
     if options.dialect.delimiter == Some(b',') {
-        let is_tsv = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tsv"));
-        let delimiter = if is_tsv { b'\t' } else { delimiter(text, is_whole, found.dialect) };
-        found.dialect.delimiter = Some(delimiter);
+        found.dialect.delimiter = Some(delimiter(text, lead.is_whole, found.dialect));
     }
-    let records = records(text, is_whole, found.dialect, SAMPLE_RECORDS + 1);
-    let Some(first) = records.first() else {
-        return Err(Error::connector(format!("`{origin}` holds no record to infer columns from")).help(
+    let records_max = (SAMPLE_RECORDS / samples.len()).max(FILE_RECORDS_MIN);
+    let first_records = records(text, lead.is_whole, found.dialect, records_max + 1);
+    let Some(first) = first_records.first() else {
+        return Err(Error::connector(format!("`{}` holds no record to infer columns from", lead.origin)).help(
             "declare the columns: CREATE TABLE t (…) WITH ('connector' = 'filesystem', 'path' = '…', 'format' = 'csv')",
         ));
     };
-    let columns = first.len();
     let has_header = match options.header {
         Header::Present => true,
         Header::Absent => false,
-        Header::Auto => looks_like_header(&records, options.null_literal.as_deref()),
+        Header::Auto => looks_like_header(&first_records, options.null_literal.as_deref()),
     };
-    let rows = records[usize::from(has_header)..].iter().filter(|record| record.len() == columns);
-    let rows = rows.take(SAMPLE_RECORDS).collect::<Vec<_>>();
-    let mut kinds = vec![Kinds::default(); columns];
-    for row in &rows {
-        for (kinds, value) in kinds.iter_mut().zip(row.iter()) {
-            kinds.see(value, options.null_literal.as_deref());
-        }
+    let names = match has_header {
+        true => header_names(first, &lead.origin)?,
+        false => (1..=first.len()).map(|n| format!("c{n}")).collect(),
+    };
+    let columns =
+        Columns { names: &names, has_header, dialect: found.dialect, null_literal: options.null_literal.as_deref() };
+    let seen = samples.par_iter().map(|sample| columns.see(sample, records_max)).collect::<Result<Vec<_>>>()?;
+    let mut kinds = vec![Kinds::default(); names.len()];
+    let mut rows = 0;
+    for (seen, records) in &seen {
+        kinds.iter_mut().zip(seen).for_each(|(kinds, seen)| kinds.join(seen));
+        rows += records;
     }
     if found.null_literal.is_none() {
         found.null_literal = needed_null_text(&kinds).map(str::to_owned);
     }
-    let names =
-        if has_header { header_names(first, &origin)? } else { (1..=columns).map(|n| format!("c{n}")).collect() };
     let types = kinds.iter().map(|kinds| kinds.data_type(found.null_literal.as_deref()));
-    let fields = names.into_iter().zip(types).map(|(name, data_type)| Field::new(name, data_type, true));
+    let fields = names.iter().zip(types).map(|(name, data_type)| Field::new(name, data_type, true));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     found.header = if has_header { Header::Present } else { Header::Absent };
-    found.inferred_from = Some(rows.len() as u64);
-    Ok((Arc::new(Schema::new(fields.collect::<Vec<_>>())), found))
+    found.inferred_from = Some(rows);
+    Ok((schema, found))
 }
 
-/// The start of the first file that is not empty, and whether it is all of it.
-fn sample(path: &str) -> Result<(std::path::PathBuf, Vec<u8>, bool)> {
-    if path == "-" || Path::new(path).metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-        return Err(Error::statement(format!("the columns of the pipe `{path}` cannot be inferred before it is read"))
-            .help("declare them: CREATE TABLE t (…) WITH ('connector' = 'stdin', 'format' = 'csv')"));
-    }
-    let mut last = None;
-    for file in files(path, path)? {
-        let mut text = Vec::new();
-        let mut input = File::open(&file).map_err(|error| unreadable(&file, &error))?;
-        input.by_ref().take(SAMPLE_BYTES).read_to_end(&mut text).map_err(|error| unreadable(&file, &error))?;
-        let is_whole = (text.len() as u64) < SAMPLE_BYTES;
-        if !text.is_empty() {
-            return Ok((file, text, is_whole));
+/// The columns that the first sample has, looked for in each.
+struct Columns<'a> {
+    names: &'a [String],
+    has_header: bool,
+    dialect: Dialect,
+    null_literal: Option<&'a str>,
+}
+
+impl Columns<'_> {
+    /// What the values of each column can be in a sample, and how many records say so. A file whose header does not name
+    /// all columns says nothing: reading it will tell.
+    fn see(&self, sample: &Sample, records_max: usize) -> Result<(Vec<Kinds>, u64)> {
+        let mut kinds = vec![Kinds::default(); self.names.len()];
+        let records = records(text_of(sample)?, sample.is_whole, self.dialect, records_max + 1);
+        let Some(first) = records.first() else { return Ok((kinds, 0)) };
+        let place = |name: &String| first.iter().position(|value| value.text == *name);
+        let places: Option<Vec<usize>> = match self.has_header {
+            true => self.names.iter().map(place).collect(),
+            false => Some((0..self.names.len()).collect()),
+        };
+        let Some(places) = places else { return Ok((kinds, 0)) };
+        let fields = if self.has_header { first.len() } else { self.names.len() };
+        let rows = records[usize::from(self.has_header)..].iter().filter(|record| record.len() == fields);
+        let mut count = 0;
+        for row in rows.take(records_max) {
+            count += 1;
+            for (kinds, &place) in kinds.iter_mut().zip(&places) {
+                kinds.see(&row[place], self.null_literal);
+            }
         }
-        last = Some(file);
+        Ok((kinds, count))
     }
-    Ok((last.unwrap_or_default(), Vec::new(), true))
+}
+
+/// The text of a sample without its byte order mark.
+fn text_of(sample: &Sample) -> Result<&[u8]> {
+    let text = &sample.text[..];
+    if text.starts_with(b"\xFF\xFE") || text.starts_with(b"\xFE\xFF") {
+        return Err(Error::data(format!("{}:1:1: the file is in UTF-16, not in UTF-8", sample.origin))
+            .help("convert it, for example with `iconv -f UTF-16 -t UTF-8`"));
+    }
+    Ok(text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text))
 }
 
 /// A field of the sample.
@@ -291,6 +314,20 @@ impl Kinds {
         }
     }
 
+    /// Adds what another part of the column is.
+    fn join(&mut self, other: &Self) {
+        self.values += other.values;
+        self.null_texts.iter_mut().zip(other.null_texts).for_each(|(count, more)| *count += more);
+        self.integer &= other.integer;
+        self.double &= other.double;
+        self.boolean &= other.boolean;
+        self.date &= other.date;
+        self.timestamp &= other.timestamp;
+        self.timestamp_ltz &= other.timestamp_ltz;
+        self.fraction_digits = self.fraction_digits.max(other.fraction_digits);
+        self.is_beyond_nanos |= other.is_beyond_nanos;
+    }
+
     fn see_precision(&mut self, text: &[u8], instant: Instant) {
         let fraction = text.get(19..).and_then(|rest| rest.strip_prefix(b".")).unwrap_or_default();
         let digits = fraction.iter().take_while(|digit| digit.is_ascii_digit()).count();
@@ -346,16 +383,14 @@ fn starts_number(text: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn inferred_as(name: &str, text: &str, options: &CsvOptions) -> Result<(Vec<(String, DataType)>, CsvOptions)> {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        let (schema, options) = infer(path.to_str().unwrap(), options)?;
+    fn inferred_as(text: &str, options: &CsvOptions) -> Result<(Vec<(String, DataType)>, CsvOptions)> {
+        let sample = Sample { origin: "t.csv".to_owned(), text: text.as_bytes().to_vec(), is_whole: true };
+        let (schema, options) = infer(&[sample], options)?;
         Ok((schema.fields().iter().map(|f| (f.name().clone(), f.data_type().clone())).collect(), options))
     }
 
     fn inferred(text: &str) -> (Vec<(String, DataType)>, CsvOptions) {
-        inferred_as("t.csv", text, &CsvOptions::default()).unwrap()
+        inferred_as(text, &CsvOptions::default()).unwrap()
     }
 
     #[test]
@@ -397,20 +432,19 @@ mod tests {
             assert_eq!((options.header, columns[0].0.as_str()), (header, first), "{text}");
         }
         let forced = CsvOptions { header: Header::Present, ..CsvOptions::default() };
-        assert_eq!(inferred_as("t.csv", "2019,2020\n1,2\n", &forced).unwrap().0[1].0, "2020");
+        assert_eq!(inferred_as("2019,2020\n1,2\n", &forced).unwrap().0[1].0, "2020");
     }
 
     #[test]
     fn delimiters_are_found() {
-        for (name, text, expected) in [
-            ("t.csv", "a;b\n1,5;2\n3;4\n", b';'),
-            ("t.csv", "a|b,c\n1|2\n", b'|'),
-            ("t.csv", "a\tb\n1\t2\n", b'\t'),
-            ("t.tsv", "a\n1\n", b'\t'),
-            ("t.csv", "\"a;b\",c\n\"1;2\",3\n", b','),
-            ("t.csv", "a\n1\n", b','),
+        for (text, expected) in [
+            ("a;b\n1,5;2\n3;4\n", b';'),
+            ("a|b,c\n1|2\n", b'|'),
+            ("a\tb\n1\t2\n", b'\t'),
+            ("\"a;b\",c\n\"1;2\",3\n", b','),
+            ("a\n1\n", b','),
         ] {
-            let (_, options) = inferred_as(name, text, &CsvOptions::default()).unwrap();
+            let (_, options) = inferred_as(text, &CsvOptions::default()).unwrap();
             assert_eq!(options.dialect.delimiter, Some(expected), "{text}");
         }
     }
@@ -427,11 +461,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_inferred_says_why() {
-        let error = inferred_as("t.csv", "", &CsvOptions::default()).unwrap_err();
+        let error = inferred_as("", &CsvOptions::default()).unwrap_err();
         assert!(error.message.ends_with("holds no record to infer columns from"), "{}", error.message);
-        assert!(infer("/nowhere/t.csv", &CsvOptions::default()).is_err());
-        assert!(infer("-", &CsvOptions::default()).is_err());
+        assert!(inferred_as("\u{FEFF}a\n1\n", &CsvOptions::default()).is_ok());
         let forced = CsvOptions { header: Header::Present, ..CsvOptions::default() };
-        assert!(inferred_as("t.csv", "a,a\n1,2\n", &forced).is_err());
+        assert!(inferred_as("a,a\n1,2\n", &forced).is_err());
     }
 }

@@ -99,7 +99,7 @@ impl Follower {
                 None => self.begin(listed)?,
             }
         }
-        self.adopt_rotated()?;
+        self.adopt_rotated(None)?;
         self.live.retain(|generation| !generation.is_ended());
         self.close_idle();
         ControlFlow::Continue(())
@@ -167,7 +167,7 @@ impl Follower {
             self.notices.rotated(&listed.path);
             self.bystanders.expect_more();
         }
-        self.adopt_rotated_but(generation.id)?;
+        self.adopt_rotated(Some(generation.id))?;
         self.read_new(generation)
     }
 
@@ -176,16 +176,9 @@ impl Follower {
         self.live.iter().any(|live| live.is_ended() && live.path == path && !live.is_gone)
     }
 
-    /// Generations of the one followed path that came and went unseen.
-    fn adopt_rotated(&mut self) -> ControlFlow<()> {
-        for generation in self.bystanders.unseen(&self.live, None) {
-            self.read_new(generation)?;
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn adopt_rotated_but(&mut self, newest: FileId) -> ControlFlow<()> {
-        for generation in self.bystanders.unseen(&self.live, Some(newest)) {
+    /// Reads generations of the one followed path that came and went unseen, before the `newest` if that is known.
+    fn adopt_rotated(&mut self, newest: Option<FileId>) -> ControlFlow<()> {
+        for generation in self.bystanders.unseen(&self.live, newest) {
             self.notices.rotated(self.watch.path());
             self.read_new(generation)?;
         }
