@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Whose error it is; decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,49 @@ impl Kind {
             Self::Memory => 6,
         }
     }
+
+    /// The word for it where errors are read by programs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Statement => "statement",
+            Self::Data => "data",
+            Self::Connector => "connector",
+            Self::Memory => "memory",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+/// A place in the input: a fault is mended there, not in the SQL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputPlace {
+    /// Path of the file, or `<stdin>`.
+    pub file: Arc<str>,
+    /// Line, from 1; 0 in a format without lines.
+    pub line: u64,
+    /// Character of the line, from 1; 0 where the fault is the line as a whole.
+    pub column: u64,
+    /// The record with the fault as it stands, perhaps cut; empty where it is not known.
+    pub record: Vec<u8>,
+}
+
+impl InputPlace {
+    /// The first character of a file.
+    #[must_use]
+    pub fn start_of(file: &str) -> Self {
+        Self { file: file.into(), line: 1, column: 1, record: Vec::new() }
+    }
+}
+
+impl fmt::Display for InputPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.line, self.column) {
+            (0, _) => write!(f, "{}", self.file),
+            (line, 0) => write!(f, "{}:{line}", self.file),
+            (line, column) => write!(f, "{}:{line}:{column}", self.file),
+        }
+    }
 }
 
 /// What went wrong. `span` is a range of bytes of the SQL text, where there is one to point at.
@@ -43,6 +87,8 @@ pub struct Error {
     pub help: Option<String>,
     /// Where in the SQL text, in bytes.
     pub span: Option<Range<usize>>,
+    /// Where in the input. The message then begins with the place, so that it is whole where only the message is shown.
+    pub input: Option<Box<InputPlace>>,
 }
 
 /// The result of everything that a user's text or data can make fail.
@@ -51,7 +97,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of the given kind, without place and help.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), help: None, span: None }
+        Self { kind, message: message.into(), help: None, span: None, input: None }
     }
 
     /// The user's SQL, plan or command line is wrong.
@@ -62,6 +108,18 @@ impl Error {
     /// The input holds what is not accepted.
     pub fn data(message: impl Into<String>) -> Self {
         Self::new(Kind::Data, message)
+    }
+
+    /// The input holds at `place` what is not accepted.
+    pub fn data_at(place: InputPlace, message: impl fmt::Display) -> Self {
+        Self { input: Some(Box::new(place.clone())), ..Self::data(format!("{place}: {message}")) }
+    }
+
+    /// The message without the place in the input that it begins with.
+    #[must_use]
+    pub fn bare_message(&self) -> &str {
+        let place = self.input.as_ref().map(|place| format!("{place}: "));
+        place.and_then(|place| self.message.strip_prefix(&place)).unwrap_or(&self.message)
     }
 
     /// A source or sink fails.

@@ -37,6 +37,8 @@ fn help_shows_examples() {
         &["check", "--help"],
         &["gen", "trades", "--help"],
         &["gen", "measurements", "--help"],
+        &["completions", "--help"],
+        &["man", "--help"],
     ] {
         let help = output(args);
         assert_eq!(code(&help), 0, "{args:?}");
@@ -60,7 +62,7 @@ fn wrong_usage_exits_with_2_and_says_what_is_accepted() {
         (&["run"], "no SQL was given"),
         (&["run", "-e", "SELECT 1", "--format", "xml"], "[possible values: table, csv, json]"),
         (&["run", "-e", "SELECT 1", "--worker", "2"], "--workers"),
-        (&["run", "-e", "SELECT 1", "--workers", "0"], "0 is not in 1..="),
+        (&["run", "-e", "SELECT 1", "--workers", "0"], "write a number from 1 to 1024"),
         (&["run", "-e", "SELECT 1", "--pin", "some"], "'0,2,4'"),
         (&["run", "-e", "SELECT 1", "--set", "a"], "KEY=VALUE"),
         (&["run", "-e", "SELECT 1", "--memory", "lots"], "512M or 4G"),
@@ -145,5 +147,83 @@ fn interrupt_leaves_no_file() {
 fn output_that_cannot_be_made_exits_with_5() {
     let refused = output(&["gen", "trades", "--rows", "1", "--out", "/proc/no/such/file"]);
     assert_eq!(code(&refused), 5);
-    assert!(text(&refused.stderr).starts_with("error: cannot make the directory of '/proc/no/such/file': "));
+    assert!(text(&refused.stderr).starts_with("i/o error: cannot make the directory of '/proc/no/such/file': "));
+}
+
+/// The options of `run` that every shell and the manual must know.
+const RUN_OPTIONS: [&str; 8] = ["execute", "set", "var", "watermark", "workers", "memory", "error-format", "quiet"];
+
+#[test]
+fn completions_know_commands_and_options() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let written = output(&["completions", shell]);
+        assert_eq!(code(&written), 0, "{shell}: {}", text(&written.stderr));
+        let written = text(&written.stdout);
+        for word in ["run", "explain", "check", "gen", "completions", "man"].iter().chain(&RUN_OPTIONS) {
+            assert!(written.contains(word), "{shell}: {word}");
+        }
+    }
+    let refused = output(&["completions", "tcsh"]);
+    assert_eq!(code(&refused), 2);
+    assert!(text(&refused.stderr).contains("possible values: bash, elvish, fish, powershell, zsh"));
+}
+
+#[test]
+fn bash_takes_its_completions() {
+    let script = output(&["completions", "bash"]).stdout;
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let path = directory.path().join("thalweg.bash");
+    fs::write(&path, script).expect("it can be written");
+    let complete = format!(
+        "source {} && COMP_WORDS=(thalweg run --work) COMP_CWORD=2 && _thalweg thalweg --work run && echo \"${{COMPREPLY[@]}}\"",
+        path.display()
+    );
+    let completed = Command::new("bash").args(["--norc", "-c", &complete]).output().expect("bash runs");
+    assert_eq!(text(&completed.stdout), "--workers\n", "{}", text(&completed.stderr));
+}
+
+#[test]
+fn manual_has_a_page_for_each_command() {
+    let directory = tempfile::tempdir().expect("a directory for the test");
+    let out = directory.path().join("man1");
+    assert_eq!(code(&output(&["man", "--out", out.to_str().expect("a plain path")])), 0);
+    let mut pages = names(&out);
+    pages.sort();
+    let expected = ["check", "completions", "explain", "gen", "gen-measurements", "gen-trades", "man", "run"];
+    let mut expected: Vec<String> = expected.iter().map(|name| format!("thalweg-{name}.1")).collect();
+    expected.push("thalweg.1".to_owned());
+    expected.sort();
+    assert_eq!(pages, expected);
+    let run = fs::read_to_string(out.join("thalweg-run.1")).expect("it was written");
+    // The pages are in troff, where a hyphen is escaped.
+    let run = run.replace("\\-", "-");
+    for option in RUN_OPTIONS {
+        assert!(run.contains(&format!("--{option}")), "{option}");
+    }
+    assert!(run.starts_with(".ie") && run.contains(".TH thalweg-run 1"), "{run}");
+    assert!(run.contains("thalweg run job.sql --workers 4"), "the examples are in it");
+    assert_eq!(text(&output(&["man", "run"]).stdout).replace("\\-", "-"), run);
+    let whole = text(&output(&["man"]).stdout).replace("\\-", "-");
+    assert!(whole.contains("thalweg-explain(1)") && whole.contains("130 ended by Ctrl-C"), "{whole}");
+    let refused = output(&["man", "rum"]);
+    assert_eq!(code(&refused), 2);
+    assert!(text(&refused.stderr).contains("there are run, explain, check, gen"), "{}", text(&refused.stderr));
+}
+
+#[test]
+fn version_is_that_of_the_package() {
+    for flag in ["-V", "--version"] {
+        assert_eq!(text(&output(&[flag]).stdout), concat!("thalweg ", env!("CARGO_PKG_VERSION"), "\n"));
+    }
+}
+
+#[test]
+fn short_help_is_shorter_and_every_option_says_what_it_does() {
+    let (short, long) = (text(&output(&["run", "-h"]).stdout), text(&output(&["run", "--help"]).stdout));
+    assert!(short.lines().count() < long.lines().count(), "{short}");
+    let options: Vec<&str> = long.lines().map(str::trim).filter(|line| line.starts_with('-')).collect();
+    assert!(options.len() > 12, "{options:?}");
+    for default in ["[default: auto]", "[default: adaptive]", "[default: 4096]", "[default: 128K]"] {
+        assert!(long.contains(default), "{default}");
+    }
 }

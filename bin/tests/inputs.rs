@@ -121,6 +121,11 @@ fn a_truncated_file_ends_the_job_or_costs_one_reject() {
         found.push(text(&skipped.stdout).to_owned());
     }
     assert_eq!(found[0], found[1]);
+    let kept = at.join("kept.ndjson");
+    let diverted = run(&table(&at, &format!(", 'on-error' = 'divert', 'rejects-path' = '{}'", kept.display()), query));
+    assert_eq!(text(&diverted.stdout), found[0], "{}", text(&diverted.stderr));
+    let reject = fs::read_to_string(&kept).expect("there is a reject");
+    assert!(reject.contains("\"corrupt\"") && reject.contains("a.csv.gz"), "{reject}");
     let (count, least) = found[0].lines().nth(1).and_then(|row| row.split_once(',')).expect("a row of two");
     let count: u32 = count.parse().expect("a number");
     assert!((10_000..50_000).contains(&count), "{count}: the rows before the cut");
@@ -206,6 +211,29 @@ fn standard_input_needs_no_declaration() {
         assert_eq!(failed.status.code(), Some(code), "{sql}: {told}");
         assert!(told.contains(said), "{sql}: {told}");
     }
+}
+
+#[test]
+fn parquet_needs_no_declaration_and_no_ending() {
+    let (_kept, at) = place();
+    let script = |part: u32, values: &str| {
+        let path = at.join(format!("{part}.parquet"));
+        format!(
+            "CREATE TABLE p (n BIGINT, s STRING) WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = 'parquet');
+             INSERT INTO p VALUES {values};",
+            path.display()
+        )
+    };
+    rows(&script(1, "(1, 'a'), (2, 'b')"));
+    rows(&script(2, "(3, 'c')"));
+    let query = |path: &Path| rows(&format!("SELECT n, s FROM '{}' ORDER BY n", path.display()));
+    assert_eq!(query(&at.join("*.parquet")), "n,s\n1,a\n2,b\n3,c\n");
+    fs::rename(at.join("2.parquet"), at.join("part")).expect("it is there");
+    assert_eq!(query(&at.join("part")), "n,s\n3,c\n");
+    let followed =
+        run(&table(&at, ", 'source.monitor-interval' = '1 s'", "SELECT n FROM t").replace("'csv'", "'parquet'"));
+    assert_eq!(followed.status.code(), Some(2));
+    assert!(text(&followed.stderr).contains("a file has no rows before it is whole"), "{}", text(&followed.stderr));
 }
 
 #[test]

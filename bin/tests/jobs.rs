@@ -74,7 +74,7 @@ fn an_error_says_whose_it_is_by_its_code_and_where_it_is() {
         (format!("SELECT * FROM '{ragged}'"), &[], 3, "ragged.csv:3:2"),
         (format!("SELECT CAST(a AS INT) FROM '{words}'"), &[], 3, "'x1' is not a value of INT in `CAST(a AS INT)`"),
         ("SELECT 1 / (n - n) FROM (VALUES (1)) AS t(n)".to_owned(), &[], 3, "1 / (n - n)"),
-        (format!("SELECT c1, COUNT(*) FROM '{wide}' GROUP BY c1"), &["--memory", "64K"], 6, "65536 bytes"),
+        (format!("SELECT c1, COUNT(*) FROM '{wide}' GROUP BY c1"), &["--memory", "64K"], 6, "--memory allows 64.0 KiB"),
     ] {
         let failed = run_with(&sql, more);
         let told = text(&failed.stderr);
@@ -169,4 +169,65 @@ fn an_interrupt_ends_a_job_whose_output_nobody_reads() {
     let ended = child.wait_with_output().expect("it ends though nobody reads its output");
     assert_eq!(ended.status.code(), Some(130), "{}", text(&ended.stderr));
     drop(output);
+}
+
+/// Rows of a query over two files, one of them with a blank and a quote in its name.
+fn rows_of_files(sql: &str, more: &[&str]) -> Vec<String> {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    file(directory.path(), "a.csv", "ts,n\n2024-01-01 00:00:01,1\n2024-01-01 00:00:03,2\n");
+    file(directory.path(), "it's b.csv", "ts,n\n2024-01-01 00:00:02,10\n2024-01-01 00:01:02,20\n");
+    file(directory.path(), "names.csv", "n,name\n1,one\n");
+    let arguments = [&["run", "--quiet", "-e", sql][..], more].concat();
+    let done = thalweg(&arguments).current_dir(directory.path()).output().expect("it runs");
+    assert_eq!(done.status.code(), Some(0), "{sql}: {}", text(&done.stderr));
+    let mut rows: Vec<String> = text(&done.stdout).lines().skip(1).map(str::to_owned).collect();
+    rows.sort();
+    rows
+}
+
+#[test]
+fn a_query_reads_several_files_without_declarations() {
+    for (sql, expected) in [
+        ("SELECT n FROM 'a.csv' UNION ALL SELECT n FROM 'it''s b.csv'", &["1", "10", "2", "20"][..]),
+        (
+            "SELECT SUM(n) AS n FROM (SELECT n FROM 'a.csv' UNION ALL SELECT n FROM 'it''s b.csv') AS both_files",
+            &["33"],
+        ),
+        (
+            "WITH a AS (SELECT n FROM 'a.csv'), b AS (SELECT n FROM 'it''s b.csv' WHERE n > 10)
+             SELECT n FROM a UNION ALL SELECT n FROM b",
+            &["1", "2", "20"],
+        ),
+        ("SELECT n FROM 'a.csv' UNION ALL SELECT n * 100 FROM 'a.csv' AS again", &["1", "100", "2", "200"]),
+        ("SELECT `a.csv`.n FROM 'a.csv'", &["1", "2"]),
+        ("SELECT t.n FROM 'it''s b.csv' AS t WHERE t.n < 20", &["10"]),
+    ] {
+        assert_eq!(rows_of_files(sql, &[]), expected, "{sql}");
+    }
+}
+
+#[test]
+fn a_watermark_is_for_those_of_several_files_that_have_its_column() {
+    let windows =
+        "SELECT window_start, SUM(n) FROM TABLE(TUMBLE(TABLE both_files, DESCRIPTOR(ts), INTERVAL '1' MINUTE))
+                   GROUP BY window_start, window_end";
+    let both = "CREATE VIEW both_files AS SELECT ts, n FROM 'a.csv' UNION ALL SELECT ts, n FROM 'it''s b.csv';";
+    let watermark = ["--watermark", "ts - INTERVAL '5' SECOND", "--set", "execution.runtime-mode=streaming"];
+    let expected = ["2024-01-01 00:00:00.000,13", "2024-01-01 00:01:00.000,20"];
+    assert_eq!(rows_of_files(&format!("{both} {windows}"), &watermark), expected);
+    let beside = "SELECT CAST(n AS STRING) AS v FROM 'a.csv' UNION ALL SELECT name FROM 'names.csv'";
+    assert_eq!(rows_of_files(beside, &watermark), ["1", "2", "one"]);
+}
+
+#[test]
+fn a_program_reads_the_account_as_json() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = file(directory.path(), "in.csv", "a\n1\n2\n");
+    let done = run_with(&format!("SELECT a FROM '{path}' WHERE a > 1"), &["--format", "json"]);
+    assert_eq!(done.status.code(), Some(0));
+    assert_eq!(text(&done.stdout), "{\"a\":2}\n");
+    let account = text(&done.stderr);
+    assert_eq!(account.lines().count(), 1, "{account}");
+    assert!(account.starts_with("{\"type\":\"account\",\"records\":2,\"rejected\":0,"), "{account}");
+    assert!(account.contains("\"filtered\":1,\"aggregated\":0,\"passed\":1,\"late\":0,\"emitted\":1,"), "{account}");
 }

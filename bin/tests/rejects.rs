@@ -189,6 +189,7 @@ fn what_has_no_meaning_is_refused() {
         ("'on-error' = 'perhaps'", "'on-error'"),
         ("'on-error' = 'divert', 'rejects-path' = ''", "'rejects-path'"),
         ("'max-future' = 'soon'", "'max-future'"),
+        ("'max-future' = '1 h'", "'max-future'"),
     ] {
         let error = run(&path, options, |plan| job::collect(plan, &JobOptions::default())).expect_err(options);
         assert_eq!(error.kind, Kind::Statement, "{options}: {error}");

@@ -8,6 +8,7 @@ use crate::connect::result::ResultFormat;
 use crate::error::Error;
 use crate::job::JobOptions;
 use crate::report::number::parse_bytes;
+use crate::report::stderr::StderrFormat;
 use crate::sql::{Session, SessionOptions};
 
 /// Workers at most: the key groups that a worker can own.
@@ -29,12 +30,16 @@ pub(super) struct SqlArgs {
     #[arg(short, long, value_name = "SQL")]
     pub(super) execute: Vec<String>,
     /// A setting, as by the statement SET; wins over those of the SQL
+    ///
+    /// An option of a table is set as thalweg.table.NAME.OPTION: --set thalweg.table.trades.on-error=skip.
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
     set: Vec<(String, String)>,
     /// Value of ${KEY} in the SQL; wins over the environment
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_pair)]
     var: Vec<(String, String)>,
     /// Event time of FROM 'file', as in WATERMARK FOR: "ts - INTERVAL '5' SECOND"
+    ///
+    /// Of several files, it is for those that have the column; one must.
     #[arg(long, value_name = "EXPR")]
     watermark: Option<String>,
 }
@@ -54,7 +59,7 @@ impl SqlArgs {
 #[derive(Clone, Debug, Args)]
 pub(super) struct WorkersArg {
     /// Worker threads; without it SET 'parallelism.default', else one for each core
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=WORKERS_MAX))]
+    #[arg(long, value_name = "N", value_parser = parse_workers)]
     workers: Option<u64>,
 }
 
@@ -91,12 +96,12 @@ pub(super) struct EngineArgs {
     idle: Idle,
     /// Rows of a batch
     #[arg(long, value_name = "N", default_value_t = BATCH_ROWS_MAX, help_heading = TUNING,
-          value_parser = clap::value_parser!(u64).range(1..=BATCH_ROWS_MAX))]
+          value_parser = parse_batch_rows)]
     batch_rows: u64,
     /// Bytes of a file that a worker reads at once
     #[arg(long, value_name = "SIZE", default_value = "128K", value_parser = parse_block_bytes, help_heading = TUNING)]
     block_bytes: usize,
-    /// Most bytes of state, such as 4G; a job that needs more ends with exit code 6
+    /// Most bytes of state, such as 4G; a job that needs more ends with exit code 6. Without it there is no limit
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     memory: Option<u64>,
 }
@@ -121,6 +126,23 @@ impl EngineArgs {
     }
 }
 
+/// How errors are written by a command that shows little else.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ErrorFormatArg {
+    /// How errors are written on standard error: for a person, or as one JSON object a line
+    #[arg(long = "format", alias = "error-format", value_name = "FORMAT", default_value = "text",
+          value_parser = error_format_parser())]
+    pub(super) format: StderrFormat,
+}
+
+/// Reads `--error-format`.
+pub(super) fn error_format_parser() -> impl TypedValueParser<Value = StderrFormat> {
+    PossibleValuesParser::new(["text", "json"]).map(|name| match name.as_str() {
+        "json" => StderrFormat::Json,
+        _ => StderrFormat::Text,
+    })
+}
+
 /// Reads `--format`.
 pub(super) fn format_parser() -> impl TypedValueParser<Value = ResultFormat> {
     PossibleValuesParser::new(ResultFormat::NAMES).try_map(|name| name.parse::<ResultFormat>())
@@ -137,7 +159,7 @@ fn idle_parser() -> impl TypedValueParser<Value = Idle> {
 fn parse_pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
-        _ => Err("write KEY=VALUE".to_owned()),
+        _ => Err(format!("write KEY=VALUE, for example '{}=…'", text.trim_matches(['=', ' ']))),
     }
 }
 
@@ -150,6 +172,19 @@ fn parse_pin(text: &str) -> Result<Pin, String> {
             cores.map(Pin::Cores).map_err(|_| "write 'auto', 'off' or numbers of cores such as '0,2,4'".to_owned())
         }
     }
+}
+
+fn parse_number(text: &str, greatest: u64) -> Result<u64, String> {
+    let number = text.trim().parse().ok().filter(|number| (1..=greatest).contains(number));
+    number.ok_or_else(|| format!("write a number from 1 to {greatest}"))
+}
+
+fn parse_workers(text: &str) -> Result<u64, String> {
+    parse_number(text, WORKERS_MAX)
+}
+
+fn parse_batch_rows(text: &str) -> Result<u64, String> {
+    parse_number(text, BATCH_ROWS_MAX)
 }
 
 fn parse_memory(text: &str) -> Result<u64, String> {

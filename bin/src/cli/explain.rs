@@ -2,10 +2,11 @@
 
 use clap::Args;
 
-use super::arguments::{SqlArgs, WorkersArg};
+use super::arguments::{ErrorFormatArg, SqlArgs, WorkersArg};
 use super::script::{ParsedScript, parse_all};
 use super::{Reported, say};
 use crate::plan::explain::render;
+use crate::report::stderr;
 use crate::sql::{Outcome, Session};
 
 pub(super) const EXAMPLES: &str = "\
@@ -20,10 +21,13 @@ pub(super) struct ExplainArgs {
     sql: SqlArgs,
     #[command(flatten)]
     workers: WorkersArg,
+    #[command(flatten)]
+    errors: ErrorFormatArg,
 }
 
 /// Executes what declares, and shows the plan of what would run.
 pub(super) fn explain(args: &ExplainArgs) -> Result<(), Reported> {
+    stderr::set_format(args.errors.format);
     let mut session = Session::new(args.sql.session_options());
     for ParsedScript { source, script } in &parse_all(&args.sql, &session)? {
         for statement in &script.statements {

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use super::note;
 use crate::connect::{sink, stdout};
 use crate::error::{Error, Result};
 use crate::job::{JobControl, ProgressSnapshot};
+use crate::report::stderr::note;
 
 /// Exit code of a process that a signal ended before it was done.
 const EXIT_INTERRUPTED: u8 = 130;

@@ -5,14 +5,17 @@
 
 mod arguments;
 mod check;
+mod completions;
 mod explain;
 pub mod generate;
 mod interrupt;
+mod man;
 mod panic;
 mod run;
 mod script;
+mod standard_input;
+mod usage;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -21,11 +24,12 @@ use self::generate::GenerateCommand;
 use crate::connect::stdout::{Stream, StreamWriter};
 use crate::connect::{SinkRows, SinkWriter};
 use crate::error::{Error, Kind, Result};
-use crate::report::diagnostic::{Colours, SourceText, render};
+use crate::report::diagnostic::SourceText;
+use crate::report::stderr;
 
 /// Streaming SQL in Apache Flink's dialect, in one binary for one machine
 #[derive(Debug, Parser)]
-#[command(name = "thalweg", version, max_term_width = 110, after_help = EXAMPLES)]
+#[command(name = "thalweg", version, max_term_width = 110, after_long_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -34,17 +38,23 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the statements of a file
-    #[command(after_help = run::EXAMPLES)]
+    #[command(after_long_help = run::EXAMPLES)]
     Run(run::RunArgs),
     /// Show how the queries of a file would run: stages, exchanges, watermarks
-    #[command(after_help = explain::EXAMPLES)]
+    #[command(after_long_help = explain::EXAMPLES)]
     Explain(explain::ExplainArgs),
     /// Say what would be refused, and why, without reading any rows
-    #[command(after_help = check::EXAMPLES)]
+    #[command(after_long_help = check::EXAMPLES)]
     Check(check::CheckArgs),
     /// Make test data from a seed
     #[command(subcommand)]
     Gen(GenerateCommand),
+    /// Write what completes thalweg's commands and options in a shell
+    #[command(after_long_help = completions::EXAMPLES)]
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages
+    #[command(after_long_help = man::EXAMPLES)]
+    Man(man::ManArgs),
 }
 
 const EXAMPLES: &str = "\
@@ -52,6 +62,7 @@ Examples:
   thalweg run job.sql
   thalweg run -e \"SELECT symbol, COUNT(*) FROM 'trades.csv' GROUP BY symbol\"
   thalweg explain job.sql
+  thalweg check job.sql
   thalweg gen trades --rows 1000000 --out trades.csv
 
 Results go to standard output, everything else to standard error. Exit codes: 0 done or drained,
@@ -70,17 +81,15 @@ pub fn main() -> ExitCode {
 fn dispatch() -> u8 {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help is printed here too; a closed pipe is nobody's concern.
-            let _ = error.print();
-            return u8::try_from(error.exit_code()).unwrap_or(Kind::Statement.exit_code());
-        }
+        Err(error) => return usage::tell(error),
     };
     let done = interrupt::install().map_err(|error| Reported::new(&error, None)).and_then(|()| match &cli.command {
         Command::Run(args) => run::run(args),
         Command::Explain(args) => explain::explain(args),
         Command::Check(args) => check::check(args),
         Command::Gen(command) => generate::run(command).map_err(|error| Reported::new(&error, None)),
+        Command::Completions(args) => completions::write(args).map_err(|error| Reported::new(&error, None)),
+        Command::Man(args) => man::write(args).map_err(|error| Reported::new(&error, None)),
     });
     done.map_or_else(|reported| reported.code, |()| 0)
 }
@@ -94,14 +103,9 @@ struct Reported {
 impl Reported {
     /// Tells the user.
     fn new(error: &Error, source: Option<&SourceText>) -> Self {
-        note(render(error, source, Colours::of_stderr()).trim_end());
+        stderr::tell(error, source);
         Self { code: error.kind.exit_code() }
     }
-}
-
-/// Writes a line to standard error. If nobody reads it, there is nobody to tell so.
-fn note(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Writes text to standard output; a closed pipe is not an error.

@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::arguments::{EngineArgs, SqlArgs, format_parser};
-use super::script::{ParsedScript, is_from_stdin, parse_all};
-use super::{Reported, interrupt, note, say};
-use crate::connect::Connector;
+use super::arguments::{EngineArgs, SqlArgs, error_format_parser, format_parser};
+use super::script::{ParsedScript, parse_all};
+use super::standard_input::StandardInput;
+use super::{Reported, interrupt, say};
 use crate::connect::result::{self, ResultFormat};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::job::{self, Account, JobControl, JobOptions};
 use crate::plan::{JobPlan, Node, NodeOp, Table, explain};
-use crate::report::progress::{ProgressLine, aside, describe};
+use crate::report::progress::{ProgressLine, ProgressMeter};
+use crate::report::stderr::{self, StderrFormat, note};
 use crate::sql::{Outcome, Session, Statement};
 
 pub(super) const EXAMPLES: &str = "\
@@ -37,9 +38,21 @@ pub(super) struct RunArgs {
     /// How the results of SELECT are written; without it a table on a terminal, if the input is bounded, else csv
     #[arg(long, value_name = "FORMAT", value_parser = format_parser())]
     format: Option<ResultFormat>,
+    /// How errors, notes and the account are written on standard error: text or json; without it json with --format json
+    #[arg(long, value_name = "FORMAT", value_parser = error_format_parser())]
+    error_format: Option<StderrFormat>,
     /// No progress line and no closing account
     #[arg(long, short)]
     quiet: bool,
+}
+
+impl RunArgs {
+    fn error_format(&self) -> StderrFormat {
+        self.error_format.unwrap_or(match self.format {
+            Some(ResultFormat::Json) => StderrFormat::Json,
+            _ => StderrFormat::Text,
+        })
+    }
 }
 
 /// Between two looks at a running job.
@@ -47,8 +60,10 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs all statements.
 pub(super) fn run(args: &RunArgs) -> Result<(), Reported> {
+    stderr::set_format(args.error_format());
     let mut session = Session::new(args.sql.session_options());
     let scripts = parse_all(&args.sql, &session)?;
+    let mut stdin = StandardInput::default();
     let statements: usize = scripts.iter().map(|parsed| parsed.script.statements.len()).sum();
     let mut done = 0;
     for ParsedScript { source, script } in &scripts {
@@ -57,14 +72,20 @@ pub(super) fn run(args: &RunArgs) -> Result<(), Reported> {
                 note(&format!("stopped: {} of {statements} statements were not run", statements - done));
                 return Ok(());
             }
-            run_statement(args, &mut session, statement).map_err(|error| Reported::new(&error, Some(source)))?;
+            run_statement(args, &mut session, statement, &mut stdin)
+                .map_err(|error| Reported::new(&error, Some(source)))?;
             done += 1;
         }
     }
     Ok(())
 }
 
-fn run_statement(args: &RunArgs, session: &mut Session, statement: &Statement) -> Result<()> {
+fn run_statement(
+    args: &RunArgs,
+    session: &mut Session,
+    statement: &Statement,
+    stdin: &mut StandardInput,
+) -> Result<()> {
     match session.execute(statement)? {
         Outcome::Done => Ok(()),
         Outcome::Rows(rows) => result::write_rows(format_of(args, Boundedness::Bounded), &rows),
@@ -74,14 +95,11 @@ fn run_statement(args: &RunArgs, session: &mut Session, statement: &Statement) -
         }
         Outcome::Job(plan) => {
             let input = boundedness(&plan);
-            if is_from_stdin(&args.sql) && tables(&plan).iter().any(|table| reads_stdin(table)) {
-                return Err(Error::statement("standard input holds the SQL, so it cannot hold rows as well")
-                    .help("put the SQL into a file, or give it with -e"));
-            }
+            stdin.take(&args.sql, tables(&plan).into_iter()).map_err(|error| error.at(statement.span.clone()))?;
             let options = args.engine.job_options(session, format_of(args, input))?;
             let account = run_job(plan, &options, !args.quiet)?;
             if !args.quiet {
-                note(account.to_string().trim_end());
+                stderr::account(&account);
             }
             Ok(())
         }
@@ -92,13 +110,13 @@ fn run_statement(args: &RunArgs, session: &mut Session, statement: &Statement) -
 fn run_job(plan: JobPlan, options: &JobOptions, shows_progress: bool) -> Result<Account> {
     let control = JobControl::new();
     if shows_progress {
-        control.on_note(|text| aside(|| note(text)));
+        control.on_note(note);
     }
     let _drained_by_signal = interrupt::attend(control.clone());
     // Dropping the sender ends the progress line.
     let (running, ended) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
-        if shows_progress && std::io::stderr().is_terminal() {
+        if shows_progress && stderr::format() == StderrFormat::Text && ProgressLine::is_wanted() {
             let control = control.clone();
             scope.spawn(move || show_progress(&control, &ended));
         }
@@ -116,8 +134,9 @@ fn show_progress(control: &JobControl, ended: &mpsc::Receiver<()>) {
         return;
     }
     let line = ProgressLine::start();
+    let mut meter = ProgressMeter::new(start);
     while ended.recv_timeout(PROGRESS_EVERY) == Err(RecvTimeoutError::Timeout) {
-        line.show(describe(&control.progress(), start.elapsed()));
+        line.show(meter.describe(&control.progress(), Instant::now()));
     }
 }
 
@@ -143,12 +162,8 @@ fn boundedness(plan: &JobPlan) -> Boundedness {
     }
 }
 
-fn reads_stdin(table: &Table) -> bool {
-    matches!(table.connector, Connector::Stdin { .. })
-}
-
 /// The tables that a job reads.
-fn tables(plan: &JobPlan) -> Vec<&Table> {
+pub(super) fn tables(plan: &JobPlan) -> Vec<&Table> {
     let mut tables = Vec::new();
     let mut nodes: Vec<&Node> = plan.pipelines.iter().map(|pipeline| &pipeline.root).collect();
     while let Some(node) = nodes.pop() {
@@ -174,6 +189,7 @@ mod tests {
     use arrow_schema::{Schema, SchemaRef};
 
     use super::*;
+    use crate::connect::Connector;
     use crate::plan::{Pipeline, RuntimeMode, SinkTable};
 
     fn scan(options: &[(&str, &str)]) -> Node {
@@ -181,7 +197,7 @@ mod tests {
         let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let connector = Connector::new("t", &schema, &options).unwrap();
         let table = Arc::new(Table { name: "t".to_owned(), schema: Arc::clone(&schema), connector });
-        Node { schema, op: NodeOp::Scan { table, columns: Vec::new() } }
+        Node { schema, op: NodeOp::Scan { table, columns: Vec::new(), pruning: Vec::new() } }
     }
 
     fn union(inputs: Vec<Node>) -> JobPlan {

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::options::OptionReader;
-use crate::error::{Error, Result};
+use crate::error::{Error, InputPlace, Result};
 
 /// Bytes of a record that a reject keeps.
 pub const REJECT_BYTES_MAX: usize = 1024;
@@ -66,12 +66,20 @@ impl BadInput {
     /// # Errors
     /// If a value is not accepted, or two options contradict each other.
     pub fn read(reader: &mut OptionReader<'_>) -> Result<Self> {
+        let record_bytes_max = reader.bytes("max-record-bytes", 1, 1 << 30)?.unwrap_or(RECORD_BYTES_MAX as u64);
+        Ok(Self { record_bytes_max: record_bytes_max as usize, ..Self::read_for_rows(reader)? })
+    }
+
+    /// As [`read`](Self::read), for a connector whose rows are not read from records: only expressions can refuse them.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub fn read_for_rows(reader: &mut OptionReader<'_>) -> Result<Self> {
         let policies = [("fail", OnError::Fail), ("skip", OnError::Skip), ("divert", OnError::Divert)];
         let on_error = reader.choice("on-error", &policies)?.unwrap_or_default();
         let rejects_max = reader.number("max-rejects", 0, u64::MAX)?;
-        let record_bytes_max = reader.bytes("max-record-bytes", 1, 1 << 30)?.unwrap_or(RECORD_BYTES_MAX as u64);
         let rejects_path = reader.text("rejects-path").map(str::to_owned);
-        let rejects_file_bytes_max = reader.bytes("rejects-max-bytes", 0, u64::MAX)?;
+        let rejects_file_bytes_max = reader.bytes("rejects-max-bytes", 0, u64::MAX)?.unwrap_or(REJECTS_FILE_BYTES_MAX);
         let future_ms_max = reader.duration_ms("max-future")?;
         for name in ["rejects-path", "rejects-max-bytes"] {
             if let Some(value) = reader.text(name).filter(|_| on_error != OnError::Divert) {
@@ -81,14 +89,7 @@ impl BadInput {
         if rejects_path.as_deref() == Some("") {
             return Err(reader.wrong_value("rejects-path", "", "the path of a file"));
         }
-        Ok(Self {
-            on_error,
-            rejects_max,
-            record_bytes_max: record_bytes_max as usize,
-            rejects_path,
-            rejects_file_bytes_max: rejects_file_bytes_max.unwrap_or(REJECTS_FILE_BYTES_MAX),
-            future_ms_max,
-        })
+        Ok(Self { on_error, rejects_max, rejects_path, rejects_file_bytes_max, future_ms_max, ..Self::default() })
     }
 
     /// The policy as a format sees it: told to fail, it would not know which refusal is the first of the whole input, since
@@ -212,7 +213,8 @@ impl Reject {
     /// The error that ends a job under the policy `fail`: the message with its place in front.
     #[must_use]
     pub fn into_error(self) -> Error {
-        Error::data(format!("{}: {}", self.place(), self.message)).help(self.help)
+        let Self { origin, line, column, message, help, record, .. } = self;
+        Error::data_at(InputPlace { file: origin, line, column, record }, message).help(help)
     }
 }
 

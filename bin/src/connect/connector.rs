@@ -13,11 +13,12 @@ use super::input::peek::Peeked;
 use super::input::pipe;
 use super::options::{OptionPart, OptionPlace, OptionReader, any_of, nearest};
 use super::print::PrintOptions;
-use super::sink::{self, CsvSink, HeaderDefault, PartOptions, RowEnd};
+use super::sink::{self, HeaderDefault, PartOptions, TextRows};
 use super::stdout::{Stream, StreamWriter};
 use super::{Doorbells, OpenSink, ReadOptions, Source, TableScan, blackhole, filesystem, partitioned};
 use crate::error::{Error, Result};
 use crate::plan::Table;
+use crate::plan::pruning::ColumnTest;
 
 /// Where a table's rows are.
 #[derive(Clone, Debug)]
@@ -116,9 +117,19 @@ impl Connector {
             }
             "stdin" => {
                 let (format, bad_input) = Format::read(&mut reader)?;
+                if let Format::Parquet(_) = format {
+                    let accepted = "'csv'; Parquet is read from its end: write the input to a file first";
+                    return Err(reader.wrong_value("format", "parquet", accepted));
+                }
                 Self::Stdin { format, bad_input, peeked: None }
             }
-            "stdout" => Self::Stdout { format: Format::read(&mut reader)?.0 },
+            "stdout" => match Format::read(&mut reader)?.0 {
+                Format::Parquet(_) => {
+                    let accepted = "'csv'; Parquet is written to files: 'connector' = 'filesystem'";
+                    return Err(reader.wrong_value("format", "parquet", accepted));
+                }
+                format => Self::Stdout { format },
+            },
             "datagen" => Self::Datagen(DatagenOptions::read(&mut reader, schema)?),
             "print" => Self::Print(PrintOptions::read(&mut reader)?),
             "blackhole" => Self::Blackhole,
@@ -165,7 +176,8 @@ impl Connector {
     pub fn bad_input(&self) -> Option<&BadInput> {
         match self {
             Self::Filesystem { bad_input, .. } | Self::Stdin { bad_input, .. } => Some(bad_input),
-            Self::Datagen(_) | Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => None,
+            Self::Datagen(options) => Some(options.bad_input()),
+            Self::Stdout { .. } | Self::Print(_) | Self::Blackhole => None,
         }
     }
 
@@ -199,21 +211,29 @@ impl Connector {
         }
         reader.required("format", "csv")?;
         let (format, bad_input) = Format::read(reader)?;
-        const MONITOR: &str = "source.monitor-interval";
-        let monitor_interval = match reader.duration_ms(MONITOR)? {
-            Some(0) => {
-                return Err(reader.wrong_value(MONITOR, "0", "a duration above 0, such as '1 s'"));
-            }
-            Some(interval) => Some(Duration::from_millis(interval.unsigned_abs())),
-            None => None,
-        };
+        let monitor_interval = monitor_interval(reader, path, &format, partitions)?;
         let parts = PartOptions::read(reader, path, schema, partitions)?;
-        if let (Some(_), [_, ..]) = (monitor_interval, partitions) {
-            let reason = "nothing, for a table that is PARTITIONED BY columns: its directories are read once";
-            return Err(reader.wrong_value(MONITOR, reader.given(MONITOR), reason));
-        }
         Ok(Self::Filesystem { path: path.to_owned(), format, bad_input, monitor_interval, parts })
     }
+}
+
+/// `source.monitor-interval`, where following makes sense.
+fn monitor_interval(
+    reader: &mut OptionReader<'_>,
+    path: &str,
+    format: &Format,
+    partitions: &[usize],
+) -> Result<Option<Duration>> {
+    const NAME: &str = "source.monitor-interval";
+    let Some(interval) = reader.duration_ms(NAME)? else { return Ok(None) };
+    let accepted = match (path, format, partitions) {
+        _ if interval == 0 => "a duration above 0, such as '1 s'",
+        ("-", _, _) => "nothing, for standard input: it is read as it comes, to its end",
+        (_, Format::Parquet(_), _) => "nothing, for Parquet: a file has no rows before it is whole",
+        (_, _, [_, ..]) => "nothing, for a table that is PARTITIONED BY columns: its directories are read once",
+        _ => return Ok(Some(Duration::from_millis(interval.unsigned_abs()))),
+    };
+    Err(reader.wrong_value(NAME, reader.given(NAME), accepted))
 }
 
 /// Whether `path` is a pipe, a socket or a device and not files.
@@ -223,6 +243,12 @@ fn is_live(path: &str) -> bool {
 
 /// Opening.
 impl Connector {
+    /// Whether reading may leave out what fails the tests of a filter.
+    #[must_use]
+    pub fn is_pruned(&self) -> bool {
+        matches!(self, Self::Filesystem { format: Format::Parquet(_), parts, .. } if parts.partitions.is_empty())
+    }
+
     /// Starts reading `columns` of `table`, whose connector this is, in that order.
     ///
     /// # Errors
@@ -234,7 +260,24 @@ impl Connector {
         read: &ReadOptions,
         bells: &Doorbells,
     ) -> Result<Arc<dyn Source>> {
-        let bad_input = self.bad_input().map(BadInput::for_format).unwrap_or_default();
+        self.open_pruned_source(table, columns, &[], read, bells)
+    }
+
+    /// As [`open_source`](Self::open_source); rows that fail one of the tests in `pruning` need not be read.
+    ///
+    /// # Errors
+    /// As for [`open_source`](Self::open_source).
+    pub fn open_pruned_source(
+        &self,
+        table: &Table,
+        columns: &[usize],
+        pruning: &[ColumnTest],
+        read: &ReadOptions,
+        bells: &Doorbells,
+    ) -> Result<Arc<dyn Source>> {
+        // A row group that is damaged may be an error or a reject: a reader of Parquet has to know which.
+        let policy = if self.is_pruned() { BadInput::clone } else { BadInput::for_format };
+        let bad_input = self.bad_input().map(policy).unwrap_or_default();
         let scan = |format| TableScan {
             name: &table.name,
             schema: &table.schema,
@@ -246,7 +289,7 @@ impl Connector {
         };
         match self {
             Self::Filesystem { path, format, parts, monitor_interval, .. } if parts.partitions.is_empty() => {
-                filesystem::open(path, *monitor_interval, &scan(format))
+                filesystem::open(path, *monitor_interval, &scan(format), pruning)
             }
             Self::Filesystem { path, format, parts, .. } => partitioned::open(path, parts, &scan(format)),
             Self::Stdin { format, peeked, .. } => pipe::open_stdin(peeked.as_ref(), &scan(format)),
@@ -269,11 +312,10 @@ impl Connector {
         let schema = Arc::clone(&table.schema);
         match self {
             Self::Filesystem { path, format, parts, .. } => sink::open(path, format, parts, table),
-            Self::Stdout { format: Format::Csv(csv) } => {
-                let sink = CsvSink::new(&schema, csv, HeaderDefault::Present)?;
-                let row_end = csv.dialect.quote.map_or(RowEnd::Line, RowEnd::LineOutside);
-                let writer = Box::new(StreamWriter::new(Stream::Stdout, sink.header).with_row_end(row_end));
-                Ok(OpenSink { encoder: Some(sink.encoder), writer, schema })
+            Self::Stdout { format } => {
+                let TextRows { encoder, header, row_end } = TextRows::new(format, &schema, HeaderDefault::Present)?;
+                let writer = Box::new(StreamWriter::new(Stream::Stdout, header).with_row_end(row_end));
+                Ok(OpenSink { encoder: Some(encoder), writer, schema })
             }
             Self::Print(options) => options.open(&schema),
             Self::Blackhole => Ok(blackhole::open(&schema)),
@@ -339,7 +381,7 @@ mod tests {
             (vec![("connector", "filesystem"), ("format", "csv")], "'path' = 'data/trades.csv'"),
             (vec![("connector", "filesystem"), ("path", "x.csv")], "'format' = 'csv'"),
             (vec![("connector", "filesystem"), ("path", "s3://b/x"), ("format", "csv")], "a path of this machine"),
-            (vec![("connector", "filesystem"), ("path", "x"), ("format", "json")], "'csv'"),
+            (vec![("connector", "filesystem"), ("path", "x"), ("format", "avro")], "'csv' or 'json'"),
             (
                 vec![("connector", "filesystem"), ("path", "x"), ("format", "csv"), ("source.monitor-interval", "0")],
                 "a duration above 0",

@@ -6,23 +6,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::block::{BlockPool, check_block_bytes};
+use super::format::{Format, parquet};
 use super::input::chain::FileChain;
 use super::input::feed::Feed;
 use super::input::packing::Packing;
 use super::input::pipe::{self, Writers};
 use super::input::{ListedFile, follow, sequence};
-use super::{Source, TableScan};
+use super::{Source, TableScan, missing_path};
 use crate::error::{Error, Result};
+use crate::plan::pruning::ColumnTest;
 
 /// Opens the files of a table: `path` is a file, a directory (its files, but for hidden ones) or a glob.
 ///
 /// A path of `-` is standard input. A path that names a pipe or a terminal is read as [`pipe`] does. With
 /// `monitor_interval`, the files are looked at again and again, and read as they grow: see [`follow`].
+/// Rows that fail one of the tests in `pruning` need not be read.
 ///
 /// # Errors
 /// `Connector`, if nothing is there or it cannot be read; `Statement`, if the format cannot hold
 /// one of the columns.
-pub fn open(path: &str, monitor_interval: Option<Duration>, scan: &TableScan<'_>) -> Result<Arc<dyn Source>> {
+pub fn open(
+    path: &str,
+    monitor_interval: Option<Duration>,
+    scan: &TableScan<'_>,
+    pruning: &[ColumnTest],
+) -> Result<Arc<dyn Source>> {
     check_block_bytes(scan.read.block_bytes)?;
     if path == "-" {
         return pipe::open_stdin(None, scan);
@@ -31,6 +39,9 @@ pub fn open(path: &str, monitor_interval: Option<Duration>, scan: &TableScan<'_>
     if special.is_some_and(|found| found.file_type().is_fifo() || found.file_type().is_char_device()) {
         let writers = if monitor_interval.is_some() { Writers::Many } else { Writers::One };
         return pipe::open_path(Path::new(path), writers, scan);
+    }
+    if let Format::Parquet(_) = scan.format {
+        return parquet::open(files(scan.name, path)?, scan, pruning);
     }
     if let Some(interval) = monitor_interval {
         let feed = follow::start(path, interval, scan)?;
@@ -45,6 +56,9 @@ pub fn open(path: &str, monitor_interval: Option<Duration>, scan: &TableScan<'_>
 /// # Errors
 /// As [`open`].
 pub fn open_listed(files: Vec<ListedFile>, scan: &TableScan<'_>) -> Result<Arc<dyn Source>> {
+    if let Format::Parquet(_) = scan.format {
+        return parquet::open(files.into_iter().map(|file| file.path).collect(), scan, &[]);
+    }
     if files.iter().all(|file| file.packing == Packing::Plain) {
         return scan.format.open_blocks(FileChain::new(files, BlockPool::new(scan.read.block_bytes)), scan);
     }
@@ -77,9 +91,13 @@ pub fn files(table_name: &str, path: &str) -> Result<Vec<PathBuf>> {
     files.retain(|file| file.is_file() && (!literal.is_dir() || !is_hidden(file)));
     files.sort();
     if files.is_empty() {
-        return Err(Error::connector(format!("no file for table `{table_name}` at `{path}`")).help(
-            "a directory is read without its hidden files and subdirectories; a glob may name them: `data/**/*.csv`",
-        ));
+        let of = if table_name == path { String::new() } else { format!("table `{table_name}`: ") };
+        return Err(match literal.is_dir() {
+            true => Error::connector(format!("{of}there is no file in the directory `{path}`"))
+                .help(format!("hidden files and subdirectories are left out; a glob may name them: `{path}/**/*.csv`")),
+            false => Error::connector(format!("{of}no file matches `{path}`"))
+                .help("`*` stands for any characters of a name, `**` for any directories; quotes keep the shell away"),
+        });
     }
     Ok(files)
 }
@@ -98,9 +116,9 @@ pub fn is_hidden(file: &Path) -> bool {
 /// The error for a path that the system refuses.
 pub fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     let advice = match error.kind() {
-        std::io::ErrorKind::NotFound => "check the path; a relative one starts at the directory of the process",
-        std::io::ErrorKind::PermissionDenied => "the user who runs the job needs the right to read it",
-        _ => "see whether the device or file system is in order",
+        std::io::ErrorKind::NotFound => missing_path::advice(&path.display().to_string()),
+        std::io::ErrorKind::PermissionDenied => "the user who runs the job needs the right to read it".to_owned(),
+        _ => "see whether the device or file system is in order".to_owned(),
     };
     Error::connector(format!("cannot read `{}`: {error}", path.display())).help(advice)
 }
@@ -116,7 +134,6 @@ mod tests {
 
     use super::*;
     use crate::connect::bad_input::BadInput;
-    use crate::connect::format::Format;
     use crate::connect::format::csv::CsvOptions;
     use crate::connect::{Doorbells, ReadOptions, SourceEvent};
     use crate::error::Kind;
@@ -135,7 +152,7 @@ mod tests {
             read: &read,
             bells: &bells,
         };
-        open(path, None, &scan)
+        open(path, None, &scan, &[])
     }
 
     /// Polls to the end; only for what never waits for another thread for long.

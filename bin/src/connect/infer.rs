@@ -17,6 +17,8 @@ use super::connector::Connector;
 use super::filesystem::{files, unreadable};
 use super::format::Format;
 use super::format::csv::{self, CsvOptions};
+use super::format::json::{self, JsonOptions};
+use super::format::parquet;
 use super::input::packing::{Fault, Packing};
 use super::input::peek::{Peeked, unpacked_head};
 use super::input::pipe::STDIN;
@@ -161,12 +163,17 @@ fn infer_text(format: FileFormat, samples: &[Sample]) -> Result<(SchemaRef, Form
             let (schema, options) = csv::infer(samples, &options)?;
             Ok((schema, Format::Csv(options)))
         }
-        FileFormat::Json | FileFormat::Parquet => Err(not_read(&samples[0].origin)),
+        FileFormat::Json => {
+            let (schema, options) = json::infer(samples, &JsonOptions::default())?;
+            Ok((schema, Format::Json(options)))
+        }
+        FileFormat::Parquet => Err(not_read(&samples[0].origin)),
     }
 }
 
 fn infer_parquet(files: &[PathBuf]) -> Result<(SchemaRef, Format)> {
-    Err(not_read(&files[0].to_string_lossy()))
+    let (schema, options) = parquet::infer(files)?;
+    Ok((schema, Format::Parquet(options)))
 }
 
 fn not_read(path: &str) -> Error {

@@ -13,6 +13,7 @@ pub mod filesystem;
 pub mod format;
 pub mod infer;
 pub mod input;
+pub mod missing_path;
 pub mod options;
 pub mod partitioned;
 pub mod print;
@@ -73,6 +74,12 @@ pub trait Source: Send + Sync {
 
     /// Bytes of input if that is known beforehand, for the progress line.
     fn bytes_total(&self) -> Option<u64>;
+
+    /// Records that were passed over so far, because the filter above the scan lets none of them through. They are in no
+    /// block.
+    fn unread(&self) -> u64 {
+        0
+    }
 
     /// Stops handing out blocks that nobody has taken yet: a drained job ends with what it holds.
     fn drain(&self);

@@ -325,6 +325,9 @@ impl Source for PartitionedSource {
     }
 }
 
+/// A block of a partition, or an error and the block that it is about, if that is known.
+type Kept = Result<SourceBlock, (Error, Option<u64>)>;
+
 /// One worker's handle.
 struct PartitionedReader {
     shared: Arc<Shared>,
@@ -335,8 +338,8 @@ struct PartitionedReader {
     reader: Option<Box<dyn SourceReader>>,
     /// Blocks that this worker had of it.
     blocks: u64,
-    /// Blocks whose numbers are not known yet, with their partition; an error, with its block, is the last.
-    kept: VecDeque<(usize, Result<SourceBlock, (Error, Option<u64>)>)>,
+    /// What waits until its number is known, with its partition; an error is the last.
+    kept: VecDeque<(usize, Kept)>,
     /// The block of an error that was told.
     failed_at: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! Values as text: as Flink's `CAST(… AS STRING)` writes them, as its `print` connector does, and as JSON.
+//! Values as text, nested ones included: as Flink's `CAST(… AS STRING)` writes them, and as its `print` connector does.
 //!
 //! A [`ColumnText`] is made once for a column of a batch and then asked row by row; what depends only on the type is
 //! decided then, not for each value.
@@ -28,8 +28,6 @@ pub enum Style {
     Cast,
     /// Flink's `print` connector, which shows Java objects: `true`, `2023-11-14T22:13:19.741`.
     Print,
-    /// A JSON value, as Flink's `json` format has it: strings in quotes, bytes in base64, LTZ in UTC with a `Z`.
-    Json,
 }
 
 /// Writes the values of one column.
@@ -38,6 +36,8 @@ pub struct ColumnText<'a> {
     style: Style,
     /// Zone of a `TIMESTAMP_LTZ`.
     zone: Option<Tz>,
+    /// Fields of a ROW, elements of an ARRAY, keys and values of a MAP.
+    parts: Vec<ColumnText<'a>>,
 }
 
 impl<'a> ColumnText<'a> {
@@ -64,7 +64,14 @@ impl<'a> ColumnText<'a> {
                 None
             }
         };
-        Ok(Self { array, style, zone })
+        let parts = match array.data_type() {
+            DataType::Struct(_) => array.as_struct().columns().iter().collect(),
+            DataType::List(_) => vec![array.as_list::<i32>().values()],
+            DataType::Map(..) => vec![array.as_map().keys(), array.as_map().values()],
+            _ => Vec::new(),
+        };
+        let parts = parts.into_iter().map(|part| Self::new(part.as_ref(), style)).collect::<Result<_>>()?;
+        Ok(Self { array, style, zone, parts })
     }
 
     /// Whether row `row` is NULL.
@@ -80,8 +87,8 @@ impl<'a> ColumnText<'a> {
             DataType::Boolean => out.push_str(match (array.as_boolean().value(row), self.style) {
                 (true, Style::Cast) => "TRUE",
                 (false, Style::Cast) => "FALSE",
-                (true, _) => "true",
-                (false, _) => "false",
+                (true, Style::Print) => "true",
+                (false, Style::Print) => "false",
             }),
             DataType::Int8 => integer(value::<Int8Type>(array, row), out),
             DataType::Int16 => integer(value::<Int16Type>(array, row), out),
@@ -93,43 +100,26 @@ impl<'a> ColumnText<'a> {
             DataType::UInt64 => integer(value::<UInt64Type>(array, row), out),
             DataType::Float32 => {
                 let number = value::<Float32Type>(array, row);
-                self.float(f64::from(number), &format!("{number:e}"), out);
+                Self::float(f64::from(number), &format!("{number:e}"), out);
             }
             DataType::Float64 => {
                 let number = value::<Float64Type>(array, row);
-                self.float(number, &format!("{number:e}"), out);
+                Self::float(number, &format!("{number:e}"), out);
             }
             DataType::Decimal128(_, scale) => {
                 write_decimal(value::<Decimal128Type>(array, row), *scale, self.style == Style::Print, out);
             }
-            DataType::Date32 => self.quoted(out, |out| {
-                write_date(i64::from(value::<Date32Type>(array, row)), out);
-            }),
-            DataType::Time32(_) | DataType::Time64(_) => self.quoted(out, |out| self.time_of_day(row, out)),
-            DataType::Timestamp(unit, _) => self.quoted(out, |out| self.timestamp(*unit, row, out)),
-            DataType::Utf8 => self.text(array.as_string::<i32>().value(row), out),
-            DataType::LargeUtf8 => self.text(array.as_string::<i64>().value(row), out),
-            DataType::Utf8View => self.text(array.as_string_view().value(row), out),
+            DataType::Date32 => write_date(i64::from(value::<Date32Type>(array, row)), out),
+            DataType::Time32(_) | DataType::Time64(_) => self.time_of_day(row, out),
+            DataType::Timestamp(unit, _) => self.timestamp(*unit, row, out),
+            DataType::Utf8 => out.push_str(array.as_string::<i32>().value(row)),
+            DataType::LargeUtf8 => out.push_str(array.as_string::<i64>().value(row)),
+            DataType::Utf8View => out.push_str(array.as_string_view().value(row)),
             DataType::Binary => self.bytes(array.as_binary::<i32>().value(row), out),
             DataType::LargeBinary => self.bytes(array.as_binary::<i64>().value(row), out),
             DataType::BinaryView => self.bytes(array.as_binary_view().value(row), out),
             DataType::List(_) | DataType::Map(..) | DataType::Struct(_) => self.nested(row, out),
             other => unreachable!("`new` refuses columns of type {other}"),
-        }
-    }
-
-    /// Quotes what is not a number in JSON.
-    fn quoted(&self, out: &mut String, write: impl FnOnce(&mut String)) {
-        let quote = if self.style == Style::Json { "\"" } else { "" };
-        out.push_str(quote);
-        write(out);
-        out.push_str(quote);
-    }
-
-    fn text(&self, text: &str, out: &mut String) {
-        match self.style {
-            Style::Json => write_json_string(text, out),
-            Style::Cast | Style::Print => out.push_str(text),
         }
     }
 
@@ -148,23 +138,16 @@ impl<'a> ColumnText<'a> {
                 }
                 out.push(']');
             }
-            Style::Json => self.quoted(out, |out| write_base64(bytes, out)),
         }
     }
 
     /// As Java writes it. `shortest` is the shortest text that reads back as the same number, in `{:e}` form.
-    fn float(&self, number: f64, shortest: &str, out: &mut String) {
-        if number.is_finite() {
-            write_java_float(number, shortest, out);
-        } else {
-            let name = if number.is_nan() {
-                "NaN"
-            } else if number > 0.0 {
-                "Infinity"
-            } else {
-                "-Infinity"
-            };
-            self.quoted(out, |out| out.push_str(name));
+    fn float(number: f64, shortest: &str, out: &mut String) {
+        match number {
+            _ if number.is_nan() => out.push_str("NaN"),
+            f64::INFINITY => out.push_str("Infinity"),
+            f64::NEG_INFINITY => out.push_str("-Infinity"),
+            _ => write_java_float(number, shortest, out),
         }
     }
 
@@ -219,7 +202,7 @@ impl<'a> ColumnText<'a> {
             Style::Print if nanos.is_multiple_of(1_000_000) => 3,
             Style::Print if nanos.is_multiple_of(1_000) => 6,
             Style::Print => 9,
-            Style::Cast | Style::Json => digits,
+            Style::Cast => digits,
         };
         if self.style == Style::Print && seconds == 0 && digits == 0 && self.zone.is_none() {
             return;
@@ -244,23 +227,6 @@ pub fn check_schema(schema: &Schema) -> Result<()> {
     Ok(())
 }
 
-/// Appends `text` as a JSON string.
-pub fn write_json_string(text: &str, out: &mut String) {
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            control if control < ' ' => put(out, format_args!("\\u{:04x}", u32::from(control))),
-            other => out.push(other),
-        }
-    }
-    out.push('"');
-}
-
 fn check_type(data_type: &DataType) -> Result<()> {
     use DataType::{
         Binary, BinaryView, Boolean, Date32, Decimal128, Float32, Float64, LargeBinary, LargeUtf8, Null, Time32,
@@ -270,13 +236,10 @@ fn check_type(data_type: &DataType) -> Result<()> {
         || matches!(data_type, Null | Boolean | Float32 | Float64 | Decimal128(..) | Date32)
         || matches!(data_type, Time32(_) | Time64(_) | Timestamp(..) | Utf8 | LargeUtf8 | Utf8View)
         || matches!(data_type, Binary | LargeBinary | BinaryView);
-    if is_written {
-        return Ok(());
-    }
     match data_type {
-        DataType::List(element) => return check_type(element.data_type()),
-        DataType::Struct(fields) => return fields.iter().try_for_each(|field| check_type(field.data_type())),
-        DataType::Map(entries, _) => return check_type(entries.data_type()),
+        _ if is_written => return Ok(()),
+        DataType::List(part) | DataType::Map(part, _) => return check_type(part.data_type()),
+        DataType::Struct(parts) => return parts.iter().try_for_each(|part| check_type(part.data_type())),
         _ => {}
     }
     Err(Error::statement(format!("a column of type {data_type} cannot be written as text"))
@@ -368,17 +331,6 @@ fn write_date(days: i64, out: &mut String) {
     put(out, format_args!("{sign}{year:04}-{month:02}-{day:02}"));
 }
 
-fn write_base64(bytes: &[u8], out: &mut String) {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for chunk in bytes.chunks(3) {
-        let bits = (0..3).fold(0_u32, |bits, index| bits << 8 | u32::from(chunk.get(index).copied().unwrap_or(0)));
-        for index in 0..4 {
-            let digit = ALPHABET[(bits >> (18 - 6 * index) & 63) as usize];
-            out.push(if index <= chunk.len() { char::from(digit) } else { '=' });
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -390,8 +342,8 @@ mod tests {
 
     use super::*;
 
-    fn texts(array: ArrayRef) -> [String; 3] {
-        [Style::Cast, Style::Print, Style::Json].map(|style| {
+    fn texts(array: ArrayRef) -> [String; 2] {
+        [Style::Cast, Style::Print].map(|style| {
             let column = ColumnText::new(array.as_ref(), style).unwrap();
             let mut out = String::new();
             column.write(0, &mut out);
@@ -404,31 +356,28 @@ mod tests {
         let millis = 1_700_000_000_000_i64;
         let ltz = |zone: &str| TimestampMillisecondArray::from(vec![millis]).with_timezone(zone);
         let decimal = |unscaled, scale| Decimal128Array::from(vec![unscaled]).with_precision_and_scale(20, scale);
-        let cases: Vec<(ArrayRef, [&str; 3])> = vec![
-            (Arc::new(BooleanArray::from(vec![true])), ["TRUE", "true", "true"]),
-            (Arc::new(Int64Array::from(vec![i64::MIN])), ["-9223372036854775808"; 3]),
-            (Arc::new(Float64Array::from(vec![100.51])), ["100.51"; 3]),
-            (Arc::new(Float32Array::from(vec![0.1])), ["0.1"; 3]),
-            (Arc::new(Float64Array::from(vec![f64::NAN])), ["NaN", "NaN", "\"NaN\""]),
-            (Arc::new(decimal(-5, 2).unwrap()), ["-0.05"; 3]),
-            (Arc::new(decimal(12_345, 0).unwrap()), ["12345"; 3]),
-            (Arc::new(decimal(0, 10).unwrap()), ["0.0000000000", "0E-10", "0.0000000000"]),
-            (Arc::new(Date32Array::from(vec![19_675])), ["2023-11-14", "2023-11-14", "\"2023-11-14\""]),
-            (Arc::new(Time32MillisecondArray::from(vec![36_000_000])), ["10:00:00", "10:00", "\"10:00:00\""]),
+        let cases: Vec<(ArrayRef, [&str; 2])> = vec![
+            (Arc::new(BooleanArray::from(vec![true])), ["TRUE", "true"]),
+            (Arc::new(Int64Array::from(vec![i64::MIN])), ["-9223372036854775808"; 2]),
+            (Arc::new(Float64Array::from(vec![100.51])), ["100.51"; 2]),
+            (Arc::new(Float32Array::from(vec![0.1])), ["0.1"; 2]),
+            (Arc::new(Float64Array::from(vec![f64::NAN])), ["NaN", "NaN"]),
+            (Arc::new(decimal(-5, 2).unwrap()), ["-0.05"; 2]),
+            (Arc::new(decimal(12_345, 0).unwrap()), ["12345"; 2]),
+            (Arc::new(decimal(0, 10).unwrap()), ["0.0000000000", "0E-10"]),
+            (Arc::new(Date32Array::from(vec![19_675])), ["2023-11-14", "2023-11-14"]),
+            (Arc::new(Time32MillisecondArray::from(vec![36_000_000])), ["10:00:00", "10:00"]),
             (
                 Arc::new(TimestampMillisecondArray::from(vec![millis])),
-                ["2023-11-14 22:13:20.000", "2023-11-14T22:13:20", "\"2023-11-14 22:13:20.000\""],
+                ["2023-11-14 22:13:20.000", "2023-11-14T22:13:20"],
             ),
             (
                 Arc::new(TimestampMicrosecondArray::from(vec![-1_500_000])),
-                ["1969-12-31 23:59:58.500000", "1969-12-31T23:59:58.500", "\"1969-12-31 23:59:58.500000\""],
+                ["1969-12-31 23:59:58.500000", "1969-12-31T23:59:58.500"],
             ),
-            (
-                Arc::new(ltz("Europe/Berlin")),
-                ["2023-11-14 23:13:20.000", "2023-11-14T22:13:20Z", "\"2023-11-14 22:13:20.000Z\""],
-            ),
-            (Arc::new(StringArray::from(vec!["a\"\n\u{1}"])), ["a\"\n\u{1}", "a\"\n\u{1}", "\"a\\\"\\n\\u0001\""]),
-            (Arc::new(BinaryArray::from(vec![&b"hi\xff"[..]])), ["x'6869ff'", "[104, 105, -1]", "\"aGn/\""]),
+            (Arc::new(ltz("Europe/Berlin")), ["2023-11-14 23:13:20.000", "2023-11-14T22:13:20Z"]),
+            (Arc::new(StringArray::from(vec!["a\"\n\u{1}"])), ["a\"\n\u{1}", "a\"\n\u{1}"]),
+            (Arc::new(BinaryArray::from(vec![&b"hi\xff"[..]])), ["x'6869ff'", "[104, 105, -1]"]),
         ];
         for (array, expected) in cases {
             assert_eq!(texts(Arc::clone(&array)), expected, "{array:?}");

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::connect::bad_input::RejectCounts;
+use crate::report::number::{self, grouped, rounded};
 
 /// Counters of one stage, shared by its workers. Each is added to once a batch, never per row.
 #[derive(Debug, Default)]
@@ -52,6 +53,8 @@ pub struct SourceAccount {
     pub rows: u64,
     /// Records that did not become rows.
     pub rejected: u64,
+    /// Records that need not be read, since no filter would let them through.
+    pub unread: u64,
     /// Those, and the rows that failed in the steps above the scan, by reason; as the ledger of rejects counts them.
     pub rejects: RejectCounts,
     /// Bytes of input.
@@ -118,7 +121,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// Whether every row went somewhere: `records = rows + rejected` for each source, `in + produced = folded + passed +
+    /// Whether every row went somewhere: `records = rows + rejected + unread` for each source, `in + produced = folded + passed +
     /// filtered + late + failed + unnested` for each stage, `sent = received` for each edge; and the reasons add up to
     /// what was rejected.
     ///
@@ -126,9 +129,11 @@ impl Account {
     /// The first sum that does not balance, in words.
     pub fn check(&self) -> Result<(), String> {
         for source in &self.sources {
-            let SourceAccount { table, records, rows, rejected, .. } = source;
-            if *records != rows + rejected {
-                return Err(format!("source {table}: {records} records, but {rows} rows + {rejected} rejected"));
+            let SourceAccount { table, records, rows, rejected, unread, .. } = source;
+            if *records != rows + rejected + unread {
+                return Err(format!(
+                    "source {table}: {records} records, but {rows} rows + {rejected} rejected + {unread} unread"
+                ));
             }
         }
         for operator in &self.operators {
@@ -165,6 +170,12 @@ impl Account {
         self.operators.iter().map(|operator| operator.late).sum()
     }
 
+    /// Records that were not read because no filter would let them through, over all sources.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        self.sources.iter().map(|source| source.unread).sum()
+    }
+
     /// Rejected records and rows, over all sources.
     #[must_use]
     pub fn rejected(&self) -> u64 {
@@ -181,34 +192,51 @@ impl Account {
     }
 }
 
+/// Three lines for a person, and one more for each source if there are several.
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.elapsed.as_secs_f64();
+        let seconds = self.elapsed.as_secs_f64().max(1e-6);
         let bytes: u64 = self.sources.iter().map(|source| source.bytes).sum();
         let sum = |of: fn(&OperatorAccount) -> u64| self.operators.iter().map(of).sum::<u64>();
         writeln!(
             f,
-            "read {} records ({:.1} MB) in {seconds:.3} s: {:.2} M rows/s, {} workers{}",
-            self.records(),
-            bytes as f64 / 1e6,
-            self.records() as f64 / seconds.max(1e-9) / 1e6,
+            "read {} record{} ({}) in {seconds:.3} s: {} rows/s, {}/s, {} worker{}{}",
+            grouped(self.records()),
+            if self.records() == 1 { "" } else { "s" },
+            number::bytes(bytes),
+            rounded(self.records() as f64 / seconds),
+            number::bytes((bytes as f64 / seconds) as u64),
             self.workers,
+            if self.workers == 1 { "" } else { "s" },
             if self.is_drained { ", drained before the end of input" } else { "" },
         )?;
+        if self.sources.len() > 1 {
+            for source in &self.sources {
+                write!(f, "  {}: {} records", source.table, grouped(source.records))?;
+                if source.rejects.total() > 0 {
+                    write!(f, ", {} rejected", grouped(source.rejects.total()))?;
+                }
+                writeln!(f, " ({})", number::bytes(source.bytes))?;
+            }
+        }
+        if self.unread() > 0 {
+            writeln!(f, "left {} of them unread, which no filter would let through", self.unread())?;
+        }
         writeln!(
             f,
-            "rejected {}{}, filtered {}, aggregated {}, passed {}, late {}; emitted {}; state peak {:.1} MB",
-            self.rejected(),
+            "rejected {}{}, filtered {}, aggregated {}, passed {}, late {}; emitted {}; state peak {}",
+            grouped(self.rejected()),
             if self.rejects().total() == 0 { String::new() } else { format!(" ({})", self.rejects()) },
-            sum(|operator| operator.filtered),
-            sum(|operator| operator.folded),
-            sum(|operator| operator.passed),
-            self.late(),
-            self.emitted,
-            self.state_peak_bytes as f64 / 1e6,
+            grouped(sum(|operator| operator.filtered)),
+            grouped(sum(|operator| operator.folded)),
+            grouped(sum(|operator| operator.passed)),
+            grouped(self.late()),
+            grouped(self.emitted),
+            number::bytes(self.state_peak_bytes),
         )?;
         if self.undelivered > 0 {
-            writeln!(f, "{} rows were on their way when the reader of a sink went away", self.undelivered)?;
+            let rows = grouped(self.undelivered);
+            writeln!(f, "{rows} rows were on their way when the reader of a sink went away")?;
         }
         match self.check() {
             Ok(()) => write!(f, "every row is accounted for"),
@@ -219,3 +247,56 @@ impl fmt::Display for Account {
 
 /// The counters of all stages of a job.
 pub(super) type Counters = Vec<Arc<StageCounters>>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::bad_input::RejectReason;
+
+    #[test]
+    fn account_speaks_of_each_source_if_there_are_several() {
+        let mut rejects = RejectCounts::default();
+        rejects.add(RejectReason::Malformed, 1);
+        let source = |table: &str, rejects| SourceAccount {
+            table: table.to_owned(),
+            records: 6_000,
+            rows: 6_000,
+            rejected: 0,
+            unread: 0,
+            rejects,
+            bytes: 3 << 20,
+        };
+        let one = Account {
+            sources: vec![source("a.csv", RejectCounts::default())],
+            elapsed: Duration::from_millis(1_500),
+            emitted: 1_234,
+            workers: 1,
+            ..Account::default()
+        };
+        assert_eq!(
+            one.to_string(),
+            "read 6,000 records (3.00 MiB) in 1.500 s: 4.00 K rows/s, 2.00 MiB/s, 1 worker\n\
+             rejected 0, filtered 0, aggregated 0, passed 0, late 0; emitted 1,234; state peak 0 B\n\
+             every row is accounted for"
+        );
+        let two = Account {
+            sources: vec![source("a.csv", RejectCounts::default()), source("b.csv", rejects)],
+            workers: 2,
+            is_drained: true,
+            ..one
+        };
+        let text = two.to_string();
+        assert!(
+            text.starts_with(
+                "read 12,000 records (6.00 MiB) in 1.500 s: 8.00 K rows/s, 4.00 MiB/s, 2 workers, drained"
+            ),
+            "{text}"
+        );
+        assert!(
+            text.contains(
+                "\n  a.csv: 6,000 records (3.00 MiB)\n  b.csv: 6,000 records, 1 rejected (3.00 MiB)\nrejected "
+            ),
+            "{text}"
+        );
+    }
+}

@@ -70,7 +70,9 @@ impl Build {
         let mut stages = Vec::with_capacity(graph.stages.len());
         for (plan, aggregation) in graph.stages.into_iter().zip(aggregations) {
             let source = match &plan.head {
-                Head::Scan { table, columns } => Some(table.connector.open_source(table, columns, read, bells)?),
+                Head::Scan { table, columns, pruning } => {
+                    Some(table.connector.open_pruned_source(table, columns, pruning, read, bells)?)
+                }
                 _ => None,
             };
             let event_time = event_times.get_mut(&aggregation).filter(|_| has_watermark(&plan));
@@ -142,6 +144,11 @@ impl Build {
             (name, table, to)
         });
         names.collect()
+    }
+
+    /// Records that the source of `stage` did not read, since no filter would let them through.
+    pub(super) fn unread(&self, stage: usize) -> u64 {
+        self.stages[stage].source.as_ref().map_or(0, |source| source.unread())
     }
 
     /// The opened sources.

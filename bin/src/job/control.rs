@@ -1,11 +1,12 @@
 //! A handle on a running job: ask it to drain, see how far it is.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use thalweg_runtime::Control;
 use thalweg_runtime::EventTimeMs;
 
+use super::account::{Counters, StageCounters};
 use crate::connect::Source;
 use crate::connect::bad_input::{RejectCounts, RejectReason};
 
@@ -17,6 +18,8 @@ pub struct JobControl(Arc<Shared>);
 struct Shared {
     is_draining: AtomicBool,
     progress: Arc<Progress>,
+    /// Those of the stages, once the job runs.
+    stages: OnceLock<Counters>,
     running: Mutex<Option<Running>>,
     /// Shows the user what is worth knowing of a job that goes on.
     tell: Mutex<Option<Tell>>,
@@ -54,6 +57,8 @@ pub struct ProgressSnapshot {
     pub watermark_ms: Option<i64>,
     /// Rows written.
     pub emitted: u64,
+    /// Rows whose windows had closed.
+    pub late: u64,
     /// Records and rows that were rejected.
     pub rejected: RejectCounts,
 }
@@ -84,7 +89,16 @@ impl JobControl {
     /// How far the job is.
     #[must_use]
     pub fn progress(&self) -> ProgressSnapshot {
-        self.0.progress.snapshot()
+        // Relaxed, as all that is shown to a person.
+        let sum = |of: fn(&StageCounters) -> &AtomicU64| {
+            self.0.stages.get().into_iter().flatten().map(|stage| of(stage).load(Ordering::Relaxed)).sum()
+        };
+        ProgressSnapshot { late: sum(|stage| &stage.late), ..self.0.progress.snapshot() }
+    }
+
+    pub(super) fn show_stages(&self, counters: Counters) {
+        // A control belongs to one job.
+        let _ = self.0.stages.set(counters);
     }
 
     /// From now on notes are given to `tell`, a line at a time: what was rejected, what is out of the ordinary. Called on
@@ -188,6 +202,7 @@ impl Progress {
             watermark_ms: (watermark_ms != i64::MIN).then_some(watermark_ms),
             emitted: self.emitted(),
             rejected: self.rejected(),
+            ..ProgressSnapshot::default()
         }
     }
 }

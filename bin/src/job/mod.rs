@@ -45,6 +45,7 @@ use crate::connect::{MakeEncoder, OpenSink, ReadOptions, SinkWriter};
 use crate::error::{Error, Kind, Result};
 use crate::plan::stages::StageGraph;
 use crate::plan::{JobPlan, RuntimeMode, SinkTable};
+use crate::report::number::bytes;
 
 /// How a job is run; none of it changes its result.
 #[derive(Clone, Debug)]
@@ -206,6 +207,7 @@ fn assemble(
     };
     let build = Build::open(graph, mode, encoders, &read, &bells, control)?;
     let sources = build.sources();
+    control.show_stages(build.counters.clone());
     control.counters().set_bytes_total(sources.iter().map(|source| source.bytes_total()).sum());
     let mut refused = None;
     let mut operators = Vec::new();
@@ -245,11 +247,22 @@ fn failed(failure: JobFailure) -> Error {
             Err(fault) => Error::internal(format!("stage {stage}: {fault}")),
         },
         other => match &other {
-            JobFailure::MemoryExhausted { .. } => Error::new(Kind::Memory, other.to_string())
-                .help("raise --memory, or make the state smaller: shorter windows, fewer keys, fewer DISTINCT values"),
+            JobFailure::MemoryExhausted { used, limit, stages } => {
+                Error::new(Kind::Memory, exhausted(*used, *limit, stages)).help(
+                    "raise --memory, or make the state smaller: shorter windows, fewer keys, fewer DISTINCT values",
+                )
+            }
             _ => Error::internal(other.to_string()),
         },
     }
+}
+
+/// How much state there is, how much there may be, and which stage holds the most.
+fn exhausted(used: usize, limit: usize, stages: &[(String, usize)]) -> String {
+    let size = |size: usize| bytes(size as u64);
+    let greatest = stages.iter().max_by_key(|(_, bytes)| *bytes).filter(|(_, bytes)| *bytes < used);
+    let greatest = greatest.map(|(stage, bytes)| format!(", {} of it in stage `{stage}`", size(*bytes)));
+    format!("the state needs {}{}, and --memory allows {}", size(used), greatest.unwrap_or_default(), size(limit))
 }
 
 /// Rows that were on their way to sinks whose readers had gone away. `emitted`: what each sink wrote.
@@ -284,9 +297,11 @@ fn account(
     for (index, (name, table, edge)) in build.names().into_iter().enumerate() {
         let counters: &StageCounters = &build.counters[index];
         if let Some(table) = table {
+            let unread = build.unread(index);
             account.sources.push(SourceAccount {
                 table,
-                records: read(&counters.records),
+                records: read(&counters.records) + unread,
+                unread,
                 rows: read(&counters.rows_in),
                 rejected: read(&counters.rejected),
                 rejects: rejects.get(index).copied().unwrap_or_default(),

@@ -15,7 +15,16 @@ use crate::connect::bad_input::RejectReason;
 use crate::error::{Error, Result};
 use crate::plan::stages::Step;
 
-const ADVICE: &str = "leave such rows out with WHERE, or write TRY_CAST to get NULL where a value does not convert";
+/// How to do without an expression that has no value.
+fn advice(message: &str) -> &'static str {
+    if message.starts_with("division by zero") {
+        "leave such rows out with WHERE, or divide by NULLIF(x, 0) to get NULL"
+    } else if message.contains(" does not fit ") && !message.contains("CAST(") {
+        "compute with a wider type: CAST(x AS DECIMAL(38, 0)) or CAST(x AS DOUBLE); or leave such rows out with WHERE"
+    } else {
+        "leave such rows out with WHERE, or write TRY_CAST to get NULL where a value does not convert"
+    }
+}
 
 /// Runs `steps` over `batch` and gives what comes out to `push`: one batch, or several where an UNNEST is among the steps.
 ///
@@ -121,7 +130,7 @@ pub(super) fn leave_out(
             reason: RejectReason::Expression,
             field: column.map(Into::into),
             message: column.map_or_else(|| error.to_string(), |column| format!("{error} (column `{column}`)")),
-            help: ADVICE,
+            help: advice(&error.to_string()),
         });
     }
     *batch = batch.filter(&salvaged.kept).map_err(|error| Error::internal(error.to_string()))?;
@@ -142,5 +151,7 @@ fn batch_of(columns: Vec<ArrayRef>, schema: &SchemaRef, rows: usize) -> Result<R
 
 /// An expression without a value is an error in the data.
 fn refused(error: EvaluateError) -> Error {
-    Error::data(error.to_string()).help(ADVICE)
+    let message = error.to_string();
+    let help = advice(&message);
+    Error::data(message).help(help)
 }

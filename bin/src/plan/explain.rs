@@ -6,6 +6,7 @@ use std::sync::Arc;
 use thalweg_operators::expr::Scalar;
 use thalweg_operators::spec::GroupSpec;
 
+use super::pruning;
 use super::stages::{Head, Stage, StageGraph, Step, Tail};
 use super::{JobPlan, RuntimeMode, SinkTable, WatermarkStrategy};
 
@@ -29,9 +30,12 @@ pub fn render(plan: JobPlan, workers: usize) -> String {
 fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGraph, mode: RuntimeMode) {
     line(out, 0, &format!("Stage {index}: {}", stage.name));
     match &stage.head {
-        Head::Scan { table, columns } => {
+        Head::Scan { table, columns, pruning } => {
             let names: Vec<&str> = columns.iter().map(|&column| table.schema.field(column).name().as_str()).collect();
             line(out, 1, &format!("read {} ({})", table.name, names.join(", ")));
+            if let Some(tests) = pruning::describe(pruning).filter(|_| table.connector.is_pruned()) {
+                line(out, 2, &format!("but what cannot have {tests}"));
+            }
         }
         Head::Values(rows) => line(out, 1, &format!("rows of the statement: {}", rows.num_rows())),
         Head::Merge { spec, .. } => {

@@ -3,6 +3,7 @@
 //! `sql` makes it; [`stages`] cuts it where rows must move to the owner of another key; `job` runs it.
 
 pub mod explain;
+pub mod pruning;
 pub mod stages;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ pub use thalweg_operators::sort::SortKey;
 use thalweg_operators::spec::GroupSpec;
 use thalweg_operators::unnest::UnnestSpec;
 
+use self::pruning::ColumnTest;
 use crate::connect::Connector;
 
 /// `execution.runtime-mode`.
@@ -92,6 +94,8 @@ pub enum NodeOp {
         table: Arc<Table>,
         /// Indices into `table.schema`, ascending. May be empty: only the number of rows counts.
         columns: Vec<usize>,
+        /// What every row must pass that is let through above: what fails need not be read.
+        pruning: Vec<ColumnTest>,
     },
     /// Rows of the plan itself: VALUES, SELECT without FROM.
     Values(RecordBatch),

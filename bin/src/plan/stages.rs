@@ -12,6 +12,7 @@ use thalweg_operators::expr::Scalar;
 use thalweg_operators::spec::GroupSpec;
 use thalweg_operators::unnest::UnnestSpec;
 
+use super::pruning::ColumnTest;
 use super::{JobPlan, Node, NodeOp, SinkTable, SortKey, Table, WatermarkStrategy};
 
 /// The stages of a job in topological order: a stage sends only to later ones.
@@ -47,6 +48,8 @@ pub enum Head {
         table: Arc<Table>,
         /// Physical columns, ascending.
         columns: Vec<usize>,
+        /// What every row must pass that is let through above.
+        pruning: Vec<ColumnTest>,
     },
     /// Rows of the plan itself, emitted by worker 0.
     Values(RecordBatch),
@@ -168,9 +171,9 @@ impl Cutter {
     /// `steps` are those above `node`, in the order in which they run; `schema` is the columns after them.
     fn cut(&mut self, node: Node, mut steps: Vec<Step>, tail: Tail, schema: SchemaRef) {
         match node.op {
-            NodeOp::Scan { table, columns } => {
+            NodeOp::Scan { table, columns, pruning } => {
                 let name = format!("scan {}", table.name);
-                self.push(name, Head::Scan { table, columns }, steps, tail, schema);
+                self.push(name, Head::Scan { table, columns, pruning }, steps, tail, schema);
             }
             NodeOp::Values(rows) => {
                 self.push("values".to_owned(), Head::Values(rows), steps, tail, schema);

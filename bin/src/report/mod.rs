@@ -1,5 +1,8 @@
 //! What a person reads beside the results: errors in the SQL, the progress line, and numbers as people write them.
 
 pub mod diagnostic;
+pub mod json;
 pub mod number;
+mod place;
 pub mod progress;
+pub mod stderr;

@@ -130,11 +130,14 @@ impl Aggregate {
             }
             _ => return Err(Error::statement(format!("{shown} takes one argument, not {}", arguments.len()))),
         };
-        let refused = || Err(Error::statement(format!("{shown} of {argument}")));
+        let refused = || Err(Error::statement(format!("{shown} does not take {argument}")));
         match (self.name, argument) {
             ("count", _) => Ok(FlinkType::BigInt),
             ("min" | "max" | "first_value" | "last_value", FlinkType::Null) => refused(),
             ("min" | "max", argument) if argument.is_bytes() || argument.is_interval() => refused(),
+            ("min" | "max", argument) if argument.is_nested() => refused().map_err(|error| {
+                error.help("arrays, maps and rows have no order; FIRST_VALUE and LAST_VALUE take one of them")
+            }),
             ("min" | "max" | "first_value" | "last_value", argument) => Ok(argument),
             ("listagg", argument) if argument.is_string() => Ok(FlinkType::STRING),
             ("listagg", _) => refused().map_err(|error| error.help("cast the argument to STRING")),

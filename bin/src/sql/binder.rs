@@ -96,6 +96,13 @@ pub(crate) fn plan(rewritten: &Rewritten, catalog: &Catalog, functions: &KnownFu
     plan_with_spans(rewritten, catalog, functions, true)
 }
 
+/// Everything that keeps a query from being planned, with places; empty if nothing does.
+pub(crate) fn errors(rewritten: &Rewritten, catalog: &Catalog, functions: &KnownFunctions) -> Vec<Error> {
+    let binder = Binder::new(catalog, functions, Some(rewritten));
+    let found = locate::errors(rewritten, &binder.planner());
+    if found.is_empty() { plan(rewritten, catalog, functions).err().into_iter().collect() } else { found }
+}
+
 fn plan_with_spans(
     rewritten: &Rewritten,
     catalog: &Catalog,

@@ -5,6 +5,7 @@
 //! case; only where that fails it is evaluated again for just the rows that need it.
 
 mod comparison;
+mod pruning;
 mod text;
 
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use datafusion_common::DFSchema;
 use datafusion_expr::{BinaryExpr, Expr, Operator};
 use thalweg_operators::expr::{EvaluateError, Scalar};
 
-use self::comparison::{Comparison, compare};
+pub(super) use self::comparison::{Comparison, compare};
+pub(crate) use self::pruning::column_tests;
 use self::text::literal_text;
 use super::functions::binding::{Binding, Bound, Form, Value, from_datafusion};
 use super::functions::columns::all_null;

@@ -7,12 +7,14 @@ use super::reader::Name;
 use crate::error::{Error, Result};
 
 /// The keys whose values decide something here: a slip in them would be lost in silence, since Flink takes any key.
-const KEYS: [&str; 2] = [MODE, TIME_ZONE];
+const KEYS: [&str; 3] = [MODE, TIME_ZONE, NOT_NULL];
 
 /// `execution.runtime-mode`.
 pub(crate) const MODE: &str = "execution.runtime-mode";
 /// `table.local-time-zone`.
 pub(crate) const TIME_ZONE: &str = "table.local-time-zone";
+/// What becomes of a row with a NULL for a sink's column that is NOT NULL.
+const NOT_NULL: &str = "table.exec.sink.not-null-enforcer";
 
 /// Prefix of what is Thalweg's own.
 const OWN: &str = "thalweg.";
@@ -76,6 +78,11 @@ impl Configuration {
         mode(self.get(MODE).unwrap_or("automatic"))
     }
 
+    /// Whether rows with a NULL for a sink's column that is NOT NULL are left out; they end the job otherwise.
+    pub(crate) fn drops_nulls(&self) -> bool {
+        self.get(NOT_NULL).is_some_and(|value| value.eq_ignore_ascii_case("drop"))
+    }
+
     /// Options of a table that were set as `thalweg.table.NAME.OPTION`.
     pub(crate) fn table_options<'a>(&'a self, table: &str) -> impl Iterator<Item = (String, String)> + use<'a> {
         let prefix = format!("{OWN}table.{table}.");
@@ -116,6 +123,10 @@ fn check(key: &str, value: &str) -> Result<()> {
             _ => Err(Error::statement(format!("the time zone '{value}' is not supported"))
                 .help("TIMESTAMP_LTZ is shown in UTC; CONVERT_TZ converts a string to another zone")),
         },
+        NOT_NULL if !["error", "drop"].iter().any(|known| value.eq_ignore_ascii_case(known)) => {
+            Err(Error::statement(format!("'{value}' is not a way to treat a NULL that may not be"))
+                .help("'error' ends the job, 'drop' leaves the row out"))
+        }
         _ => match nearest(key, KEYS.into_iter()) {
             Some(near) if near != key && strsim::damerau_levenshtein(near, key) <= 2 => {
                 Err(Error::statement(format!("there is no setting '{key}'")).help(format!("did you mean '{near}'?")))

@@ -6,6 +6,7 @@ use sqlparser::ast::{self, Expr};
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
+use super::mistake;
 use super::nearest;
 use super::reader::{Name, Reader};
 use super::type_syntax::parse_type;
@@ -89,7 +90,11 @@ impl CreateTable {
             }
         }
         if reader.peek().token != Token::RParen {
-            return Err(reader.expected("`,` or `)` after the column"));
+            let error = reader.expected("`,` or `)` after the column");
+            return Err(match reader.word_at(0) {
+                Some(_) => error.help("columns are separated by commas: one may be missing before it"),
+                None => error,
+            });
         }
         reader.next();
         table.comment = reader.comment()?;
@@ -198,9 +203,10 @@ impl CreateTable {
 
     fn read_primary_key(&mut self, reader: &mut Reader, columns: Vec<Name>, start: &Range<usize>) -> Result<()> {
         if !(reader.take(&[Keyword::NOT]) && reader.take_word("ENFORCED")) {
-            return Err(Error::statement("a primary key is not enforced: a stream's rows come and go")
+            let error = Error::statement("a primary key is not enforced: a stream's rows come and go")
                 .help("PRIMARY KEY … NOT ENFORCED")
-                .at(reader.since(start)));
+                .at(reader.since(start));
+            reader.report(error);
         }
         if self.primary_key.is_some() {
             return Err(Error::statement("a table has at most one primary key").at(reader.since(start)));
@@ -214,9 +220,10 @@ impl CreateTable {
         while reader.peek().token != Token::RParen {
             let (key, span) = reader.string("an option's key in quotes")?;
             if self.options.iter().any(|option| option.key.value == key) {
-                return Err(Error::statement(format!("the option '{key}' is given twice"))
+                let error = Error::statement(format!("the option '{key}' is given twice"))
                     .help("leave one of them out")
-                    .at(span));
+                    .at(span.clone());
+                reader.report(error);
             }
             reader.expect_token(&Token::Eq)?;
             let (value, value_span) = reader.string("the option's value in quotes")?;
@@ -239,7 +246,10 @@ fn read_type(reader: &mut Reader) -> Result<FlinkType> {
     let word = reader.word_at(0);
     let data_type = reader.parse(parse_type)?;
     let span = reader.since(&start);
-    FlinkType::from_ast(&data_type).map_err(|error| {
+    let known = FlinkType::from_ast(&data_type).map_err(|error| {
+        if let Some(elsewhere) = word.as_deref().and_then(mistake::type_elsewhere) {
+            return Error { help: Some(format!("Flink calls it {elsewhere}")), ..error }.at(span);
+        }
         let names = [
             "BOOLEAN",
             "TINYINT",
@@ -270,6 +280,11 @@ fn read_type(reader: &mut Reader) -> Result<FlinkType> {
             }
             _ => error.at(span),
         }
+    });
+    // The rest of the statement can be read all the same.
+    known.or_else(|error| {
+        reader.report(error);
+        Ok(FlinkType::STRING)
     })
 }
 

@@ -36,15 +36,32 @@ impl Declaration<'_> {
     /// The table that a statement declares. `more` are options of the configuration, which beat the statement's.
     ///
     /// # Errors
-    /// For what is wrong in the statement, at its place.
+    /// For the first thing that is wrong in the statement, at its place.
     pub(crate) fn table(
         &self,
         create: &CreateTable,
         more: impl Iterator<Item = (String, String)>,
     ) -> Result<CatalogTable> {
-        refuse_same_names(create)?;
-        let primary_key = primary_key(create)?;
-        let mut columns = Vec::with_capacity(create.columns.len());
+        let mut errors = Vec::new();
+        let table = self.check(create, more, &mut errors);
+        match (errors.into_iter().next(), table) {
+            (None, Some(table)) => Ok(table),
+            (Some(error), _) => Err(error),
+            (None, None) => Err(Error::internal("a table is refused without a reason")),
+        }
+    }
+
+    /// As [`table`](Self::table), but everything that is wrong goes to `errors`. There is a table all the same if its
+    /// columns are right: queries can then be checked against it.
+    pub(crate) fn check(
+        &self,
+        create: &CreateTable,
+        more: impl Iterator<Item = (String, String)>,
+        errors: &mut Vec<Error>,
+    ) -> Option<CatalogTable> {
+        let before = errors.len();
+        errors.extend(same_names(create));
+        let primary_key = primary_key(create, errors);
         let mut physical: Vec<FieldRef> = Vec::new();
         for definition in &create.columns {
             if let ColumnKind::Physical { data_type, is_nullable } = &definition.kind {
@@ -54,32 +71,34 @@ impl Declaration<'_> {
         }
         let schema: SchemaRef = Arc::new(Schema::new(physical));
         let options = options(create, more);
-        let partitions = partitions(create, &schema)?;
-        let connector = connector(create, &schema, &options, &partitions)?;
-        for definition in &create.columns {
-            let name = definition.name.value.clone();
-            let comment = definition.comment.clone();
-            columns.push(match &definition.kind {
-                ColumnKind::Physical { data_type, .. } => {
-                    let index = schema.index_of(&name).map_err(|error| Error::internal(error.to_string()))?;
-                    let is_nullable = schema.field(index).is_nullable();
-                    Column { name, data_type: *data_type, is_nullable, source: ColumnSource::Physical(index), comment }
+        let are_columns_right = errors.len() == before;
+        let partitions = partitions(create, &schema, errors);
+        let connector = connector(create, &schema, &options, &partitions, errors);
+        let mut column_errors = Vec::new();
+        let columns = self.columns(create, &schema, connector.as_ref(), &mut column_errors);
+        let watermark = create.watermark.as_ref().map(|watermark| self.watermark(watermark, &columns));
+        // What a column that is wrong does to the watermark is no error of its own.
+        let watermark = match watermark.transpose() {
+            Ok(watermark) => watermark,
+            Err(error) => {
+                if columns.len() == create.columns.len() {
+                    column_errors.push(error);
                 }
-                ColumnKind::Computed { expression, span } => {
-                    let typed = self
-                        .expression(expression, &schema)
-                        .map_err(|error| self.explain_computed(error, create).at(span.clone()))?;
-                    let text = self.text.original(span).to_owned();
-                    let source = ColumnSource::Computed { expression: typed.expr, text };
-                    Column { name, data_type: typed.data_type, is_nullable: typed.is_nullable, source, comment }
-                }
-                ColumnKind::Metadata { key, span } => return Err(no_metadata(&connector, key).at(span.clone())),
-            });
+                None
+            }
+        };
+        let are_columns_right = are_columns_right && column_errors.is_empty();
+        errors.append(&mut column_errors);
+        let connector = connector.filter(|_| are_columns_right)?;
+        if watermark.is_none() && connector.bad_input().is_some_and(|policy| policy.future_ms_max.is_some()) {
+            let name = &create.name;
+            let error = Error::statement(format!("option 'max-future' of table `{}` needs a watermark", name.value))
+                .help("it protects event time: declare WATERMARK FOR a column, or leave the option out");
+            errors.push(error.at(name.span.clone()));
         }
-        let watermark = create.watermark.as_ref().map(|watermark| self.watermark(watermark, &columns)).transpose()?;
         let fields = CatalogTable::fields(&columns, watermark.as_ref().map(|watermark| watermark.column));
         let table = Arc::new(plan::Table { name: create.name.value.clone(), schema, connector });
-        Ok(CatalogTable {
+        Some(CatalogTable {
             table,
             columns,
             schema: fields,
@@ -89,6 +108,42 @@ impl Declaration<'_> {
             comment: create.comment.clone(),
             is_temporary: create.is_temporary,
         })
+    }
+
+    /// The columns that are right; what is wrong with the others goes to `errors`.
+    fn columns(
+        &self,
+        create: &CreateTable,
+        schema: &SchemaRef,
+        connector: Option<&Connector>,
+        errors: &mut Vec<Error>,
+    ) -> Vec<Column> {
+        let mut columns = Vec::with_capacity(create.columns.len());
+        for definition in &create.columns {
+            let name = definition.name.value.clone();
+            let comment = definition.comment.clone();
+            match &definition.kind {
+                ColumnKind::Physical { data_type, .. } => {
+                    let Ok(index) = schema.index_of(&name) else { continue };
+                    let is_nullable = schema.field(index).is_nullable();
+                    let (data_type, source) = (*data_type, ColumnSource::Physical(index));
+                    columns.push(Column { name, data_type, is_nullable, source, comment });
+                }
+                ColumnKind::Computed { expression, span } => match self.expression(expression, schema) {
+                    Ok(typed) => {
+                        let text = self.text.original(span).to_owned();
+                        let source = ColumnSource::Computed { expression: typed.expr, text };
+                        let (data_type, is_nullable) = (typed.data_type, typed.is_nullable);
+                        columns.push(Column { name, data_type, is_nullable, source, comment });
+                    }
+                    Err(error) => errors.push(self.explain_computed(error, create).at(span.clone())),
+                },
+                ColumnKind::Metadata { key, span } => {
+                    errors.extend(connector.map(|connector| no_metadata(connector, key).at(span.clone())));
+                }
+            }
+        }
+        columns
     }
 
     /// `WATERMARK FOR column AS expression`.
@@ -197,7 +252,7 @@ pub(crate) fn file_table(
     }
     let watermark = match watermark {
         Some(text) => Some(file_watermark(text, &columns, functions).map_err(|error| Error {
-            message: format!("--watermark '{text}': {}", error.message),
+            message: format!("--watermark \"{text}\": {}", error.message),
             span: None,
             ..error
         })?),
@@ -217,6 +272,15 @@ pub(crate) fn file_table(
     })
 }
 
+/// Whether the columns hold the one that `--watermark` is about; also if that cannot be read, so that it is looked at.
+pub(crate) fn has_event_time(watermark: &str, schema: &SchemaRef) -> bool {
+    let column = SqlText::new(watermark, &BTreeMap::new())
+        .ok()
+        .and_then(|text| Reader::new(&Arc::new(text)).ok()?.expression().ok())
+        .and_then(|expression| first_column(&expression));
+    column.is_none_or(|column| schema.index_of(&column).is_ok())
+}
+
 /// The watermark of the column that the expression begins with.
 fn file_watermark(text: &str, columns: &[Column], functions: &KnownFunctions) -> Result<Watermark> {
     let text = SqlText::new(text, &BTreeMap::new()).map_err(|mut errors| errors.remove(0))?;
@@ -229,7 +293,7 @@ fn file_watermark(text: &str, columns: &[Column], functions: &KnownFunctions) ->
         return Err(reader.expected("the end of the expression"));
     }
     let column = first_column(&expression).ok_or_else(|| {
-        Error::statement("it does not begin with a column").help("--watermark 'ts - INTERVAL ''5'' SECOND'")
+        Error::statement("it does not begin with a column").help("--watermark \"ts - INTERVAL '5' SECOND\"")
     })?;
     let column = Name { value: column, span: span.clone() };
     Declaration { functions, text: &text }.watermark(&WatermarkDefinition { column, expression, span }, columns)
@@ -257,38 +321,37 @@ fn lag_ms(expression: &ast::Expr, column: &str) -> Result<Option<i64>> {
     }
 }
 
-fn refuse_same_names(create: &CreateTable) -> Result<()> {
+fn same_names(create: &CreateTable) -> impl Iterator<Item = Error> {
     let mut seen = HashSet::new();
-    match create.columns.iter().find(|column| !seen.insert(column.name.value.as_str())) {
-        Some(column) => Err(Error::statement(format!("two columns are called `{}`", column.name.value))
+    create.columns.iter().filter(move |column| !seen.insert(column.name.value.as_str())).map(|column| {
+        Error::statement(format!("two columns are called `{}`", column.name.value))
             .help("give one of them another name")
-            .at(column.name.span.clone())),
-        None => Ok(()),
-    }
+            .at(column.name.span.clone())
+    })
 }
 
-fn primary_key(create: &CreateTable) -> Result<Vec<String>> {
+fn primary_key(create: &CreateTable, errors: &mut Vec<Error>) -> Vec<String> {
     let mut key = Vec::new();
     for name in create.primary_key.iter().flatten() {
         let column = create.columns.iter().find(|column| column.name.value == name.value);
         match column.map(|column| &column.kind) {
             Some(ColumnKind::Physical { .. }) => key.push(name.value.clone()),
-            Some(_) => {
-                return Err(Error::statement(format!("`{}` is not a physical column", name.value))
+            Some(_) => errors.push(
+                Error::statement(format!("`{}` is not a physical column", name.value))
                     .help("a primary key is made of physical columns")
-                    .at(name.span.clone()));
-            }
+                    .at(name.span.clone()),
+            ),
             None => {
                 let error = Error::statement(format!("there is no column `{}`", name.value)).at(name.span.clone());
                 let names = create.columns.iter().map(|column| column.name.value.as_str());
-                return Err(match nearest(&name.value, names) {
+                errors.push(match nearest(&name.value, names) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error.help("a primary key is made of the table's physical columns"),
                 });
             }
         }
     }
-    Ok(key)
+    key
 }
 
 /// The options of the statement, and those of the configuration, which beat them.
@@ -298,48 +361,76 @@ fn options(create: &CreateTable, more: impl Iterator<Item = (String, String)>) -
 }
 
 /// The columns of PARTITIONED BY, as positions in `schema`.
-fn partitions(create: &CreateTable, schema: &SchemaRef) -> Result<Vec<usize>> {
+fn partitions(create: &CreateTable, schema: &SchemaRef, errors: &mut Vec<Error>) -> Vec<usize> {
     let mut columns = Vec::with_capacity(create.partitions.len());
     for name in &create.partitions {
         let Ok(column) = schema.index_of(&name.value) else {
             let is_column = create.columns.iter().any(|column| column.name.value == name.value);
             let names = schema.fields().iter().map(|field| field.name().as_str());
-            return Err(match (is_column, nearest(&name.value, names)) {
-                (true, _) => Error::statement(format!("`{}` is computed, and a partition is not", name.value))
-                    .help("partition by columns that hold rows' own values"),
-                (false, Some(near)) => Error::statement(format!("there is no column `{}`", name.value))
-                    .help(format!("did you mean `{near}`?")),
-                (false, None) => Error::statement(format!("there is no column `{}`", name.value))
-                    .help("declare it among the table's columns, with its type"),
-            }
-            .at(name.span.clone()));
+            errors.push(
+                match (is_column, nearest(&name.value, names)) {
+                    (true, _) => Error::statement(format!("`{}` is computed, and a partition is not", name.value))
+                        .help("partition by columns that hold rows' own values"),
+                    (false, Some(near)) => Error::statement(format!("there is no column `{}`", name.value))
+                        .help(format!("did you mean `{near}`?")),
+                    (false, None) => Error::statement(format!("there is no column `{}`", name.value))
+                        .help("declare it among the table's columns, with its type"),
+                }
+                .at(name.span.clone()),
+            );
+            continue;
         };
         if columns.contains(&column) {
-            return Err(Error::statement(format!("`{}` is twice in PARTITIONED BY", name.value))
-                .help("leave one of them out")
-                .at(name.span.clone()));
+            errors.push(
+                Error::statement(format!("`{}` is twice in PARTITIONED BY", name.value))
+                    .help("leave one of them out")
+                    .at(name.span.clone()),
+            );
+            continue;
         }
         columns.push(column);
     }
-    Ok(columns)
+    columns
 }
 
+/// The connector. An option that is wrong goes to `errors`, and the rest is read as if it were not there.
 fn connector(
     create: &CreateTable,
     schema: &SchemaRef,
     options: &BTreeMap<String, String>,
     partitions: &[usize],
-) -> Result<Connector> {
-    let place = |key: &str, part: OptionPart| {
-        let option = create.options.iter().find(|option| option.key.value == key)?;
-        // What the configuration set instead is not in the statement.
-        (options.get(key) == Some(&option.value)).then(|| match part {
-            OptionPart::Name => option.key.span.clone(),
-            OptionPart::Value => option.value_span.clone(),
-        })
-    };
-    Connector::new_at(&create.name.value, schema, options, partitions, &place)
-        .map_err(|error| error.at(create.name.span.clone()))
+    errors: &mut Vec<Error>,
+) -> Option<Connector> {
+    let mut options = options.clone();
+    let before = errors.len();
+    loop {
+        let place = |key: &str, part: OptionPart| {
+            let option = create.options.iter().find(|option| option.key.value == key)?;
+            // What the configuration set instead is not in the statement.
+            (options.get(key) == Some(&option.value)).then(|| match part {
+                OptionPart::Name => option.key.span.clone(),
+                OptionPart::Value => option.value_span.clone(),
+            })
+        };
+        let error = match Connector::new_at(&create.name.value, schema, &options, partitions, &place) {
+            Ok(connector) => return Some(connector),
+            Err(error) => error,
+        };
+        let blamed = create.options.iter().find(|option| {
+            let spans = [Some(&option.key.span), Some(&option.value_span)];
+            spans.contains(&error.span.as_ref())
+        });
+        match blamed {
+            Some(option) if options.remove(&option.key.value).is_some() => errors.push(error),
+            // An option that is missing: because it was wrong, if one was.
+            _ => {
+                if errors.len() == before {
+                    errors.push(error.at(create.name.span.clone()));
+                }
+                return None;
+            }
+        }
+    }
 }
 
 fn no_metadata(connector: &Connector, key: &str) -> Error {

@@ -82,7 +82,17 @@ fn schema_error(error: &SchemaError) -> Error {
     }
 }
 
+/// Words that no column is called, unless in back-ticks.
+const CLAUSES: [&str; 9] = ["FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "UNION", "SELECT", "THEN"];
+
 fn unknown_column(field: &Column, valid: &[Column]) -> Error {
+    // The parser takes a keyword for a column where an expression should be.
+    if field.relation.is_none() && CLAUSES.contains(&field.name.to_uppercase().as_str()) {
+        return Error::statement(format!("expected an expression, found {}", field.name)).help(format!(
+            "write what is missing before it; a column of that name stands in back-ticks: `{}`",
+            field.name
+        ));
+    }
     let error = Error::statement(match &field.relation {
         Some(relation) => format!("there is no column `{}` in `{}`", field.name, relation.table()),
         None => format!("there is no column `{}`", shown(&field.name)),
@@ -143,6 +153,18 @@ fn other_error(error: &DataFusionError) -> Error {
         let name = message.split(['\'', '"']).nth(1).map_or("an expression", unqualified);
         return Error::statement(format!("`{name}` is neither a key of GROUP BY nor aggregated"))
             .help(format!("add it to GROUP BY, or aggregate it: FIRST_VALUE({name})"));
+    }
+    if message.starts_with("Aggregate function calls cannot be nested") {
+        return Error::statement("an aggregate of an aggregate needs two queries").help(
+            "aggregate in a query in FROM, and that again: SELECT MAX(s) FROM (SELECT SUM(x) AS s FROM t GROUP BY k)",
+        );
+    }
+    if let Some(parts) = message.strip_prefix("could not parse compound identifier from ") {
+        let parts: Vec<&str> = parts.split('"').skip(1).step_by(2).collect();
+        if let [column, field, ..] = parts[..] {
+            return Error::statement(format!("`{column}` has no field `{field}`, nor is there a table `{column}`"))
+                .help("a point takes a field of a ROW, or a column of a table");
+        }
     }
     if message.starts_with("UNION queries have different number of columns") {
         return Error::statement("the queries of a UNION have different numbers of columns")

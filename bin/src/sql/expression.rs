@@ -1,6 +1,7 @@
 //! Expressions made ready for the planner: literals get their types, Flink's forms the names of functions, and what is not
 //! supported is refused at its place.
 
+use std::convert::Infallible;
 use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
@@ -10,6 +11,7 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::Span;
 
 use super::known_functions::KnownFunctions;
+use super::mistake;
 use super::nearest;
 use super::syntax;
 use super::text::SqlText;
@@ -23,12 +25,17 @@ pub(crate) struct ExpressionRewriter<'a> {
     /// Where the expression stands: `WHERE`, say.
     clause: &'static str,
     allows_aggregates: bool,
+    errors: Vec<Error>,
+    /// Expressions that the visitor is in the middle of.
+    depth: usize,
+    /// The depth of the outermost one that is refused as a whole: what is within it does not matter.
+    refused_at: Option<usize>,
 }
 
 impl<'a> ExpressionRewriter<'a> {
     pub(crate) fn new(functions: &'a KnownFunctions, text: &'a SqlText, clause: &'static str) -> Self {
         let allows_aggregates = !matches!(clause, "WHERE" | "GROUP BY" | "VALUES" | "UNNEST");
-        Self { functions, text, clause, allows_aggregates }
+        Self { functions, text, clause, allows_aggregates, errors: Vec::new(), depth: 0, refused_at: None }
     }
 
     /// The same, but aggregate functions are refused.
@@ -36,15 +43,10 @@ impl<'a> ExpressionRewriter<'a> {
         Self { allows_aggregates: false, ..self }
     }
 
-    /// Makes an expression ready in place.
-    ///
-    /// # Errors
-    /// For the first thing in it that is not supported.
-    pub(crate) fn rewrite(mut self, expression: &mut Expr) -> Result<()> {
-        match expression.visit(&mut self) {
-            ControlFlow::Break(error) => Err(error),
-            ControlFlow::Continue(()) => Ok(()),
-        }
+    /// Makes an expression ready in place, and gives everything in it that is not supported: then it is not ready.
+    pub(crate) fn rewrite(mut self, expression: &mut Expr) -> Vec<Error> {
+        let ControlFlow::Continue(()) = expression.visit(&mut self);
+        self.errors
     }
 
     fn refuse(&self, span: Span, message: impl Into<String>, help: impl Into<String>) -> Error {
@@ -101,6 +103,11 @@ impl<'a> ExpressionRewriter<'a> {
                     "see the list of functions: SHOW FUNCTIONS",
                 ))
             }
+            Expr::Substring { substring_from: None, .. } => Err(self.refuse(
+                span,
+                "SUBSTRING lacks where to start",
+                "SUBSTRING(string, start) or SUBSTRING(string, start, length)",
+            )),
             Expr::ILike { .. } => Err(self.refuse(span, "ILIKE is not Flink's", "LOWER(x) LIKE 'pattern'")),
             Expr::RLike { .. } => Err(self.refuse(span, "RLIKE is not Flink's", "REGEXP(x, 'pattern')")),
             Expr::AtTimeZone { .. } => {
@@ -122,6 +129,7 @@ impl<'a> ExpressionRewriter<'a> {
             B::Plus | B::Minus | B::Multiply | B::Divide | B::Modulo | B::StringConcat => return Ok(()),
             B::Gt | B::Lt | B::GtEq | B::LtEq | B::Eq | B::NotEq | B::And | B::Or => return Ok(()),
             B::Spaceship => "IS NOT DISTINCT FROM",
+            B::Arrow | B::LongArrow | B::HashArrow | B::HashLongArrow => "JSON_VALUE(json, '$.a')",
             B::BitwiseAnd | B::BitwiseOr | B::BitwiseXor | B::PGBitwiseXor => "write the arithmetic out",
             B::PGRegexMatch | B::PGRegexIMatch | B::PGRegexNotMatch => "REGEXP(x, 'pattern')",
             B::Xor => "a <> b",
@@ -262,29 +270,43 @@ impl<'a> ExpressionRewriter<'a> {
 
     fn unknown_function(&self, name: &str, upper: &str, span: Span) -> Error {
         let names = self.functions.scalar_names().chain(self.functions.aggregate_names());
-        let help = match nearest(upper, names) {
-            Some(near) => format!("did you mean {near}?"),
-            None => "SHOW FUNCTIONS lists them".to_owned(),
+        let help = match (mistake::function_elsewhere(upper), nearest(upper, names)) {
+            (Some(elsewhere), _) => format!("in Flink: {elsewhere}"),
+            (None, Some(near)) => format!("did you mean {near}?"),
+            (None, None) => "SHOW FUNCTIONS lists them".to_owned(),
         };
         self.refuse(span, format!("there is no function `{name}`"), help)
     }
 }
 
 impl VisitorMut for ExpressionRewriter<'_> {
-    type Break = Error;
+    type Break = Infallible;
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
-        if let Err(error) = self.check(expr) {
-            return ControlFlow::Break(error);
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Infallible> {
+        self.depth += 1;
+        if self.refused_at.is_none()
+            && let Err(error) = self.check(expr)
+        {
+            self.errors.push(error);
+            // The arguments of a function that is not there are expressions of their own.
+            let is_call = matches!(expr, Expr::Function(_));
+            self.refused_at = (!is_call).then_some(self.depth);
         }
         ControlFlow::Continue(())
     }
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Infallible> {
         let span = expr.span();
-        match syntax::rewrite(expr) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => ControlFlow::Break(self.at(error, span)),
+        if self.refused_at.is_none()
+            && let Err(error) = syntax::rewrite(expr)
+        {
+            let error = self.at(error, span);
+            self.errors.push(error);
         }
+        if self.refused_at == Some(self.depth) {
+            self.refused_at = None;
+        }
+        self.depth -= 1;
+        ControlFlow::Continue(())
     }
 }

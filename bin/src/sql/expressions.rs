@@ -879,9 +879,10 @@ fn unions_and_values_get_common_types() {
     ] {
         assert_eq!(planned(sql).expect(sql), expected, "{sql}");
     }
-    for (sql, words) in
-        [("SELECT 1 UNION ALL SELECT TRUE", "has the types INT and BOOLEAN"), ("SELECT SUM(TRUE)", "SUM of BOOLEAN")]
-    {
+    for (sql, words) in [
+        ("SELECT 1 UNION ALL SELECT TRUE", "has the types INT and BOOLEAN"),
+        ("SELECT SUM(TRUE)", "SUM does not take BOOLEAN"),
+    ] {
         let error = planned(sql).expect_err(sql);
         assert!(error.message.contains(words), "{sql}: {error}");
     }
@@ -953,9 +954,9 @@ fn aggregates_have_flinks_types() {
         super::aggregates::lower(call).expect(sql);
     }
     for (sql, words) in [
-        ("SUM(str)", "SUM of STRING"),
-        ("LISTAGG(i)", "LISTAGG of INT"),
-        ("AVG(ts)", "AVG of TIMESTAMP(3)"),
+        ("SUM(str)", "SUM does not take STRING"),
+        ("LISTAGG(i)", "LISTAGG does not take INT"),
+        ("AVG(ts)", "AVG does not take TIMESTAMP(3)"),
         ("COUNT(i, l)", "COUNT of several values"),
     ] {
         let planned =

@@ -48,6 +48,7 @@ impl Planner<'_> {
                 Some(target) => {
                     let table = self.sink(target.table)?;
                     let fitted = fit(logical, &table, target).map_err(|error| error.at(query.span.clone()))?;
+                    let fitted = if self.configuration.drops_nulls() { without_nulls(fitted, &table)? } else { fitted };
                     (fitted, SinkTable::Table(Arc::clone(&table.table)))
                 }
             };
@@ -63,7 +64,7 @@ impl Planner<'_> {
         Ok(JobPlan { mode, pipelines })
     }
 
-    fn sink(&self, name: &Name) -> Result<Arc<CatalogTable>> {
+    pub(crate) fn sink(&self, name: &Name) -> Result<Arc<CatalogTable>> {
         match self.catalog.get(&name.value) {
             Some(Entry::Table(table)) if table.table.connector.supports_writing() => Ok(Arc::clone(table)),
             Some(Entry::Table(table)) => {
@@ -143,7 +144,16 @@ fn fit(plan: LogicalPlan, table: &CatalogTable, target: &Target<'_>) -> Result<L
                         column.name,
                         table.table.name
                     ))
-                    .help(format!("CAST({} AS {to}), if that is meant", field.name())));
+                    .help(
+                        match schema.fields().iter().any(|field| *field.name() == column.name) {
+                            true => format!(
+                                "columns go by position, not by name; INSERT INTO {} ({}) names them",
+                                table.table.name,
+                                names_of(&schema)
+                            ),
+                            false => format!("CAST({} AS {to}), if that is meant", field.name()),
+                        },
+                    ));
                 }
                 let value = Expr::Column(Column::new(table_of_field.cloned(), field.name()));
                 converted(value, from, to)?
@@ -163,6 +173,23 @@ fn fit(plan: LogicalPlan, table: &CatalogTable, target: &Target<'_>) -> Result<L
         .project(expressions)
         .and_then(LogicalPlanBuilder::build)
         .map_err(|error| Error::internal(error.strip_backtrace()))
+}
+
+/// The rows that have a value for every column of `table` that is NOT NULL. `plan` has the columns of the table.
+fn without_nulls(plan: LogicalPlan, table: &CatalogTable) -> Result<LogicalPlan> {
+    let columns = plan.schema().iter().zip(table.table.schema.fields());
+    let required = columns.filter(|(_, field)| !field.is_nullable());
+    let tests = required.map(|((of, column), _)| Expr::Column(Column::new(of.cloned(), column.name())).is_not_null());
+    let Some(predicate) = tests.reduce(Expr::and) else { return Ok(plan) };
+    LogicalPlanBuilder::from(plan)
+        .filter(predicate)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|error| Error::internal(error.strip_backtrace()))
+}
+
+/// The columns of a query, for a list of names.
+fn names_of(schema: &datafusion_common::DFSchema) -> String {
+    schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn place(name: &Name, table: &CatalogTable) -> Result<usize> {

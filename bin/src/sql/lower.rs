@@ -16,6 +16,7 @@ use super::lower_scan::lower_scan;
 use super::lower_unnest::lower_unnest;
 use super::relation::{ProjectionBuilder, Relation, Slot, WindowColumn, internal};
 use super::text::SqlText;
+use super::types::FlinkType;
 use super::unnest::Unnest;
 use super::window::{Window, WindowPart};
 use crate::error::{Error, Result};
@@ -56,7 +57,9 @@ impl Lowering {
                 let logical = filter.input.schema();
                 let input = self.lower(&filter.input)?.with_computed([&filter.predicate], logical)?;
                 let predicate = input.compile(&filter.predicate, logical)?;
-                let Relation { node, slots } = input;
+                let tests = input.column_tests(&filter.predicate, logical)?;
+                let Relation { mut node, slots } = input;
+                node.prune(tests);
                 let schema = Arc::clone(&node.schema);
                 Ok(Relation { node: Node { schema, op: NodeOp::Filter { input: Box::new(node), predicate } }, slots })
             }
@@ -186,6 +189,13 @@ impl Lowering {
         let mut keys = Vec::with_capacity(sort.expr.len());
         for key in &sort.expr {
             let field = field_of(&key.expr, logical)?;
+            if let flink @ (FlinkType::Array(_) | FlinkType::Map(_) | FlinkType::Row(_)) =
+                FlinkType::from_field(&field)?
+            {
+                let error = Error::statement(format!("values of {flink} have no order"));
+                let error = error.help("ORDER BY a field or an item of it, or CAST it to STRING");
+                return Err(self.place_of(std::iter::once(&key.expr)).into_iter().fold(error, Error::at));
+            }
             let column = builder.share(&key.expr, &field)?;
             keys.push(SortKey { column, is_descending: !key.asc, is_nulls_first: key.nulls_first });
         }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, FieldRef, Schema, TimeUnit};
-use datafusion_common::DFSchema;
+use datafusion_common::{Column, DFSchema};
 use datafusion_expr::expr::AggregateFunction as AggregateCall;
 use datafusion_expr::{Aggregate, Expr};
 use thalweg_operators::spec::{AggregateSpec, GroupSpec, KeyColumn, Tumbling};
@@ -12,8 +12,10 @@ use thalweg_operators::spec::{AggregateSpec, GroupSpec, KeyColumn, Tumbling};
 use super::aggregates::{self, LoweredAggregate};
 use super::catalog::as_time_attribute;
 use super::compile::describe;
+use super::functions::encoded::{Purpose, packed, unpacked};
 use super::lower::{Lowering, field_of};
-use super::relation::{ProjectionBuilder, Relation, Slot, WindowColumn};
+use super::relation::{ProjectionBuilder, Relation, Slot, WindowColumn, internal};
+use super::types::FlinkType;
 use super::window::WindowPart;
 use crate::error::{Error, Result};
 use crate::plan::{Node, NodeOp};
@@ -39,6 +41,7 @@ pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Res
     let mut builder = ProjectionBuilder::new(&input, logical);
     let mut fields: Vec<FieldRef> = Vec::new();
     let mut key_columns = Vec::new();
+    let mut nested = Nested::default();
     // For each key of the logical plan: its place among the keys, or which bound of the window it is.
     let mut places = Vec::with_capacity(keys.len());
     for ((expr, key), field) in aggregate.group_expr.iter().zip(&keys).zip(aggregate.schema.fields()) {
@@ -47,7 +50,8 @@ pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Res
             continue;
         }
         let field = field.as_ref().clone().with_name(describe(expr, logical));
-        let column = builder.share(expr, &field)?;
+        let (expr, field) = nested.operand(expr, field, fields.len(), Purpose::Key)?;
+        let column = builder.share(&expr, &field)?;
         places.push(Ok(key_columns.len()));
         key_columns.push(KeyColumn { column, data_type: field.data_type().clone() });
         fields.push(Arc::new(field));
@@ -55,9 +59,10 @@ pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Res
     let mut aggregates = Vec::with_capacity(aggregate.aggr_expr.len());
     let output = aggregate.schema.fields().iter().skip(aggregate.group_expr.len());
     for (expr, field) in aggregate.aggr_expr.iter().zip(output) {
-        aggregates.push(aggregate_spec(&mut builder, expr, field, logical)?);
-        let name = aggregates.last().map_or_else(String::new, |call: &AggregateSpec| call.name.clone());
-        fields.push(Arc::new(field.as_ref().clone().with_name(name)));
+        let field = nested.result(field, fields.len())?;
+        let spec = aggregate_spec(&mut builder, expr, &field, logical)?;
+        fields.push(Arc::new(field.with_name(&spec.name)));
+        aggregates.push(spec);
     }
     let tumbling = window.map(|window| Tumbling {
         time_column: builder.pass(window.time),
@@ -74,12 +79,66 @@ pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Res
         fields.extend(bound_fields());
     }
     let schema = Arc::new(Schema::new(distinct_names(fields)));
-    let node = Node { schema, op: NodeOp::Aggregate { input: Box::new(node), spec } };
+    let node = nested.unpacked(Node { schema, op: NodeOp::Aggregate { input: Box::new(node), spec } })?;
     let slots = slots(&places, first_bound, aggregate.aggr_expr.len(), window);
     let relation = Relation { node, slots };
     match time_type {
         Some(zoned @ DataType::Timestamp(_, Some(_))) => in_zone(relation, first_bound + 2, &zoned),
         _ => Ok(relation),
+    }
+}
+
+/// Columns of nested values, which the operators see as bytes: columns of the output, and what they are.
+#[derive(Default)]
+struct Nested {
+    columns: Vec<(usize, Field)>,
+}
+
+impl Nested {
+    /// A key or an argument as the operators take it; `place` is the key's column of the output.
+    fn operand(&mut self, expr: &Expr, field: Field, place: usize, purpose: Purpose) -> Result<(Expr, Field)> {
+        let flink = FlinkType::from_field(&field)?;
+        if !flink.is_nested() {
+            return Ok((expr.clone(), field));
+        }
+        let expr = match expr {
+            Expr::Alias(alias) => packed((*alias.expr).clone(), flink, purpose),
+            expr => packed(expr.clone(), flink, purpose),
+        };
+        Ok((expr, self.result(&field, place)?))
+    }
+
+    /// The field of an output column, which is bytes where its values are nested.
+    fn result(&mut self, field: &Field, place: usize) -> Result<Field> {
+        if !FlinkType::from_field(field)?.is_nested() {
+            return Ok(field.clone());
+        }
+        self.columns.push((place, field.clone()));
+        Ok(Field::new(field.name(), DataType::BinaryView, field.is_nullable()))
+    }
+
+    /// The node with nested values in place of their bytes.
+    fn unpacked(self, node: Node) -> Result<Node> {
+        if self.columns.is_empty() {
+            return Ok(node);
+        }
+        let logical = DFSchema::try_from(Arc::clone(&node.schema)).map_err(|error| internal(&error))?;
+        let input = Relation::of(node);
+        let mut builder = ProjectionBuilder::new(&input, &logical);
+        for (column, field) in logical.fields().iter().enumerate() {
+            match self.columns.iter().find(|(place, _)| *place == column) {
+                None => {
+                    builder.pass(column);
+                }
+                Some((_, nested)) => {
+                    let flink = FlinkType::from_field(nested)?;
+                    let value = unpacked(Expr::Column(Column::new_unqualified(field.name())), flink);
+                    builder.push(&value, &nested.clone().with_name(field.name()))?;
+                }
+            }
+        }
+        let projection = builder.finish()?;
+        Ok(projection.over(input.node))
     }
 }
 
@@ -116,12 +175,15 @@ fn aggregate_spec(
 ) -> Result<AggregateSpec> {
     let call = aggregate_call(expr)?;
     let LoweredAggregate { function, argument, distinct } = aggregates::lower(call)?;
-    let argument = argument.as_ref();
-    let argument_field = argument.map(|argument| field_of(argument, logical)).transpose()?;
-    let column = match (argument, &argument_field) {
-        (Some(argument), Some(field)) => Some(builder.share(argument, field)?),
-        _ => None,
+    let purpose = if distinct { Purpose::Key } else { Purpose::Value };
+    let argument = match argument {
+        Some(argument) => {
+            let field = field_of(&argument, logical)?;
+            Some(Nested::default().operand(&argument, field, 0, purpose)?)
+        }
+        None => None,
     };
+    let column = argument.as_ref().map(|(argument, field)| builder.share(argument, field)).transpose()?;
     let filter = match &call.params.filter {
         Some(filter) => Some(builder.share(filter, &field_of(filter, logical)?)?),
         None => None,
@@ -129,7 +191,7 @@ fn aggregate_spec(
     Ok(AggregateSpec {
         function,
         argument: column,
-        input_type: argument_field.map_or(DataType::Null, |field| field.data_type().clone()),
+        input_type: argument.map_or(DataType::Null, |(_, field)| field.data_type().clone()),
         filter,
         distinct,
         output_type: field.data_type().clone(),

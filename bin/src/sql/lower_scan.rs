@@ -62,7 +62,7 @@ fn with_computed(table: &CatalogTable, needed: &BTreeSet<usize>) -> Result<Relat
     let columns: Vec<usize> = physical.iter().copied().collect();
     let schema = table.table.schema.project(&columns).map_err(|error| Error::internal(error.to_string()))?;
     let logical = DFSchema::try_from(schema.clone()).map_err(|error| internal(&error))?;
-    let scan = NodeOp::Scan { table: Arc::clone(&table.table), columns };
+    let scan = NodeOp::Scan { table: Arc::clone(&table.table), columns, pruning: Vec::new() };
     let relation = Relation::of(Node { schema: Arc::new(schema), op: scan });
     let mut builder = ProjectionBuilder::new(&relation, &logical);
     for &column in needed {

@@ -12,6 +12,7 @@ mod binder;
 mod blank_query;
 pub mod cast;
 mod catalog;
+mod check;
 pub mod compile;
 mod configuration;
 mod create_table;
@@ -28,9 +29,11 @@ mod lower;
 mod lower_aggregate;
 mod lower_scan;
 mod lower_unnest;
+mod mistake;
 mod reader;
 mod relation;
 mod rewrite;
+mod script;
 mod select_names;
 mod session;
 mod show;
@@ -53,8 +56,10 @@ mod expressions;
 #[cfg(test)]
 mod tests;
 
+pub use check::Checked;
+pub use script::Script;
 pub use session::{Outcome, Session, SessionOptions};
-pub use statement::{Script, Statement};
+pub use statement::Statement;
 
 /// The candidate that `name` was probably meant to be; itself, if it is one.
 fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {

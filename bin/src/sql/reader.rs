@@ -9,12 +9,12 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use super::dialect::FlinkDialect;
-use super::nearest;
+use super::mistake;
 use super::text::SqlText;
 use crate::error::{Error, Result};
 
 /// Depth to which expressions, queries and joins may be nested.
-const DEPTH_MAX: usize = 200;
+pub(super) const DEPTH_MAX: usize = 200;
 
 /// Operators between two commas, and queries in a UNION.
 const CHAIN_MAX: usize = 1_000;
@@ -32,26 +32,38 @@ pub(crate) struct Name {
 pub(crate) struct Reader {
     parser: Parser<'static>,
     text: Arc<SqlText>,
+    /// What is wrong and does not keep the statement from being read on.
+    errors: Vec<Error>,
 }
 
 impl Reader {
     /// # Errors
     /// If the text does not fall into tokens: a string without an end, say; or if it holds a hint.
     pub(crate) fn new(text: &Arc<SqlText>) -> Result<Self> {
-        let tokens = Tokenizer::new(&FlinkDialect, text.replaced()).tokenize_with_location().map_err(|error| {
-            let place = text.range_at(error.location.line, error.location.column);
-            let message = Error::statement(lower_first(&error.message));
-            let message = if error.message.contains("string literal") {
-                message.help("a string ends with a single quote; '' is a quote within it")
-            } else {
-                message
-            };
-            place.into_iter().fold(message, Error::at)
-        })?;
-        refuse_hints(text, &tokens)?;
-        refuse_chains(text, &tokens)?;
+        let (reader, mut errors) = Self::lenient(text);
+        if errors.is_empty() { Ok(reader) } else { Err(errors.swap_remove(0)) }
+    }
+
+    /// A reader of the statements ahead of the first place that is no token, and what is wrong with the tokens.
+    pub(crate) fn lenient(text: &Arc<SqlText>) -> (Self, Vec<Error>) {
+        let mut tokens = Vec::new();
+        let mut errors = Vec::new();
+        if let Err(error) = Tokenizer::new(&FlinkDialect, text.replaced()).tokenize_with_location_into_buf(&mut tokens)
+        {
+            errors.push(mistake::no_token(&error, &tokens, text));
+            // The statement with the place is not whole.
+            let whole = tokens.iter().rposition(|token| token.token == Token::SemiColon);
+            tokens.truncate(whole.map_or(0, |last| last + 1));
+        }
+        errors.extend(refuse_hints(text, &tokens).err());
+        errors.extend(refuse_double_equals(text, &tokens));
+        if let Err(error) = refuse_chains(text, &tokens) {
+            errors.push(error);
+            // The parser must not see it: the tree would be too deep for the stack.
+            tokens.clear();
+        }
         let parser = Parser::new(&FlinkDialect).with_recursion_limit(DEPTH_MAX).with_tokens_with_locations(tokens);
-        Ok(Self { parser, text: Arc::clone(text) })
+        (Self { parser, text: Arc::clone(text), errors: Vec::new() }, errors)
     }
 
     /// The next token.
@@ -104,6 +116,16 @@ impl Reader {
             Token::Word(word) if word.quote_style.is_none() => Some((word.value.clone(), self.place(token.span))),
             _ => None,
         }
+    }
+
+    /// Whether the last tokens taken are LIMIT and a number.
+    pub(crate) fn follows_limit(&self) -> bool {
+        let mut before = (0..self.parser.index()).rev().map(|index| &self.parser.token_at(index).token);
+        before.find_map(|token| match token {
+            Token::Whitespace(_) | Token::Number(..) => None,
+            Token::Word(word) => Some(word.keyword == Keyword::LIMIT),
+            _ => Some(false),
+        }) == Some(true)
     }
 
     /// From `start` to the end of the last token taken.
@@ -163,7 +185,31 @@ impl Reader {
     /// # Errors
     /// If it refuses what it finds.
     pub(crate) fn parse<T>(&mut self, read: impl FnOnce(&mut Parser<'static>) -> Result<T, ParserError>) -> Result<T> {
-        read(&mut self.parser).map_err(|error| syntax_error(&error, &self.text))
+        let start = self.parser.index();
+        read(&mut self.parser).map_err(|error| {
+            let tokens = self.tokens_from(start);
+            mistake::syntax_error(&error, &tokens, &self.text)
+        })
+    }
+
+    /// The tokens of the statement from an index on, without white space.
+    fn tokens_from(&self, start: usize) -> Vec<TokenWithSpan> {
+        (start..)
+            .map(|index| self.parser.token_at(index))
+            .take_while(|token| !matches!(token.token, Token::EOF | Token::SemiColon))
+            .filter(|token| !matches!(token.token, Token::Whitespace(_)))
+            .cloned()
+            .collect()
+    }
+
+    /// Keeps an error that the statement can be read on after.
+    pub(crate) fn report(&mut self, error: Error) {
+        self.errors.push(error);
+    }
+
+    /// What was [reported](Self::report) since the last time.
+    pub(crate) fn take_errors(&mut self) -> Vec<Error> {
+        std::mem::take(&mut self.errors)
     }
 
     /// An identifier.
@@ -302,84 +348,12 @@ impl Reader {
 pub(crate) fn object_name(parts: &[&str]) -> Result<String> {
     match parts {
         [name] | ["default_database", name] | ["default_catalog", "default_database", name] => Ok((*name).to_owned()),
-        [.., name] => {
-            Err(Error::statement("catalogs and databases are not supported").help(format!("write `{name}` alone")))
-        }
+        [.., name] => Err(match mistake::file_without_quotes(parts) {
+            Some(error) => error,
+            None => Error::statement("catalogs and databases are not supported").help(format!("write `{name}` alone")),
+        }),
         [] => Err(Error::internal("a name without a part")),
     }
-}
-
-/// A syntax error with its place, which the parser gives in its text only.
-pub(crate) fn syntax_error(error: &ParserError, text: &SqlText) -> Error {
-    let message = match error {
-        ParserError::RecursionLimitExceeded => {
-            return Error::statement(format!("expressions or queries are nested more than {DEPTH_MAX} deep"));
-        }
-        ParserError::ParserError(message) | ParserError::TokenizerError(message) => message,
-    };
-    let (message, place) = split_place(message);
-    let place = place.and_then(|(line, column)| text.range_at(line, column));
-    let found = message.split_once(", found: ").map(|(_, found)| found);
-    // The parser names one character, and sometimes that of the token after the one that it means.
-    let place = place.map(|place| match found {
-        Some(found) if found != "EOF" => text.last_before(found, &place).unwrap_or(place),
-        _ => place,
-    });
-    let readable = message.replace("Expected: ", "expected ").replace(", found: EOF", ", found the end of the text");
-    let error = Error::statement(lower_first(&readable.replace(", found: ", ", found ")));
-    let error = match found.and_then(|found| misspelt(found, message)) {
-        Some(keyword) => error.help(format!("did you mean {keyword}?")),
-        None => error,
-    };
-    match place {
-        Some(place) => error.at(place),
-        None => error.at(text.end()..text.end()),
-    }
-}
-
-/// `message at Line: 3, Column: 14`.
-fn split_place(message: &str) -> (&str, Option<(u64, u64)>) {
-    let Some((head, place)) = message.rsplit_once(" at Line: ") else { return (message, None) };
-    let place =
-        place.split_once(", Column: ").and_then(|(line, column)| Some((line.parse().ok()?, column.parse().ok()?)));
-    (head, place)
-}
-
-/// The keyword that `found` may have been meant to be.
-fn misspelt(found: &str, message: &str) -> Option<&'static str> {
-    const KEYWORDS: [&str; 24] = [
-        "SELECT",
-        "FROM",
-        "WHERE",
-        "GROUP BY",
-        "HAVING",
-        "ORDER BY",
-        "LIMIT",
-        "UNION",
-        "VALUES",
-        "INSERT",
-        "CREATE",
-        "TABLE",
-        "TEMPORARY",
-        "WATERMARK",
-        "PRIMARY KEY",
-        "INTERVAL",
-        "BETWEEN",
-        "DISTINCT",
-        "DESCRIBE",
-        "EXPLAIN",
-        "WITH",
-        "AND",
-        "OFFSET",
-        "FETCH",
-    ];
-    if found.len() < 3 || !found.chars().all(char::is_alphabetic) {
-        return None;
-    }
-    let near =
-        nearest(&found.to_uppercase(), KEYWORDS.iter().map(|keyword| keyword.split(' ').next().unwrap_or(keyword)))?;
-    let keyword = KEYWORDS.iter().find(|keyword| keyword.split(' ').next() == Some(near))?;
-    (*keyword != found.to_uppercase() && !message.contains("identifier")).then_some(*keyword)
 }
 
 /// Flink reads options from `/*+ OPTIONS(..) */`: as a comment, they would be lost in silence.
@@ -394,6 +368,14 @@ fn refuse_hints(text: &SqlText, tokens: &[TokenWithSpan]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The parser would take `==` for `=`, and Flink does not.
+fn refuse_double_equals(text: &SqlText, tokens: &[TokenWithSpan]) -> impl Iterator<Item = Error> {
+    tokens.iter().filter(|token| token.token == Token::DoubleEq).map(|token| {
+        let error = Error::statement("the operator == is not Flink's").help("= compares: a = b");
+        text.range(token.span).into_iter().fold(error, Error::at)
+    })
 }
 
 /// A chain of operators is a tree as deep as it is long, however flat it looks.
@@ -445,9 +427,4 @@ fn shown(token: &Token) -> String {
         Token::EOF => "the end of the text".to_owned(),
         other => format!("`{other}`"),
     }
-}
-
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }

@@ -12,11 +12,12 @@ use datafusion_common::{Column, DFSchema, DataFusionError};
 use datafusion_expr::Expr;
 use thalweg_operators::expr::Scalar;
 
-use super::compile::compile;
+use super::compile::{column_tests, compile};
 use super::select_names::free_name;
 use super::window::WindowPart;
 use super::window_bound::WindowBound;
 use crate::error::{Error, Result};
+use crate::plan::pruning::ColumnTest;
 use crate::plan::{Node, NodeOp};
 
 /// A node and the places of the logical plan's columns in it. The node may have more columns, and in another order; their
@@ -74,6 +75,15 @@ impl Relation {
     /// If it cannot be compiled.
     pub(crate) fn compile(&self, expr: &Expr, logical: &DFSchema) -> Result<Arc<dyn Scalar>> {
         self.compile_physical(&self.physical(expr, logical)?)
+    }
+
+    /// What a predicate over the logical plan's columns asks of single columns of the node.
+    ///
+    /// # Errors
+    /// If it uses what is not there.
+    pub(crate) fn column_tests(&self, predicate: &Expr, logical: &DFSchema) -> Result<Vec<ColumnTest>> {
+        let schema = DFSchema::try_from(Arc::clone(&self.node.schema)).map_err(|error| internal(&error))?;
+        Ok(column_tests(&self.physical(predicate, logical)?, &schema))
     }
 
     fn compile_physical(&self, expr: &Expr) -> Result<Arc<dyn Scalar>> {

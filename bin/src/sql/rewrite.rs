@@ -1,6 +1,7 @@
 //! The syntax tree made ready for the planner: what is not supported is refused at its place, Flink's shapes become shapes
 //! that the planner knows, literals get their types, columns their names.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -49,11 +50,14 @@ pub(crate) struct Scope<'a> {
     pub(crate) open_file: &'a OpenFile<'a>,
 }
 
-/// Makes a query ready.
-///
-/// # Errors
-/// For the first thing in it that is not supported.
-pub(crate) fn rewrite(query: &Query, span: &Range<usize>, scope: &Scope<'_>, text: &Arc<SqlText>) -> Result<Rewritten> {
+/// Makes a query ready, as far as that is possible. The errors are those of everything in it that is not supported, in the
+/// order in which they were found; without one the query is ready.
+pub(crate) fn rewrite(
+    query: &Query,
+    span: &Range<usize>,
+    scope: &Scope<'_>,
+    text: &Arc<SqlText>,
+) -> (Rewritten, Vec<Error>) {
     let mut query = query.clone();
     let mut rewriter = Rewriter {
         scope,
@@ -64,11 +68,13 @@ pub(crate) fn rewrite(query: &Query, span: &Range<usize>, scope: &Scope<'_>, tex
         ctes: Vec::new(),
         group_window: None,
         whole: span.clone(),
+        errors: RefCell::default(),
     };
-    rewriter.query(&mut query).map_err(|error| error.at(span.clone()))?;
-    let Rewriter { windows, unnests, files, .. } = rewriter;
+    let done = rewriter.query(&mut query);
+    let Rewriter { windows, unnests, files, errors, .. } = rewriter;
+    let errors = errors.into_inner().into_iter().chain(done.err()).map(|error| error.at(span.clone())).collect();
     let (windows, unnests) = (Arc::new(windows), Arc::new(unnests));
-    Ok(Rewritten { query, windows, unnests, files, text: Arc::clone(text), span: span.clone() })
+    (Rewritten { query, windows, unnests, files, text: Arc::clone(text), span: span.clone() }, errors)
 }
 
 /// Makes an expression ready that stands alone: of a computed column or a watermark.
@@ -77,8 +83,8 @@ pub(crate) fn rewrite(query: &Query, span: &Range<usize>, scope: &Scope<'_>, tex
 /// For what is not supported in it.
 pub(crate) fn rewrite_expression(expression: &Expr, functions: &KnownFunctions, text: &SqlText) -> Result<Expr> {
     let mut expression = expression.clone();
-    ExpressionRewriter::new(functions, text, "here").without_aggregates().rewrite(&mut expression)?;
-    Ok(expression)
+    let mut errors = ExpressionRewriter::new(functions, text, "here").without_aggregates().rewrite(&mut expression);
+    if errors.is_empty() { Ok(expression) } else { Err(errors.swap_remove(0)) }
 }
 
 /// The state of one rewriting.
@@ -93,6 +99,8 @@ pub(crate) struct Rewriter<'a> {
     /// Arguments of the TUMBLE that the latest SELECT groups by.
     group_window: Option<Vec<Expr>>,
     pub(crate) whole: Range<usize>,
+    /// What is wrong and does not keep the rest from being looked at.
+    errors: RefCell<Vec<Error>>,
 }
 
 impl Rewriter<'_> {
@@ -112,9 +120,14 @@ impl Rewriter<'_> {
         window::marker(self.windows.len() - 1, alias)
     }
 
-    /// Makes the expressions of a clause ready.
+    /// Makes the expressions of a clause ready. What is wrong in them is kept.
+    ///
+    /// # Errors
+    /// None of its own: the callers' other steps have some.
     pub(crate) fn expression(&self, expression: &mut Expr, clause: &'static str) -> Result<()> {
-        ExpressionRewriter::new(self.scope.functions, self.text, clause).rewrite(expression)
+        let wrong = ExpressionRewriter::new(self.scope.functions, self.text, clause).rewrite(expression);
+        self.errors.borrow_mut().extend(wrong);
+        Ok(())
     }
 
     fn query(&mut self, query: &mut Query) -> Result<()> {
@@ -206,7 +219,13 @@ impl Rewriter<'_> {
     fn select(&mut self, select: &mut Select) -> Result<()> {
         self.refuse_clauses(select)?;
         let tables = unnest_syntax::names_of(&select.from);
-        unnest_syntax::fold(self, &mut select.from)?;
+        let written = select.from.clone();
+        if let Err(error) = unnest_syntax::fold(self, &mut select.from) {
+            select.from = written;
+            // Without its columns nothing can be said about the rest of the SELECT, but about other queries.
+            self.errors.borrow_mut().push(error);
+            return Ok(());
+        }
         star::expand(self, select);
         select_names::name_columns(select, &tables);
         self.group_window = group_window::rewrite(self, select)?;
@@ -367,7 +386,8 @@ impl Rewriter<'_> {
             && file.quote_style == Some('\'')
         {
             if !self.files.contains_key(&file.value) {
-                let table = (self.scope.open_file)(&file.value).map_err(|error| error.at(self.place(span)))?;
+                let place = || self.text.path(&file.value, &self.whole).unwrap_or_else(|| self.place(span));
+                let table = (self.scope.open_file)(&file.value).map_err(|error| error.at(place()))?;
                 self.files.insert(file.value.clone(), Arc::new(table));
             }
             return Ok(());

@@ -1,6 +1,6 @@
 //! A session: the catalog and the configuration that statements change, and the jobs that they become.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,14 +10,15 @@ use arrow_schema::SchemaRef;
 use super::binder::{plan, with_names};
 use super::catalog::{Catalog, CatalogTable, Entry, View};
 use super::configuration::Configuration;
-use super::declaration::{Declaration, file_table};
+use super::declaration::{Declaration, file_table, has_event_time};
 use super::job::{Planner, Target};
 use super::known_functions::KnownFunctions;
 use super::reader::Name;
 use super::rewrite::{Rewritten, Scope, rewrite};
+use super::script::{Script, read_script};
 use super::show;
 use super::stack::on_large_stack;
-use super::statement::{CreateView, Insert, Script, Statement, StatementKind, read_script};
+use super::statement::{CreateView, Insert, Statement, StatementKind};
 use super::text::SqlText;
 use crate::connect::{Connector, infer_file};
 use crate::error::{Error, Result};
@@ -37,9 +38,11 @@ pub struct SessionOptions {
 /// Tables, views and settings, and what statements make of them.
 pub struct Session {
     options: SessionOptions,
-    catalog: Catalog,
-    configuration: Configuration,
-    functions: KnownFunctions,
+    pub(super) catalog: Catalog,
+    pub(super) configuration: Configuration,
+    pub(super) functions: KnownFunctions,
+    /// Tables and views whose declarations [`check`](Self::check) has refused.
+    pub(super) broken: BTreeSet<String>,
     /// Schema and connector of a file by its path.
     infer_file: InferFile,
 }
@@ -69,6 +72,7 @@ impl Session {
             options,
             catalog: Catalog::default(),
             functions: KnownFunctions::new(),
+            broken: BTreeSet::new(),
             infer_file,
         }
     }
@@ -78,9 +82,22 @@ impl Session {
     /// # Errors
     /// One for each statement that cannot be read, and for each variable without a value.
     pub fn parse(&self, text: &str) -> Result<Script, Vec<Error>> {
-        self.configuration.check_fixed().map_err(|error| vec![error])?;
-        let text = Arc::new(SqlText::new(text, &self.options.variables)?);
-        on_large_stack(|| read_script(&text))
+        let (script, errors) = self.read(text);
+        if errors.is_empty() { Ok(script) } else { Err(errors) }
+    }
+
+    /// As [`parse`](Self::parse), but what can be read comes beside what is wrong with the rest: for
+    /// [`check`](Self::check). A statement that cannot be read is in the script too, and does nothing.
+    #[must_use]
+    pub fn read(&self, text: &str) -> (Script, Vec<Error>) {
+        let nothing = Script { statements: Vec::new() };
+        if let Err(error) = self.configuration.check_fixed() {
+            return (nothing, vec![error]);
+        }
+        match SqlText::new(text, &self.options.variables) {
+            Ok(text) => on_large_stack(|| read_script(&Arc::new(text))),
+            Err(errors) => (nothing, errors),
+        }
     }
 
     /// Checks a statement against the catalog and does what it says, short of running a job.
@@ -104,7 +121,7 @@ impl Session {
         self.configuration.get(key)
     }
 
-    fn execute_kind(&mut self, kind: &StatementKind, text: &Arc<SqlText>) -> Result<Outcome> {
+    pub(super) fn execute_kind(&mut self, kind: &StatementKind, text: &Arc<SqlText>) -> Result<Outcome> {
         match kind {
             StatementKind::CreateTable(create) => {
                 if self.catalog.is_free(&create.name, create.if_not_exists)? {
@@ -152,6 +169,7 @@ impl Session {
             StatementKind::Query(..) | StatementKind::Insert(_) | StatementKind::StatementSet(_) => {
                 self.job(kind, text).map(Outcome::Job)
             }
+            StatementKind::Broken(_) => Err(Error::internal("a statement that could not be read is to run")),
         }
     }
 
@@ -161,7 +179,7 @@ impl Session {
             .ok_or_else(|| self.catalog.unknown(&name.value, "table", std::iter::empty(), name.span.clone()))
     }
 
-    fn job(&self, kind: &StatementKind, text: &Arc<SqlText>) -> Result<JobPlan> {
+    pub(super) fn job(&self, kind: &StatementKind, text: &Arc<SqlText>) -> Result<JobPlan> {
         let planner =
             Planner { catalog: &self.catalog, functions: &self.functions, configuration: &self.configuration };
         match kind {
@@ -199,14 +217,44 @@ impl Session {
         span: &std::ops::Range<usize>,
         text: &Arc<SqlText>,
     ) -> Result<Rewritten> {
+        let (rewritten, mut errors) = self.rewrite_leniently(query, span, text);
+        if errors.is_empty() { Ok(rewritten) } else { Err(errors.swap_remove(0)) }
+    }
+
+    /// The query as far as it can be made ready, and what is wrong with the rest.
+    pub(super) fn rewrite_leniently(
+        &self,
+        query: &sqlparser::ast::Query,
+        span: &std::ops::Range<usize>,
+        text: &Arc<SqlText>,
+    ) -> (Rewritten, Vec<Error>) {
         let open_file = |path: &str| self.open_file(path);
         let scope = Scope { catalog: &self.catalog, functions: &self.functions, open_file: &open_file };
-        rewrite(query, span, &scope, text)
+        let (rewritten, mut errors) = rewrite(query, span, &scope, text);
+        if errors.is_empty() {
+            errors.extend(self.without_event_time(&rewritten).map(|error| error.at(span.clone())));
+        }
+        (rewritten, errors)
+    }
+
+    /// The error of `--watermark` if the query reads files and none of them has its column.
+    fn without_event_time(&self, query: &Rewritten) -> Option<Error> {
+        let watermark = self.options.watermark.as_deref()?;
+        if query.files.values().any(|file| file.watermark.is_some()) {
+            return None;
+        }
+        let (path, file) = query.files.first_key_value()?;
+        let (schema, connector) = (&file.table.schema, file.table.connector.clone());
+        file_table(path, schema, connector, Some(watermark), &self.functions)
+            .err()
+            .map(|error| error.at(query.text.path(path, &query.span).unwrap_or_else(|| query.span.clone())))
     }
 
     fn open_file(&self, path: &str) -> Result<CatalogTable> {
         let (schema, connector) = (self.infer_file)(path)?;
-        file_table(path, &schema, connector, self.options.watermark.as_deref(), &self.functions)
+        // Of several files, those have event time that have its column.
+        let watermark = self.options.watermark.as_deref().filter(|watermark| has_event_time(watermark, &schema));
+        file_table(path, &schema, connector, watermark, &self.functions)
     }
 }
 

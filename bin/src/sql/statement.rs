@@ -13,22 +13,6 @@ use super::reader::{Name, Reader};
 use super::text::SqlText;
 use crate::error::{Error, Result};
 
-/// The statements of a text, in order.
-#[derive(Debug)]
-pub struct Script {
-    /// Without empty ones.
-    pub statements: Vec<Statement>,
-}
-
-impl IntoIterator for Script {
-    type Item = Statement;
-    type IntoIter = std::vec::IntoIter<Statement>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.statements.into_iter()
-    }
-}
-
 /// One statement, read but not yet checked against the catalog.
 #[derive(Debug)]
 pub struct Statement {
@@ -63,6 +47,8 @@ pub(crate) enum StatementKind {
         name: Name,
     },
     Query(Box<Query>, Range<usize>),
+    /// It cannot be read. If it declares something, that counts as declared.
+    Broken(Option<Name>),
 }
 
 /// What DROP, SHOW and SHOW CREATE speak of.
@@ -103,63 +89,11 @@ pub(crate) struct Insert {
     pub(crate) query_span: Range<usize>,
 }
 
-/// Reads a whole text.
+/// Reads one statement, without its semicolon.
 ///
 /// # Errors
-/// One for each statement that cannot be read.
-pub(crate) fn read_script(text: &Arc<SqlText>) -> Result<Script, Vec<Error>> {
-    let mut reader = Reader::new(text).map_err(|error| vec![error])?;
-    let mut statements = Vec::new();
-    let mut errors = Vec::new();
-    loop {
-        while reader.take_token(&Token::SemiColon) {}
-        if reader.is_end() {
-            break;
-        }
-        let start = (reader.index(), reader.here());
-        let statement = read_statement(&mut reader).and_then(|kind| {
-            let span = reader.since(&start.1);
-            expect_end(&reader)?;
-            Ok(Statement { span, text: Arc::clone(text), kind })
-        });
-        match statement {
-            Ok(statement) => statements.push(statement),
-            Err(error) => {
-                errors.push(error);
-                reader.rewind(start.0);
-                reader.skip_statement();
-            }
-        }
-    }
-    if errors.is_empty() { Ok(Script { statements }) } else { Err(errors) }
-}
-
-fn expect_end(reader: &Reader) -> Result<()> {
-    if reader.is_end() || reader.peek().token == Token::SemiColon {
-        return Ok(());
-    }
-    let error = reader.expected("the end of the statement");
-    // What comes after a complete statement is mostly a clause's misspelt keyword; or that keyword was taken for an alias.
-    let clauses = ["WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "FETCH", "UNION", "FROM", "WITH", "AS"];
-    let near = |word: &str| nearest(word, clauses.iter().copied()).filter(|near| *near != word);
-    if let Some((word, place)) = reader.previous_word()
-        && let Some(near) = near(&word.to_uppercase())
-    {
-        return Err(Error::statement(format!("expected a clause, found `{word}`"))
-            .help(format!("did you mean {near}?"))
-            .at(place));
-    }
-    let Some(word) = reader.word_at(0) else { return Err(error) };
-    Err(match (near(&word), word.as_str()) {
-        (_, "MATCH_RECOGNIZE") => {
-            Error::statement("MATCH_RECOGNIZE is not supported").help("aggregate with GROUP BY").at(reader.here())
-        }
-        (Some(near), _) => error.help(format!("did you mean {near}?")),
-        _ => error.help("statements end with a semicolon"),
-    })
-}
-
-fn read_statement(reader: &mut Reader) -> Result<StatementKind> {
+/// If it is none, or is not supported.
+pub(super) fn read_statement(reader: &mut Reader) -> Result<StatementKind> {
     match (reader.keyword_at(0), reader.keyword_at(1)) {
         (Keyword::CREATE, _) => read_create(reader),
         (Keyword::DROP, _) => read_drop(reader),

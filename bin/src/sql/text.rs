@@ -85,6 +85,26 @@ impl SqlText {
         self.original.len()
     }
 
+    /// Line and column of a byte of the original, in characters, from 1.
+    pub(crate) fn position(&self, at: usize) -> (usize, usize) {
+        let before = self.original.get(..at).unwrap_or(&self.original);
+        let line = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (before.matches('\n').count() + 1, before[line..].chars().count() + 1)
+    }
+
+    /// The place in the original, within `whole`, of the path in `FROM 'path'`: the parser keeps none.
+    pub(crate) fn path(&self, path: &str, whole: &Range<usize>) -> Option<Range<usize>> {
+        let literal = format!("'{}'", path.replace('\'', "''"));
+        let place = |(at, _)| self.to_original(at, false)..self.to_original(at + literal.len(), true);
+        let is_within = |place: &Range<usize>| whole.start <= place.start && place.end <= whole.end;
+        let follows_from = |place: &Range<usize>| {
+            let before = self.original.get(..place.start).unwrap_or_default().trim_end().to_uppercase();
+            ["FROM", "JOIN", "TABLE", ","].iter().any(|word| before.ends_with(word))
+        };
+        let places: Vec<_> = self.replaced.match_indices(&literal).map(place).filter(is_within).collect();
+        places.iter().find(|place| follows_from(place)).or(places.first()).cloned()
+    }
+
     /// The place in the original of the parser's `span`; `None` where the parser knows none.
     pub(crate) fn range(&self, span: Span) -> Option<Range<usize>> {
         let start = self.offset(span.start)?;
@@ -131,7 +151,7 @@ impl SqlText {
         range.clone()
     }
 
-    /// The same range with the parentheses closed that it opens: the parser's places leave the last ones out.
+    /// The same range with the parentheses and brackets closed that it opens: the parser's places leave the last ones out.
     pub(crate) fn closed(&self, range: &Range<usize>) -> Range<usize> {
         let mut depth = 0_usize;
         let mut in_string = false;
@@ -143,8 +163,8 @@ impl SqlText {
             }
             match ch {
                 '\'' => in_string = !in_string,
-                '(' if !in_string => depth += 1,
-                ')' if !in_string => {
+                '(' | '[' if !in_string => depth += 1,
+                ')' | ']' if !in_string => {
                     depth = depth.saturating_sub(1);
                     if is_past && depth == 0 {
                         return range.start..range.start + at + 1;

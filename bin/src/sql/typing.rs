@@ -6,6 +6,7 @@
 //! on a plan, before any optimizer rule.
 
 mod common_type;
+pub(crate) mod nested;
 mod values;
 
 use std::sync::Arc;
@@ -404,14 +405,11 @@ fn typed_binary(left: Expr, op: Operator, right: Expr, schema: &DFSchema) -> dat
 fn compared(left: Expr, op: Operator, right: Expr, schema: &DFSchema) -> datafusion_common::Result<Expr> {
     let (l, r) = (type_of(&left, schema)?, type_of(&right, schema)?);
     let common = comparison_type(l, r).ok_or_else(|| to_datafusion(not_comparable(l, r)))?;
-    if common.is_nested() && matches!(op, Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq) {
-        return Err(to_datafusion(
-            Error::statement(format!("values of {common} have no order"))
-                .help("compare with = or <>, or field by field"),
-        ));
-    }
     let left = implicit(left, l, common).map_err(to_datafusion)?;
     let right = implicit(right, r, common).map_err(to_datafusion)?;
+    if common.is_nested() {
+        return call(nested::name_of(op), vec![left, right], schema);
+    }
     Ok(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
 }
 
@@ -422,6 +420,9 @@ fn typed_list(list: InList, schema: &DFSchema) -> datafusion_common::Result<Expr
     let mut common = from;
     for item in &types {
         common = comparison_type(common, *item).ok_or_else(|| to_datafusion(not_comparable(from, *item)))?;
+    }
+    if common.is_nested() {
+        return nested::is_among(*expr, list, negated, schema);
     }
     let expr = implicit(*expr, from, common).map_err(to_datafusion)?;
     let casts = list.into_iter().zip(types).map(|(item, from)| implicit(item, from, common));

@@ -8,7 +8,6 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Span;
 
-use super::expression::ExpressionRewriter;
 use super::rewrite::Rewriter;
 use super::unnest::{self, UnnestCall};
 use crate::error::Result;
@@ -106,7 +105,7 @@ fn unnested(
     };
     let place = array.span();
     let mut array = array.clone();
-    ExpressionRewriter::new(rewriter.scope.functions, rewriter.text, "UNNEST").rewrite(&mut array)?;
+    rewriter.expression(&mut array, "UNNEST")?;
     let place = if place == Span::empty() { name.span() } else { place };
     let call = UnnestCall {
         input,

@@ -51,6 +51,16 @@ pub(crate) fn marker(index: usize, alias: Option<ast::TableAlias>) -> TableFacto
     TableFactor::TableFunction { expr: ast::Expr::Identifier(ast::Ident::new(format!("{MARKER}{index}"))), alias }
 }
 
+/// The call that a table factor stands for, if it is a marker.
+pub(crate) fn call_of<'a>(factor: &TableFactor, calls: &'a [WindowCall]) -> Option<&'a WindowCall> {
+    match factor {
+        TableFactor::TableFunction { expr: ast::Expr::Identifier(name), .. } => {
+            name.value.strip_prefix(MARKER).and_then(|index| calls.get(index.parse::<usize>().ok()?))
+        }
+        _ => None,
+    }
+}
+
 /// Plans the calls that the syntax tree's markers stand for.
 #[derive(Debug)]
 pub(crate) struct WindowPlanner {
@@ -64,12 +74,7 @@ impl RelationPlanner for WindowPlanner {
         relation: TableFactor,
         context: &mut dyn RelationPlannerContext,
     ) -> PlannerResult<RelationPlanning> {
-        let call = match &relation {
-            TableFactor::TableFunction { expr: ast::Expr::Identifier(name), .. } => {
-                name.value.strip_prefix(MARKER).and_then(|index| self.calls.get(index.parse::<usize>().ok()?))
-            }
-            _ => None,
-        };
+        let call = call_of(&relation, &self.calls);
         let TableFactor::TableFunction { alias, .. } = relation.clone() else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };

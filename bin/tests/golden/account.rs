@@ -19,12 +19,12 @@ pub fn check(account: &Account, case: &Case, late_expected: u64) -> Result<(), S
     Ok(())
 }
 
-/// Source: records = rows + rejected. Operator: in + produced = folded + passed + filtered + late + failed + unnested.
+/// Source: records = rows + rejected + unread. Operator: in + produced = folded + passed + filtered + late + failed + unnested.
 /// Edge: sent = received.
 /// Worked out here, beside the engine's own check, which must agree.
 pub fn balance(account: &Account) -> Result<(), String> {
     for source in &account.sources {
-        if source.records != source.rows + source.rejected {
+        if source.records != source.rows + source.rejected + source.unread {
             return Err(format!("the account of a source does not balance: {source:?}"));
         }
     }

@@ -16,6 +16,7 @@ use arrow_array::types::{
 use arrow_array::{ArrayRef, PrimitiveArray};
 use arrow_schema::{DataType, Field, TimeUnit};
 
+use crate::connect::format::csv::type_name;
 use crate::connect::options::OptionReader;
 use crate::error::{Error, Result};
 use crate::random::Random;
@@ -395,8 +396,8 @@ fn in_order<T: PartialOrd>(high_name: &str, high: T, low_name: &str, low: T) -> 
 }
 
 fn not_generated(data_type: &DataType) -> Error {
-    Error::statement(format!("datagen makes no values of type {data_type}"))
-        .help("scalar types can be generated; compute others in a view above the table")
+    Error::statement(format!("datagen makes no values of type {}", type_name(data_type)))
+        .help("plain types can be generated; compute others in a view above the table")
 }
 
 /// The bytes, which are ASCII digits.

@@ -16,7 +16,7 @@ use chrono::{NaiveDateTime, Utc};
 use thalweg_runtime::WorkerId;
 
 use self::fields::FieldGenerator;
-use super::bad_input::Rejects;
+use super::bad_input::{BadInput, Rejects, RowPlace, RowPlaces};
 use super::options::OptionReader;
 use super::{Doorbells, ReadOptions, Source, SourceBlock, SourceEvent, SourceReader};
 use crate::error::{Error, Result};
@@ -42,6 +42,7 @@ pub struct DatagenOptions {
     start_ms: Option<i64>,
     /// One for each column of the table.
     fields: Vec<FieldGenerator>,
+    bad_input: BadInput,
 }
 
 impl DatagenOptions {
@@ -65,7 +66,14 @@ impl DatagenOptions {
             schema.fields().iter().map(|field| FieldGenerator::read(reader, field)).collect::<Result<Vec<_>>>()?;
         let sequences = fields.iter().filter_map(FieldGenerator::rows_max);
         let rows_max = sequences.chain(rows_asked).min();
-        Ok(Self { rows_per_second, rows_max, seed, start_ms, fields })
+        let bad_input = BadInput::read_for_rows(reader)?;
+        Ok(Self { rows_per_second, rows_max, seed, start_ms, fields, bad_input })
+    }
+
+    /// What becomes of rows that an expression refuses.
+    #[must_use]
+    pub fn bad_input(&self) -> &BadInput {
+        &self.bad_input
     }
 
     /// Whether the rows come to an end.
@@ -112,6 +120,25 @@ impl DatagenOptions {
     }
 }
 
+/// The rows of a block: as a place, a row has its number.
+#[derive(Debug)]
+struct GeneratedRows {
+    first: u64,
+}
+
+impl RowPlaces for GeneratedRows {
+    fn locate(&self, rows: &[u32]) -> Vec<RowPlace> {
+        let origin: Arc<str> = "datagen".into();
+        let place = |row: &u32| RowPlace {
+            origin: Arc::clone(&origin),
+            offset: self.first + u64::from(*row),
+            line: 0,
+            record: Vec::new(),
+        };
+        rows.iter().map(place).collect()
+    }
+}
+
 /// The blocks, each a pure function of its number.
 struct Generator {
     options: DatagenOptions,
@@ -153,7 +180,8 @@ impl Generator {
             .step_by(self.batch_rows)
             .map(|offset| batch.slice(offset, self.batch_rows.min(rows - offset)))
             .collect();
-        Ok(SourceBlock { index, batches, records: rows as u64, rejects: Rejects::default(), places: None, bytes })
+        let places: Option<Box<dyn RowPlaces>> = Some(Box::new(GeneratedRows { first }));
+        Ok(SourceBlock { index, batches, records: rows as u64, rejects: Rejects::default(), places, bytes })
     }
 
     /// When row `row` is due, as event time.

@@ -576,7 +576,7 @@ mod tests {
     fn a_file_cut_anywhere_gives_what_is_before_the_cut_and_says_so() {
         let text = numbers(200);
         for packed in [gzip(&text), zstd(&text), [zstd(&text), zstd(&text)].concat()] {
-            for cut in 7..packed.len() {
+            for cut in (7..packed.len()).step_by(4) {
                 let expected = unpacked(&packed[..cut], None, 1 << 20, 1 << 20);
                 for (in_bytes, out_bytes) in [(1, 1), (5, 100), (1 << 20, 2)] {
                     let found = unpacked(&packed[..cut], None, in_bytes, out_bytes);

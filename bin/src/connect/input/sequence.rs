@@ -129,3 +129,110 @@ pub fn end(feeder: &mut Feeder, mut stream: Stream, unpacker: &mut Unpacker) -> 
     };
     feeder.finish(stream, ending, unpacker.read_offset())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Int64Type;
+    use arrow_schema::{DataType, Field, Schema};
+    use thalweg_runtime::WorkerId;
+
+    use super::super::feed::Feed;
+    use super::*;
+    use crate::connect::bad_input::{BadInput, OnError, Reject};
+    use crate::connect::format::Format;
+    use crate::connect::format::csv::CsvOptions;
+    use crate::connect::{Doorbells, ReadOptions, SourceEvent, TableScan};
+    use crate::error::Result;
+
+    /// Numbers, bytes and rejects of a chain of files.
+    fn read(files: Vec<ListedFile>, block_bytes: usize) -> Result<(Vec<i64>, u64, Vec<Reject>)> {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+        let read = ReadOptions { batch_rows: 100, block_bytes, workers: 1 };
+        let bells = Doorbells::new(1);
+        let bad_input = BadInput { on_error: OnError::Divert, ..BadInput::default() };
+        let format = Format::Csv(CsvOptions::default());
+        let scan = TableScan {
+            name: "t",
+            schema: &schema,
+            columns: &[0],
+            format: &format,
+            bad_input: &bad_input,
+            read: &read,
+            bells: &bells,
+        };
+        let feed = Feed::start("test", None, &scan, move |feeder| run(feeder, &files))?;
+        let source = format.open_blocks(feed, &scan)?;
+        let mut reader = source.reader(WorkerId(0));
+        let (mut numbers, mut bytes, mut rejects) = (Vec::new(), 0, Vec::new());
+        loop {
+            match reader.poll()? {
+                SourceEvent::Block(block) => {
+                    bytes += block.bytes;
+                    rejects.extend(block.rejects.records);
+                    for batch in block.batches {
+                        numbers.extend(batch.column(0).as_primitive::<Int64Type>().values());
+                    }
+                }
+                SourceEvent::Pending => std::thread::yield_now(),
+                SourceEvent::End => return Ok((numbers, bytes, rejects)),
+            }
+        }
+    }
+
+    fn write(directory: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = directory.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn damage_costs_the_record_that_it_cuts_wherever_blocks_are_cut() {
+        let directory = tempfile::tempdir().unwrap();
+        let text: Vec<u8> = (100_000..101_000).flat_map(|n| format!("{n}\n").into_bytes()).collect();
+        let whole = gzip(&text);
+        let (mut cuts, mut inside) = (0, 0);
+        for cut in (whole.len() / 3..whole.len()).step_by(97) {
+            let files = || {
+                let broken = write(directory.path(), "a.csv.gz", &whole[..cut]);
+                let plain = write(directory.path(), "b.csv", b"7");
+                vec![ListedFile::look(broken).unwrap(), ListedFile::look(plain).unwrap()]
+            };
+            let (numbers, bytes, rejects) = read(files(), 1 << 17).unwrap();
+            assert_eq!(bytes, cut as u64 + 1);
+            assert_eq!(numbers.last(), Some(&7), "the next file is read");
+            let rows = numbers.len() - 1;
+            assert_eq!(numbers[..rows], (100_000..100_000 + rows as i64).collect::<Vec<_>>());
+            let [reject] = &rejects[..] else { panic!("{rejects:?}") };
+            assert_eq!((reject.offset, reject.line), (7 * rows as u64, 1 + rows as u64));
+            assert_eq!(reject.record, &text[7 * rows..7 * rows + reject.record.len()]);
+            assert!(reject.record.len() < 7);
+            (cuts, inside) = (cuts + 1, inside + usize::from(!reject.record.is_empty()));
+            for block_bytes in [1, 10, 700] {
+                assert_eq!(read(files(), block_bytes).unwrap(), (numbers.clone(), bytes, rejects.clone()));
+            }
+        }
+        assert!(cuts > 5 && inside > 0, "{cuts} {inside}");
+    }
+
+    #[test]
+    fn a_file_that_shrinks_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, bytes) in [("a.gz", gzip(b"1\n")), ("a.csv", b"1\n".to_vec())] {
+            let mut file = ListedFile::look(write(directory.path(), name, &bytes)).unwrap();
+            file.bytes += 5;
+            let error = read(vec![file], 100).unwrap_err();
+            assert!(error.message.contains("became shorter than"), "{}", error.message);
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The result of a bare SELECT on standard output: as a table to look at, as CSV, or as JSON lines.
 
+mod flat;
 mod json;
 mod table;
 
@@ -10,7 +11,8 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use super::sink::{CsvSink, HeaderDefault, RowEnd};
+use self::flat::FlatEncoder;
+use super::sink::{HeaderDefault, TextRows};
 use super::stdout::{Stream, StreamWriter};
 use super::value_text::check_schema;
 use super::{OpenSink, SinkRows};
@@ -66,16 +68,17 @@ pub fn open(format: ResultFormat, schema: &SchemaRef) -> Result<OpenSink> {
     Ok(match format {
         ResultFormat::Table => table::open(schema),
         ResultFormat::Csv => {
-            let sink = CsvSink::new(schema, &Default::default(), HeaderDefault::Present)?;
+            let flat = flat::schema(schema);
+            let sink = TextRows::csv(&Default::default(), &flat, HeaderDefault::Present)?;
             OpenSink {
-                encoder: Some(sink.encoder),
-                writer: Box::new(
-                    StreamWriter::new(Stream::Stdout, sink.header).with_row_end(RowEnd::LineOutside(b'"')),
-                ),
+                encoder: Some(Arc::new(move || {
+                    Box::new(FlatEncoder { schema: Arc::clone(&flat), encoder: (sink.encoder)() })
+                })),
+                writer: Box::new(StreamWriter::new(Stream::Stdout, sink.header).with_row_end(sink.row_end)),
                 schema: Arc::clone(schema),
             }
         }
-        ResultFormat::Json => json::open(schema),
+        ResultFormat::Json => json::open(schema)?,
     })
 }
 

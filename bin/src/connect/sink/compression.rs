@@ -38,7 +38,7 @@ pub enum PackedFile {
     /// As it is.
     Plain(BufWriter<CountedFile>),
     /// RFC 1952.
-    Gzip(GzEncoder<BufWriter<CountedFile>>),
+    Gzip(Box<GzEncoder<BufWriter<CountedFile>>>),
     /// RFC 8878.
     Zstd(Box<zstd::stream::write::Encoder<'static, BufWriter<CountedFile>>>),
 }
@@ -71,7 +71,7 @@ impl PackedFile {
         let out = BufWriter::with_capacity(BUFFER_BYTES, CountedFile { file, taken: 0 });
         Ok(match compression {
             Compression::None => Self::Plain(out),
-            Compression::Gzip => Self::Gzip(GzEncoder::new(out, flate2::Compression::default())),
+            Compression::Gzip => Self::Gzip(Box::new(GzEncoder::new(out, flate2::Compression::default()))),
             Compression::Zstd => Self::Zstd(Box::new(zstd::stream::write::Encoder::new(out, 0)?)),
         })
     }

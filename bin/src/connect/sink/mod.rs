@@ -9,7 +9,6 @@
 
 mod commit;
 mod compression;
-mod csv;
 mod file;
 mod part;
 mod part_options;
@@ -18,8 +17,8 @@ mod parts;
 mod row_end;
 mod row_file;
 mod temporary;
+mod text_rows;
 
-pub use csv::{CsvSink, HeaderDefault};
 pub use file::FileWriter;
 pub use part_options::PartOptions;
 pub use partition::{partition_columns, unescape};
@@ -27,6 +26,7 @@ pub use parts::PartsWriter;
 pub use row_end::RowEnd;
 pub use row_file::{RowFile, RowFormat};
 pub use temporary::{Temporary, remove_unfinished};
+pub use text_rows::{HeaderDefault, TextRows};
 
 use std::io::{ErrorKind, Write};
 use std::path::Path;

@@ -7,8 +7,9 @@ use std::path::Path;
 use arrow_schema::SchemaRef;
 
 use super::compression::{Compression, PackedFile};
-use super::{CsvSink, HeaderDefault, RowEnd};
+use super::{HeaderDefault, RowEnd, TextRows};
 use crate::connect::format::Format;
+use crate::connect::format::parquet::{self, ParquetFileWriter, ParquetOptions};
 use crate::connect::{Encoder, MakeEncoder, SinkRows};
 use crate::error::{Error, Result};
 
@@ -55,6 +56,13 @@ pub enum RowFormat {
         /// Ending of a part's name, without the dot.
         extension: &'static str,
     },
+    /// Row groups of columns.
+    Parquet {
+        /// Of the rows.
+        schema: SchemaRef,
+        /// How they are written.
+        options: ParquetOptions,
+    },
 }
 
 impl RowFormat {
@@ -63,13 +71,16 @@ impl RowFormat {
     /// # Errors
     /// `Statement`, if a column's type cannot be written.
     pub fn new(format: &Format, schema: &SchemaRef) -> Result<Self> {
-        match format {
-            Format::Csv(options) => {
-                let row_end = options.dialect.quote.map_or(RowEnd::Line, RowEnd::LineOutside);
-                let CsvSink { encoder, header } = CsvSink::new(schema, options, HeaderDefault::Absent)?;
-                Ok(Self::Text { encoder: Some(encoder), header, row_end, extension: "csv" })
+        let extension = match format {
+            Format::Csv(_) => "csv",
+            Format::Json(_) => "json",
+            Format::Parquet(options) => {
+                parquet::check_schema(schema)?;
+                return Ok(Self::Parquet { schema: schema.clone(), options: options.clone() });
             }
-        }
+        };
+        let TextRows { encoder, header, row_end } = TextRows::new(format, schema, HeaderDefault::Absent)?;
+        Ok(Self::Text { encoder: Some(encoder), header, row_end, extension })
     }
 
     /// For lines that somebody else has made.
@@ -83,6 +94,7 @@ impl RowFormat {
     pub fn encoder(&self) -> Option<MakeEncoder> {
         match self {
             Self::Text { encoder, .. } => encoder.clone(),
+            Self::Parquet { .. } => None,
         }
     }
 
@@ -91,6 +103,7 @@ impl RowFormat {
     pub fn extension(&self) -> &'static str {
         match self {
             Self::Text { extension, .. } => extension,
+            Self::Parquet { .. } => "parquet",
         }
     }
 
@@ -104,6 +117,11 @@ impl RowFormat {
                 let mut out = PackedFile::new(file, Compression::of_path(path))?;
                 out.write_all(header)?;
                 Ok(Box::new(TextFile { out, encoder: encoder.as_ref().map(|make| make()), text: Vec::new() }))
+            }
+            // Its pages are compressed, whatever the name says.
+            Self::Parquet { schema, options } => {
+                let out = PackedFile::new(file, Compression::None)?;
+                Ok(Box::new(ParquetFile(ParquetFileWriter::new(out, schema, options)?)))
             }
         }
     }
@@ -167,6 +185,39 @@ impl RowFile for TextFile {
 
     fn finish(self: Box<Self>) -> std::io::Result<File> {
         self.out.finish()
+    }
+}
+
+/// A file of Parquet.
+struct ParquetFile(ParquetFileWriter<PackedFile>);
+
+impl RowFile for ParquetFile {
+    fn write(&mut self, rows: SinkRows<'_>) -> std::io::Result<()> {
+        match rows {
+            SinkRows::Batches(batches) => self.0.write(batches),
+            SinkRows::Encoded(_) => Err(of_format(Error::internal("encoded rows for a file of Parquet"))),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        // A row group is written when it is full: there is nothing that could be read before.
+        Ok(())
+    }
+
+    fn taken(&self) -> u64 {
+        self.0.inner().map_or(0, PackedFile::taken)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.0.bytes_written()
+    }
+
+    fn held_bytes(&self) -> u64 {
+        self.0.memory_bytes() as u64
+    }
+
+    fn finish(mut self: Box<Self>) -> std::io::Result<File> {
+        self.0.finish()?.finish()
     }
 }
 

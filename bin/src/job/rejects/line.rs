@@ -1,46 +1,45 @@
 //! A reject as a line of JSON: `source`, `offset`, `line`, `column`, `field`, `reason`, `message`, `record`.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 use crate::connect::bad_input::Reject;
 use crate::connect::format::csv::base64;
-use crate::connect::value_text::write_json_string;
+use crate::connect::format::json::write_string;
 
 /// Appends the line of `reject`. `line` and `column` are null where the format or the fault has none, as is `field`. A
 /// record that is not UTF-8 has its bytes in `record_base64`, and in `record` what can be shown of them.
 pub(super) fn write(reject: &Reject, out: &mut Vec<u8>) {
-    let mut text = String::with_capacity(256 + reject.record.len());
-    text.push_str("{\"source\":");
-    write_json_string(&reject.origin, &mut text);
-    // Writing to a string cannot fail.
-    let _ = write!(text, ",\"offset\":{}", reject.offset);
+    out.reserve(256 + reject.record.len());
+    out.extend_from_slice(b"{\"source\":");
+    write_string(reject.origin.as_bytes(), out);
+    // Writing to memory cannot fail.
+    let _ = write!(out, ",\"offset\":{}", reject.offset);
     for (key, number) in [("line", reject.line), ("column", reject.column)] {
         let _ = match number {
-            0 => write!(text, ",\"{key}\":null"),
-            number => write!(text, ",\"{key}\":{number}"),
+            0 => write!(out, ",\"{key}\":null"),
+            number => write!(out, ",\"{key}\":{number}"),
         };
     }
-    text.push_str(",\"field\":");
+    out.extend_from_slice(b",\"field\":");
     match &reject.field {
-        Some(field) => write_json_string(field, &mut text),
-        None => text.push_str("null"),
+        Some(field) => write_string(field.as_bytes(), out),
+        None => out.extend_from_slice(b"null"),
     }
-    let _ = write!(text, ",\"reason\":\"{}\",\"message\":", reject.reason.name());
-    write_json_string(&reject.message, &mut text);
-    text.push_str(",\"record\":");
+    let _ = write!(out, ",\"reason\":\"{}\",\"message\":", reject.reason.name());
+    write_string(reject.message.as_bytes(), out);
+    out.extend_from_slice(b",\"record\":");
     match std::str::from_utf8(whole_characters(&reject.record)) {
-        Ok(record) => write_json_string(record, &mut text),
+        Ok(record) => write_string(record.as_bytes(), out),
         Err(_) => {
-            write_json_string(&String::from_utf8_lossy(&reject.record), &mut text);
+            write_string(String::from_utf8_lossy(&reject.record).as_bytes(), out);
             let mut encoded = Vec::new();
             base64::encode(&reject.record, &mut encoded);
-            text.push_str(",\"record_base64\":\"");
-            text.extend(encoded.into_iter().map(char::from));
-            text.push('"');
+            out.extend_from_slice(b",\"record_base64\":\"");
+            out.extend(encoded);
+            out.push(b'"');
         }
     }
-    text.push_str("}\n");
-    out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(b"}\n");
 }
 
 /// Without the character that was cut in two by keeping the first bytes alone.

@@ -15,7 +15,7 @@ use arrow_buffer::ArrowNativeType;
 use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
-use datafusion_expr::{Expr, ScalarUDF};
+use datafusion_expr::{Expr, ExprSchemable, ScalarUDF};
 use sqlparser::ast::BinaryOperator;
 
 use super::functions::binding::{Argument, Binding, Declared, Form};
@@ -55,7 +55,7 @@ impl ExprPlanner for FlinkExprPlanner {
     fn plan_binary_op(
         &self,
         expr: RawBinaryExpr,
-        _schema: &DFSchema,
+        schema: &DFSchema,
     ) -> datafusion_common::Result<PlannerResult<RawBinaryExpr>> {
         let name = match expr.op {
             BinaryOperator::Plus => "+",
@@ -64,7 +64,11 @@ impl ExprPlanner for FlinkExprPlanner {
             BinaryOperator::Divide => "/",
             BinaryOperator::Modulo => "%",
             BinaryOperator::StringConcat => "||",
-            _ => return Ok(PlannerResult::Original(expr)),
+            // DataFusion would refuse many arrays, maps and rows before their types are made equal.
+            _ => match comparison(&expr.op) {
+                Some(name) if is_nested(&[&expr.left, &expr.right], schema) => name,
+                _ => return Ok(PlannerResult::Original(expr)),
+            },
         };
         planned(name, vec![expr.left, expr.right])
     }
@@ -90,6 +94,22 @@ impl ExprPlanner for FlinkExprPlanner {
     fn plan_overlay(&self, args: Vec<Expr>) -> datafusion_common::Result<PlannerResult<Vec<Expr>>> {
         planned("overlay", args)
     }
+}
+
+fn comparison(op: &BinaryOperator) -> Option<&'static str> {
+    Some(match op {
+        BinaryOperator::Eq => "=",
+        BinaryOperator::NotEq => "<>",
+        BinaryOperator::Lt => "<",
+        BinaryOperator::LtEq => "<=",
+        BinaryOperator::Gt => ">",
+        BinaryOperator::GtEq => ">=",
+        _ => return None,
+    })
+}
+
+fn is_nested(operands: &[&Expr], schema: &DFSchema) -> bool {
+    operands.iter().any(|operand| operand.get_type(schema).is_ok_and(|data_type| data_type.is_nested()))
 }
 
 fn planned<T>(name: &str, arguments: Vec<Expr>) -> datafusion_common::Result<PlannerResult<T>> {
@@ -167,7 +187,11 @@ fn refused(operation: Operation, left: FlinkType, right: FlinkType) -> Error {
     message.push_str(operation.spaced());
     message.push_str(&right.to_string());
     let error = Error::statement(message);
-    if left.is_string() || right.is_string() { error.help("cast the string: CAST(… AS DOUBLE)") } else { error }
+    match (left.is_string(), right.is_string()) {
+        (true, true) => error.help("|| joins strings: a || b; CAST(… AS DOUBLE) makes a number of one"),
+        (true, _) | (_, true) => error.help("cast the string: CAST(… AS DOUBLE)"),
+        _ => error.help("CAST changes the type of one of them"),
+    }
 }
 
 fn approximate<T>(operation: Operation, flink: FlinkType) -> Binding

@@ -54,6 +54,10 @@ pub(super) fn check(from: FlinkType, to: FlinkType) -> Result<()> {
             error.help("a table with 'format' = 'json' reads such values")
         }
         (from, T::Boolean) if from.is_numeric() => error.help("compare instead: … <> 0"),
+        (T::Array(_) | T::Map(_), _) => {
+            error.help("a[1] and m['k'] take a value of it; CAST to STRING writes it as text")
+        }
+        (T::Row(_), _) => error.help("r.f takes a field of it; CAST to STRING writes it as text"),
         _ => error,
     })
 }

@@ -15,7 +15,7 @@ use crate::sql::functions::encoded::Encoded;
 
 /// A comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
+pub(crate) enum Comparison {
     Eq,
     NotEq,
     Lt,
@@ -28,7 +28,7 @@ pub(super) enum Comparison {
 
 impl Comparison {
     /// The comparison that an operator is, if it is one.
-    pub(super) fn of(op: Operator) -> Option<Self> {
+    pub(crate) fn of(op: Operator) -> Option<Self> {
         Some(match op {
             Operator::Eq => Self::Eq,
             Operator::NotEq => Self::NotEq,
@@ -43,7 +43,7 @@ impl Comparison {
     }
 
     /// As written between two operands.
-    pub(super) fn symbol(self) -> &'static str {
+    pub(crate) fn symbol(self) -> &'static str {
         match self {
             Self::Eq => "=",
             Self::NotEq => "<>",
@@ -58,7 +58,7 @@ impl Comparison {
 }
 
 /// A comparison with SQL's NULL; numbers as IEEE 754 has them, so NaN equals nothing, and −0.0 equals 0.0.
-pub(super) fn compare(op: Comparison, left: &Value, right: &Value, rows: usize) -> Result<Value, String> {
+pub(crate) fn compare(op: Comparison, left: &Value, right: &Value, rows: usize) -> Result<Value, String> {
     let is_scalar = left.is_scalar && right.is_scalar;
     let len = if is_scalar { 1 } else { rows };
     let is_null = |value: &Value| *value.array.data_type() == DataType::Null;

@@ -1,5 +1,8 @@
 //! Expressions as SQL, for EXPLAIN and for errors.
 
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef};
+
 use super::{Node, Test};
 use crate::sql::cast::writer;
 use crate::sql::functions::binding::{Form, Value};
@@ -9,6 +12,9 @@ use crate::sql::types::FlinkType;
 pub(super) fn literal_text(value: &Value, flink: FlinkType) -> String {
     if value.is_null(0) {
         return "NULL".to_owned();
+    }
+    if flink.is_nested() {
+        return nested_text(&value.array, flink);
     }
     let mut text = String::new();
     match writer(value, flink) {
@@ -22,6 +28,31 @@ pub(super) fn literal_text(value: &Value, flink: FlinkType) -> String {
         FlinkType::Timestamp(_) => format!("TIMESTAMP '{text}'"),
         FlinkType::IntervalYearMonth | FlinkType::IntervalDayTime => format!("INTERVAL '{text}'"),
         _ => text,
+    }
+}
+
+/// A constant array, map or row, in an array of length 1.
+fn nested_text(array: &ArrayRef, flink: FlinkType) -> String {
+    let listed = |values: &ArrayRef, of: FlinkType| {
+        let texts = (0..values.len()).map(|index| literal_text(&Value::scalar(values.slice(index, 1)), of));
+        texts.collect::<Vec<_>>()
+    };
+    match flink {
+        FlinkType::Array(element) => {
+            format!("ARRAY[{}]", listed(&array.as_list::<i32>().value(0), element.flink).join(", "))
+        }
+        FlinkType::Map(map) => {
+            let entries = array.as_map().value(0);
+            let keys = listed(entries.column(0), map.key);
+            let pairs = keys.into_iter().zip(listed(entries.column(1), map.value.flink));
+            format!("MAP[{}]", pairs.map(|(key, value)| format!("{key}, {value}")).collect::<Vec<_>>().join(", "))
+        }
+        FlinkType::Row(row) => {
+            let columns = array.as_struct().columns().iter().zip(&row.fields);
+            let texts = columns.flat_map(|(column, field)| listed(column, field.value.flink));
+            format!("ROW({})", texts.collect::<Vec<_>>().join(", "))
+        }
+        _ => "?".to_owned(),
     }
 }
 

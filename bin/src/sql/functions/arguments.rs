@@ -11,7 +11,7 @@ use crate::sql::types::FlinkType;
 pub(crate) enum Parameter {
     /// CHAR, VARCHAR or STRING.
     Text,
-    /// Anything that CAST makes a string of.
+    /// Any plain value: CAST makes a string of it.
     AsText,
     /// Any integer; bound as BIGINT.
     Integer,
@@ -48,7 +48,7 @@ pub(crate) fn accept(
 fn accept_one(name: &str, usage: &str, place: usize, parameter: Parameter, flink: FlinkType) -> Result<FlinkType> {
     let (is_accepted, bound, expected) = match parameter {
         Parameter::Text => (flink.is_string(), FlinkType::STRING, "a string"),
-        Parameter::AsText => (true, FlinkType::STRING, "a string"),
+        Parameter::AsText => (!flink.is_nested(), FlinkType::STRING, "a string"),
         Parameter::Integer => (flink.is_integer(), FlinkType::BigInt, "an integer"),
         Parameter::Double => (flink.is_numeric(), FlinkType::Double, "a number"),
     };

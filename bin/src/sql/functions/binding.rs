@@ -129,7 +129,7 @@ impl Binding {
 pub(crate) enum Form {
     /// `NAME(a, b)`.
     Call,
-    /// `a name b`.
+    /// `a name b`; a `$` in front of the name keeps it from being called.
     Infix,
     /// `-a`.
     Negation,
@@ -149,7 +149,7 @@ impl Form {
     /// The call as text, from the text of its arguments.
     pub fn write(self, name: &str, result: FlinkType, arguments: &[String]) -> String {
         match (self, arguments) {
-            (Self::Infix, [left, right]) => format!("{left} {name} {right}"),
+            (Self::Infix, [left, right]) => format!("{left} {} {right}", name.trim_start_matches('$')),
             (Self::Negation, [operand]) => format!("-{operand}"),
             (Self::Cast, [operand]) => format!("{name}({operand} AS {result})"),
             (Self::Implicit, [operand]) => operand.clone(),

@@ -11,7 +11,10 @@ use arrow_array::{Array, ArrayRef, BinaryViewArray, StructArray, UInt32Array, ne
 use arrow_row::{Row, RowConverter, Rows, SortField};
 use arrow_schema::DataType;
 use arrow_select::take::take;
+use datafusion_expr::Expr;
+use datafusion_expr::expr::ScalarFunction;
 
+use super::binding::{Binding, Bound, Form, Value};
 use super::entries::{Entries, fields_of};
 use crate::sql::types::FlinkType;
 
@@ -56,7 +59,6 @@ fn encode(converter: &RowConverter, array: &ArrayRef) -> Result<Rows, String> {
 
 /// The column with one value for all that are equal.
 pub(crate) fn canonical(array: &ArrayRef) -> Result<ArrayRef, String> {
-    let flink = || FlinkType::from_arrow(array.data_type()).map_err(|error| error.message);
     Ok(match array.data_type() {
         // Adding 0.0 makes 0.0 of −0.0.
         DataType::Float32 => Arc::new(
@@ -72,7 +74,7 @@ pub(crate) fn canonical(array: &ArrayRef) -> Result<ArrayRef, String> {
         DataType::List(_) => {
             let mut entries = Entries::of(array)?;
             entries.values = canonical(&entries.values)?;
-            entries.into_array(flink()?)?
+            entries.into_array_of(array.data_type())?
         }
         DataType::Map(..) => {
             let mut entries = Entries::of(array)?;
@@ -80,7 +82,7 @@ pub(crate) fn canonical(array: &ArrayRef) -> Result<ArrayRef, String> {
             let pairs = sorted.as_struct();
             let columns = pairs.columns().iter().map(canonical).collect::<Result<_, _>>()?;
             entries.values = rebuilt(pairs, columns)?;
-            entries.into_array(flink()?)?
+            entries.into_array_of(array.data_type())?
         }
         DataType::Struct(_) => {
             let columns = fields_of(array)?.iter().map(canonical).collect::<Result<_, _>>()?;
@@ -105,17 +107,45 @@ fn sorted_by_key(entries: &Entries) -> Result<ArrayRef, String> {
     take(&entries.values, &UInt32Array::from(places), None).map_err(|error| error.to_string())
 }
 
-/// The column as bytes, which are equal where its values are; NULL stays NULL.
-pub(crate) fn to_bytes(array: &ArrayRef) -> Result<ArrayRef, String> {
-    let encoded = Encoded::of(array)?;
+/// How values become bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Purpose {
+    /// To be compared: the bytes are equal where the values are.
+    Key,
+    /// To be kept: what comes back is what went in, to the bit.
+    Value,
+}
+
+/// A value of type `flink` as BYTES, for operators that know no nested values; NULL stays NULL.
+pub(crate) fn packed(value: Expr, flink: FlinkType, purpose: Purpose) -> Expr {
+    let kernel = move |arguments: &[Value], _: usize| to_bytes(&arguments[0].array, purpose);
+    let name = if purpose == Purpose::Key { "$KEY" } else { "$PACK" };
+    let function = Bound::udf(name, Form::Implicit, Binding::strict(vec![flink], FlinkType::BYTES, kernel));
+    Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![value]))
+}
+
+/// The value of type `flink` whose bytes [`packed`] made.
+pub(crate) fn unpacked(bytes: Expr, flink: FlinkType) -> Expr {
+    let kernel = move |arguments: &[Value], _: usize| from_bytes(&arguments[0].array, &flink.to_arrow());
+    let function = Bound::udf("$UNPACK", Form::Implicit, Binding::strict(vec![FlinkType::BYTES], flink, kernel));
+    Expr::ScalarFunction(ScalarFunction::new_udf(function, vec![bytes]))
+}
+
+fn to_bytes(array: &ArrayRef, purpose: Purpose) -> Result<ArrayRef, String> {
+    let encoded = match purpose {
+        Purpose::Key => Encoded::of(array)?,
+        Purpose::Value => {
+            let rows = converter(array.data_type())?.convert_columns(&[Arc::clone(array)]);
+            Encoded { rows: rows.map_err(|error| format!("internal error: {error}"))? }
+        }
+    };
     let nulls = array.logical_nulls();
     let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
     let bytes = (0..array.len()).map(|row| (!is_null(row)).then(|| encoded.rows.row(row).data().to_vec()));
     Ok(Arc::new(bytes.collect::<BinaryViewArray>()))
 }
 
-/// The values whose bytes [`to_bytes`] made.
-pub(crate) fn from_bytes(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, String> {
+fn from_bytes(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, String> {
     let converter = converter(data_type)?;
     let failed = |error: arrow_schema::ArrowError| format!("internal error: {error}");
     let null = encode(&converter, &new_null_array(data_type, 1))?;
@@ -127,4 +157,92 @@ pub(crate) fn from_bytes(array: &ArrayRef, data_type: &DataType) -> Result<Array
     });
     let columns = converter.convert_rows(rows).map_err(failed)?;
     columns.into_iter().next().ok_or_else(|| "internal error: no column".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::builder::{
+        Float64Builder, Int32Builder, ListBuilder, MapBuilder, MapFieldNames, StringViewBuilder,
+    };
+
+    use super::*;
+
+    /// Maps with string keys, and lists of numbers, as a column of rows.
+    fn column(rows: &[(&[(&str, i32)], Option<&[Option<f64>]>)]) -> ArrayRef {
+        let [entry, key, value] = ["entries", "key", "value"].map(str::to_owned);
+        let names = MapFieldNames { entry, key, value };
+        let mut maps = MapBuilder::new(Some(names), StringViewBuilder::new(), Int32Builder::new());
+        let mut lists = ListBuilder::new(Float64Builder::new());
+        for (entries, list) in rows {
+            for (key, value) in *entries {
+                maps.keys().append_value(key);
+                maps.values().append_value(*value);
+            }
+            maps.append(true).unwrap();
+            match list {
+                Some(values) => lists.append_value(values.iter().copied()),
+                None => lists.append_null(),
+            }
+        }
+        let [maps, lists]: [ArrayRef; 2] = [Arc::new(maps.finish()), Arc::new(lists.finish())];
+        let flink = FlinkType::row([
+            ("m".to_owned(), FlinkType::map(FlinkType::STRING, FlinkType::Int)),
+            ("l".to_owned(), FlinkType::array(FlinkType::Double)),
+        ]);
+        let columns = [maps, lists].into_iter().zip(match flink {
+            FlinkType::Row(row) => row.fields.iter(),
+            _ => unreachable!("it is a row"),
+        });
+        let columns = columns.map(|(array, field)| Entries::of(&array).unwrap().into_array(field.value.flink).unwrap());
+        let DataType::Struct(fields) = flink.to_arrow() else { unreachable!("it is a row") };
+        Arc::new(StructArray::new(fields, columns.collect(), None))
+    }
+
+    #[test]
+    fn equal_values_have_equal_bytes_and_others_have_others() {
+        let left = column(&[
+            (&[("a", 1), ("b", 2)], Some(&[Some(0.0), None])),
+            (&[], Some(&[Some(f64::NAN)])),
+            (&[("a", 1)], None),
+            (&[("a", 1)], Some(&[])),
+        ]);
+        let right = column(&[
+            (&[("b", 2), ("a", 1)], Some(&[Some(-0.0), None])),
+            (&[], Some(&[Some(-f64::NAN)])),
+            (&[("a", 1)], None),
+            (&[("a", 1)], Some(&[None])),
+        ]);
+        let (lefts, rights) = Encoded::pair(&left, &right).unwrap();
+        let equal: Vec<Vec<bool>> = (0..4).map(|l| (0..4).map(|r| lefts.row(l) == rights.row(r)).collect()).collect();
+        let expected = [
+            [true, false, false, false],
+            [false, true, false, false],
+            [false, false, true, false],
+            [false, false, false, false],
+        ];
+        assert_eq!(equal, expected);
+        // A slice is encoded as the rows that it has.
+        let (whole, part) = Encoded::pair(&left, &left.slice(1, 3)).unwrap();
+        assert!((0..3).all(|row| whole.row(row + 1) == part.row(row)));
+    }
+
+    #[test]
+    fn bytes_give_the_values_back_and_null_stays_null() {
+        let whole = column(&[
+            (&[("b", 2), ("a", 1)], Some(&[Some(-0.0), None])),
+            (&[], None),
+            (&[("a string that is longer than its view", -1)], Some(&[Some(1.5)])),
+        ]);
+        for array in [Arc::clone(&whole), whole.slice(1, 2), whole.slice(0, 0)] {
+            let bytes = to_bytes(&array, Purpose::Value).unwrap();
+            assert_eq!(&from_bytes(&bytes, array.data_type()).unwrap(), &array);
+        }
+        let row = whole.as_struct();
+        let nulls = Some(arrow_buffer::NullBuffer::from(vec![true, false, true]));
+        let with_null: ArrayRef = Arc::new(StructArray::new(row.fields().clone(), row.columns().to_vec(), nulls));
+        let bytes = to_bytes(&with_null, Purpose::Key).unwrap();
+        assert!(bytes.is_null(1) && bytes.is_valid(0));
+        let back = from_bytes(&bytes, with_null.data_type()).unwrap();
+        assert_eq!(back.nulls(), with_null.nulls());
+    }
 }

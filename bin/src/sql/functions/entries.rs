@@ -80,26 +80,30 @@ impl Entries {
         self.offsets[row] as usize..self.offsets[row + 1] as usize
     }
 
-    /// The values of one row.
-    pub fn row(&self, row: usize) -> ArrayRef {
-        let range = self.range(row);
-        self.values.slice(range.start, range.len())
-    }
-
     /// The same rows as a column of type `flink`, whose values are of the type that it says.
     ///
     /// # Errors
     /// If they are not.
     pub fn into_array(self, flink: FlinkType) -> Result<ArrayRef, String> {
+        self.into_array_of(&flink.to_arrow())
+    }
+
+    /// The same with Arrow's type.
+    ///
+    /// # Errors
+    /// If the values are of another type.
+    pub fn into_array_of(self, data_type: &DataType) -> Result<ArrayRef, String> {
         let wrong = |error: arrow_schema::ArrowError| format!("internal error: {error}");
-        match flink.to_arrow() {
+        match data_type {
             DataType::List(field) => {
-                let list = ListArray::try_new(field, self.offsets, self.values, self.nulls).map_err(wrong)?;
+                let list =
+                    ListArray::try_new(Arc::clone(field), self.offsets, self.values, self.nulls).map_err(wrong)?;
                 Ok(Arc::new(list))
             }
             DataType::Map(field, is_sorted) => {
                 let entries = self.values.as_struct_opt().ok_or("internal error: a map of no entries")?.clone();
-                let map = MapArray::try_new(field, self.offsets, entries, self.nulls, is_sorted).map_err(wrong)?;
+                let map = MapArray::try_new(Arc::clone(field), self.offsets, entries, self.nulls, *is_sorted)
+                    .map_err(wrong)?;
                 Ok(Arc::new(map))
             }
             other => Err(format!("internal error: {other} is neither a list nor a map")),
@@ -127,5 +131,62 @@ pub(crate) fn field_of(row: &StructArray, field: usize) -> Result<ArrayRef, Stri
             let is_null = arrow_array::BooleanArray::new(!nulls.inner(), None);
             arrow_select::nullif::nullif(column, &is_null).map_err(|error| error.to_string())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::builder::{Int32Builder, ListBuilder};
+    use arrow_array::types::Int32Type;
+    use arrow_array::{Int32Array, ListArray};
+    use arrow_schema::Field;
+
+    use super::*;
+
+    /// What each row holds.
+    fn rows(entries: &Entries) -> Vec<Option<Vec<i32>>> {
+        let values = entries.values.as_primitive::<Int32Type>();
+        let row = |row| (!entries.is_null(row)).then(|| values.values()[entries.range(row)].to_vec());
+        (0..entries.len()).map(row).collect()
+    }
+
+    #[test]
+    fn a_slice_has_the_values_of_its_rows_and_no_others() {
+        let mut builder = ListBuilder::new(Int32Builder::new());
+        builder.append_value([Some(1), Some(2)]);
+        builder.append_null();
+        builder.append_value([Some(3)]);
+        builder.append_value([] as [Option<i32>; 0]);
+        builder.append_value([Some(4), Some(5)]);
+        let lists: ArrayRef = Arc::new(builder.finish());
+        let all = [Some(vec![1, 2]), None, Some(vec![3]), Some(vec![]), Some(vec![4, 5])];
+        for (offset, length) in [(0, 5), (1, 3), (2, 3), (3, 1), (5, 0), (0, 1)] {
+            let entries = Entries::of(&lists.slice(offset, length)).unwrap();
+            let expected = &all[offset..offset + length];
+            assert_eq!(rows(&entries), expected, "{length} from {offset}");
+            assert_eq!(entries.values.len(), expected.iter().flatten().map(Vec::len).sum::<usize>());
+            let again = entries.into_array(FlinkType::array(FlinkType::Int)).unwrap();
+            assert_eq!(rows(&Entries::of(&again).unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_null_hides_is_gone() {
+        let field = Arc::new(Field::new("element", DataType::Int32, true));
+        let values: ArrayRef = Arc::new(Int32Array::from(vec![1, 2, 3]));
+        let nulls = Some(NullBuffer::from(vec![true, false, true]));
+        let lists: ArrayRef = Arc::new(ListArray::new(field, OffsetBuffer::from_lengths([1, 1, 1]), values, nulls));
+        let entries = Entries::of(&lists).unwrap();
+        assert_eq!(rows(&entries), [Some(vec![1]), None, Some(vec![3])]);
+        assert_eq!(entries.values.len(), 2);
+    }
+
+    #[test]
+    fn a_field_of_a_null_row_is_null() {
+        let field = Arc::new(Field::new("a", DataType::Int32, false));
+        let a: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
+        let row = StructArray::new(vec![field].into(), vec![a], Some(NullBuffer::from(vec![true, false])));
+        let a = field_of(&row, 0).unwrap();
+        assert_eq!(a.as_primitive::<Int32Type>().iter().collect::<Vec<_>>(), [Some(1), None]);
     }
 }

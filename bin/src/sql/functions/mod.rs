@@ -37,6 +37,7 @@ pub fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         nested::functions(),
         strings::functions(),
         temporal::functions(),
+        super::typing::nested::functions(),
     ]
     .concat()
 }

@@ -1,5 +1,10 @@
 //! How arrays, maps and rows are made, and how an item or a field is taken of them.
 
+mod arrays;
+mod lists;
+mod maps;
+mod sets;
+
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -38,13 +43,14 @@ pub(crate) const FIELD: &str = "$FIELD";
 
 /// The functions of this family.
 pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
-    vec![
+    let values = vec![
         Declared::udf(ARRAY, Form::Listed, bind_array),
         Declared::udf(MAP, Form::Listed, bind_map),
         Declared::udf(ROW, Form::Call, bind_row),
         Declared::udf(ITEM, Form::Item, bind_item),
         Declared::udf(FIELD, Form::Field, bind_field),
-    ]
+    ];
+    [values, arrays::functions(), sets::functions(), maps::functions()].concat()
 }
 
 /// `row.name`.

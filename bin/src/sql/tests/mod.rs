@@ -1,6 +1,8 @@
 //! Statements in, plans and errors out.
 
+mod nested;
 mod plans;
+mod pruning;
 mod refusals;
 mod statements;
 mod types;
@@ -110,7 +112,7 @@ fn render(node: &Node, depth: usize, out: &mut String) {
     let _ = write!(out, "{:depth$}", "", depth = depth * 2);
     let mut inputs: Vec<&Node> = Vec::new();
     match &node.op {
-        NodeOp::Scan { table, columns } => {
+        NodeOp::Scan { table, columns, .. } => {
             assert_eq!(names(&table.schema.project(columns).unwrap()), names(&node.schema));
             let _ = writeln!(out, "scan {}: {}", table.name, names(&node.schema));
         }
@@ -129,12 +131,20 @@ fn render(node: &Node, depth: usize, out: &mut String) {
             let _ = writeln!(out, "filter {}", predicate.describe());
             inputs.push(input);
         }
-        NodeOp::Unnest { input, .. } => {
-            let _ = writeln!(out, "unnest {}", names(&node.schema));
-            inputs.push(input);
-        }
         NodeOp::Project { input, expressions } => {
             let _ = writeln!(out, "project {}", projected(node, expressions));
+            inputs.push(input);
+        }
+        NodeOp::Unnest { input, spec } => {
+            let kept: Vec<usize> = spec.kept.clone();
+            let kept = names(&input.schema.project(&kept).unwrap());
+            let outer = if spec.is_outer { "outer " } else { "" };
+            let _ = writeln!(
+                out,
+                "unnest {outer}{} beside [{kept}]: {}",
+                input.schema.field(spec.column).name(),
+                names(&node.schema)
+            );
             inputs.push(input);
         }
         NodeOp::Aggregate { input, spec } => {

@@ -215,7 +215,7 @@ fn a_file_is_a_table_with_the_event_time_of_the_command_line() {
     let watermark = Some("tss - INTERVAL '5' SECOND".to_owned());
     let mut wrong = session_with(SessionOptions { watermark, ..SessionOptions::default() });
     let error = outcome_in(&mut wrong, query).unwrap_err();
-    assert!(error.message.starts_with("--watermark 'tss - INTERVAL '5' SECOND': "), "{error}");
+    assert!(error.message.starts_with("--watermark \"tss - INTERVAL '5' SECOND\": "), "{error}");
     assert!(outcome("SELECT t.price, COUNT(*) FROM 'a.csv' AS t GROUP BY t.price").is_ok());
 }
 

@@ -67,6 +67,8 @@ pub(super) fn not_comparable(left: FlinkType, right: FlinkType) -> Error {
     let error = Error::statement(format!("cannot compare {left} with {right}"));
     if left.is_timestamp() && right.is_timestamp() {
         error.help("cast one of them: CAST(… AS TIMESTAMP_LTZ(3))")
+    } else if left.is_timestamp() || right.is_timestamp() {
+        error.help("compare it with a time: TIMESTAMP '2026-01-31 23:59:59', or ts - INTERVAL '1' HOUR")
     } else {
         error.help("cast one of them to the type of the other")
     }

@@ -8,9 +8,10 @@ use arrow_array::types::{
     Int64Type, Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
-use arrow_array::{ArrayRef, BinaryViewArray, BooleanArray, PrimitiveArray, new_null_array};
-use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
-use arrow_schema::{DataType, Field, TimeUnit};
+use arrow_array::{ArrayRef, BinaryViewArray, BooleanArray, ListArray, PrimitiveArray, StructArray, new_null_array};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
+use arrow_schema::{DataType, Field, FieldRef, Fields as ArrowFields, TimeUnit};
+use memchr::memmem::Finder;
 
 use super::base64;
 use super::number::{self, BadNumber};
@@ -58,6 +59,10 @@ pub struct Column<'a> {
     pub number: usize,
     /// An unquoted field of just this is NULL.
     pub null_literal: Option<&'a [u8]>,
+    /// An empty field is NULL whatever its type, quoted or not.
+    pub empty_is_null: bool,
+    /// Between the elements of an ARRAY and the fields of a ROW; not empty.
+    pub element_delimiter: &'a [u8],
 }
 
 /// Decodes a column. What is refused goes to `refused`, and stands in the array as anything.
@@ -94,6 +99,8 @@ pub fn decode(column: Column<'_>, fields: Fields<'_>, dates: &mut DateCache, ref
                 TimeUnit::Nanosecond => Arc::new(out.timestamps::<TimestampNanosecondType, 1_000_000_000>(zone, dates)),
             }
         }
+        DataType::List(element) => out.lists(element, dates),
+        DataType::Struct(children) => out.structs(children, dates),
         // Refused when the table was opened.
         other => new_null_array(other, fields.len()),
     }
@@ -199,7 +206,7 @@ impl Out<'_, '_> {
 
     fn strings(&mut self) -> ArrayRef {
         let fields = self.fields;
-        if self.column.null_literal.is_some() {
+        if self.column.null_literal.is_some() || self.column.empty_is_null {
             for row in 0..fields.len() {
                 if self.is_null(row) {
                     self.null(row);
@@ -232,13 +239,117 @@ impl Out<'_, '_> {
         builder.finish()
     }
 
+    /// ARRAYs. An empty text that is not NULL has no elements.
+    fn lists(&mut self, element: &FieldRef, dates: &mut DateCache) -> ArrayRef {
+        let finder = Finder::new(self.column.element_delimiter);
+        let (mut starts, mut ends, mut offsets) = (Vec::new(), Vec::new(), vec![0]);
+        for row in 0..self.fields.len() {
+            if self.is_null(row) {
+                self.null(row);
+            } else if self.fields.starts[row] < self.fields.ends[row] {
+                self.split(row, &finder, |start, end| {
+                    starts.push(start);
+                    ends.push(end);
+                });
+            }
+            offsets.push(starts.len() as i32);
+        }
+        let row_of = |child: usize| offsets.partition_point(|&offset| offset as usize <= child) - 1;
+        let refused_before = self.refused.len();
+        let values = self.nested(element, &starts, &ends, dates, row_of);
+        if self.refused.len() > refused_before {
+            // A NULL may stand where none may be; nobody looks at it.
+            return new_null_array(self.column.field.data_type(), self.fields.len());
+        }
+        let nulls = self.nulls.finish(self.fields.len());
+        let offsets = OffsetBuffer::new(offsets.into());
+        Arc::new(ListArray::new(Arc::clone(element), offsets, values, nulls))
+    }
+
+    /// ROWs: as many texts as fields.
+    fn structs(&mut self, children: &ArrowFields, dates: &mut DateCache) -> ArrayRef {
+        let finder = Finder::new(self.column.element_delimiter);
+        let mut texts = vec![(Vec::new(), Vec::new()); children.len()];
+        let refused_before = self.refused.len();
+        let mut is_masked = vec![false; self.fields.len()];
+        for (row, is_masked) in is_masked.iter_mut().enumerate() {
+            let is_null = self.is_null(row);
+            let mut found = 0;
+            if is_null {
+                self.null(row);
+            } else {
+                self.split(row, &finder, |start, end| {
+                    if let Some((starts, ends)) = texts.get_mut(found) {
+                        starts.push(start);
+                        ends.push(end);
+                    }
+                    found += 1;
+                });
+                if found != children.len() {
+                    self.refuse(row, Refusal::Malformed);
+                }
+            }
+            *is_masked = is_null || found != children.len();
+            for (starts, ends) in texts.iter_mut().skip(found) {
+                starts.push(0);
+                ends.push(0);
+            }
+        }
+        let mut arrays = Vec::with_capacity(children.len());
+        for (child, (starts, ends)) in children.iter().zip(&texts) {
+            let count = self.refused.len();
+            let array = self.nested(child, starts, ends, dates, |row| row);
+            // What stands in for the fields of a NULL is no fault.
+            let mut number = 0;
+            self.refused.retain(|refused| {
+                number += 1;
+                number <= count || !is_masked[refused.row]
+            });
+            arrays.push(array);
+        }
+        if self.refused.len() > refused_before {
+            return new_null_array(self.column.field.data_type(), self.fields.len());
+        }
+        let nulls = self.nulls.finish(self.fields.len());
+        Arc::new(StructArray::new(children.clone(), arrays, nulls))
+    }
+
+    /// Calls `part` with the ends of each element of a row's text.
+    fn split(&self, row: usize, delimiter: &Finder<'_>, mut part: impl FnMut(u32, u32)) {
+        let text = self.fields.text(row);
+        let start = self.fields.starts[row];
+        let mut from = 0;
+        for at in delimiter.find_iter(text) {
+            part(start + from, start + at as u32);
+            from = (at + self.column.element_delimiter.len()) as u32;
+        }
+        part(start + from, self.fields.ends[row]);
+    }
+
+    /// Decodes elements; what is refused of one is refused of its row.
+    fn nested(
+        &mut self,
+        field: &Field,
+        starts: &[u32],
+        ends: &[u32],
+        dates: &mut DateCache,
+        row_of: impl Fn(usize) -> usize,
+    ) -> ArrayRef {
+        let mut refused = Vec::new();
+        let elements = Fields { block: self.fields.block, starts, ends, quoted: &[] };
+        let array = decode(Column { field, ..self.column }, elements, dates, &mut refused);
+        self.refused.extend(refused.into_iter().map(|refused| Refused { row: row_of(refused.row), ..refused }));
+        array
+    }
+
     /// An unquoted field is NULL if it is the literal; or if it is empty, and the type is not a string.
     #[inline]
     fn is_null(&self, row: usize) -> bool {
         let text = self.fields.text(row);
         let is_literal = self.column.null_literal.is_some_and(|literal| literal == text);
         let is_empty = text.is_empty() && *self.column.field.data_type() != DataType::Utf8View;
-        (is_literal || is_empty) && !self.fields.is_quoted(row)
+        let is_null = (is_literal || is_empty) && !self.fields.is_quoted(row);
+        is_null || (self.column.empty_is_null && text.is_empty())
     }
 
     fn null(&mut self, row: usize) {

@@ -6,12 +6,14 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_buffer::Buffer;
 
 use super::column::{self, Column, Fields};
+use super::options::Surplus;
+use super::quoting::{Quoting, plain_text};
 use super::refusal::{self, Refusal, Refused};
 use super::table::Table;
 use super::temporal::DateCache;
 use crate::connect::bad_input::{OnError, Reject, RejectReason};
 use crate::connect::block::PAD_BYTES;
-use crate::connect::format::text::{Decoded, PlacedRecords, Region, Row, Rows, Shape, shown};
+use crate::connect::format::text::{Decoded, Dialect, PlacedRecords, Region, Row, Rows, Shape, shown};
 use crate::error::{Error, Result};
 
 /// Decodes regions, and keeps what it needs for that from one to the next.
@@ -21,6 +23,8 @@ pub struct Decoder {
     slices: Vec<Slices>,
     dates: DateCache,
     refused: Vec<Refused>,
+    /// What a field with escape characters says.
+    plain: Vec<u8>,
 }
 
 /// Where the texts of one column are, by row of a region.
@@ -79,9 +83,10 @@ impl Decoder {
                 }
             }
             if field + 1 == shape.fields {
+                let escape = table.options.dialect.escape;
                 for (&start, end) in slices.starts.iter().zip(&mut slices.ends) {
                     let is_crlf = *end > start && bytes[*end as usize - 1] == b'\r';
-                    *end -= u32::from(is_crlf);
+                    *end -= u32::from(is_crlf && ends_record(&bytes[start as usize..=*end as usize], escape));
                 }
             }
         }
@@ -89,7 +94,11 @@ impl Decoder {
 
     /// Takes the quotes off. Texts with doubled quotes are written anew behind the input.
     fn unquote(&mut self, region: &mut Region, table: &Table) {
-        let Some(quote) = table.options.dialect.quote else { return };
+        let dialect = table.options.dialect;
+        if dialect.escape.is_some() {
+            return self.unescape(region, dialect);
+        }
+        let Some(quote) = dialect.quote else { return };
         let bytes = &mut region.buffer.bytes;
         for (column, slices) in self.slices.iter_mut().enumerate() {
             for row in 0..slices.starts.len() {
@@ -112,6 +121,40 @@ impl Decoder {
         }
         bytes.resize(bytes.len() + PAD_BYTES, 0);
     }
+
+    /// Takes quotes and escape characters off. Texts that have some are written anew behind the input.
+    fn unescape(&mut self, region: &mut Region, dialect: Dialect) {
+        let bytes = &mut region.buffer.bytes;
+        let is_special = |byte: &u8| dialect.quote == Some(*byte) || dialect.escape == Some(*byte);
+        for (column, slices) in self.slices.iter_mut().enumerate() {
+            for row in 0..slices.starts.len() {
+                let field = &bytes[slices.starts[row] as usize..slices.ends[row] as usize];
+                if !field.iter().any(is_special) {
+                    continue;
+                }
+                self.plain.clear();
+                match plain_text(field, dialect, &mut self.plain) {
+                    Ok(quoting) => {
+                        slices.quoted.resize(slices.starts.len(), false);
+                        slices.quoted[row] = quoting == Quoting::Quoted;
+                        slices.starts[row] = bytes.len() as u32;
+                        bytes.extend_from_slice(&self.plain);
+                        slices.ends[row] = bytes.len() as u32;
+                    }
+                    Err(refusal) => self.refused.push(Refused { row, column, refusal }),
+                }
+            }
+        }
+        bytes.resize(bytes.len() + PAD_BYTES, 0);
+    }
+}
+
+/// Whether a field that ends with a carriage return, shown with the separator behind it, ends there: not where the return
+/// is escaped, or where surplus fields follow.
+fn ends_record(field: &[u8], escape: Option<u8>) -> bool {
+    let [before @ .., _, separator] = field else { return false };
+    let escapes = before.iter().rev().take_while(|byte| Some(**byte) == escape).count();
+    *separator == b'\n' && escapes % 2 == 0
 }
 
 /// The first of each `stride` positions, `rows` times.
@@ -205,7 +248,7 @@ fn select_rows(region: &mut Region, shape: &Shape, table: &Table, decoded: &mut 
             continue;
         }
         decoded.records += 1;
-        if row.fields as usize == shape.fields {
+        if row.fields as usize == shape.fields || is_accepted_surplus(region, &row, shape, table.options.surplus) {
             selected.push(row);
         } else if table.bad_input.on_error == OnError::Fail {
             error = Some(wrong_field_count(region, &row, shape).into_error());
@@ -222,6 +265,19 @@ fn select_rows(region: &mut Region, shape: &Shape, table: &Table, decoded: &mut 
     Selected::Listed(selected)
 }
 
+/// The record has too many fields, and is read all the same.
+#[cold]
+fn is_accepted_surplus(region: &Region, row: &Row, shape: &Shape, surplus: Surplus) -> bool {
+    let fields = row.fields as usize;
+    match surplus {
+        Surplus::Refused => false,
+        Surplus::TrailingDelimiter => {
+            fields == shape.fields + 1 && region.texts(row).last().is_some_and(|last| last.is_empty())
+        }
+        Surplus::Ignored => fields > shape.fields,
+    }
+}
+
 fn wrong_field_count(region: &Region, row: &Row, shape: &Shape) -> Reject {
     let (found, expected) = (row.fields as usize, shape.fields);
     let counted = |count: usize| if count == 1 { "1 field".to_owned() } else { format!("{count} fields") };
@@ -231,11 +287,16 @@ fn wrong_field_count(region: &Region, row: &Row, shape: &Shape) -> Reject {
     let record = row.start as usize..last as usize;
     let bytes = &region.buffer.bytes;
     let shown = shown(bytes[record.clone()].trim_ascii_end());
+    let help = if memchr::memchr(b'\r', bytes[record.clone()].trim_ascii_end()).is_some() {
+        "the record holds carriage returns: if the lines of the file end with CR alone, \
+         convert it first, for example with `tr '\\r' '\\n'`"
+    } else {
+        "check 'csv.field-delimiter' and quotes; columns are declared in the order of the file, \
+         or matched to its header; 'on-error' = 'skip' passes over such records"
+    };
     Reject {
         message: format!("a record of {} where {} should be: {shown}", counted(found), counted(expected)),
-        help: "check 'csv.field-delimiter' and quotes; columns are declared in the order of the file, \
-               or matched to its header; 'on-error' = 'skip' passes over such records"
-            .to_owned(),
+        help: help.to_owned(),
         ..region.reject(bytes, record, position as usize, RejectReason::FieldCount)
     }
 }
@@ -306,10 +367,12 @@ impl Batches<'_> {
     }
 
     fn columns(&mut self, block: &Buffer, from: usize, to: usize, refused: &mut Vec<Refused>) -> Vec<ArrayRef> {
-        let null_literal = self.table.options.null_literal.as_ref().map(String::as_bytes);
+        let options = &self.table.options;
+        let null_literal = options.null_literal.as_ref().map(String::as_bytes);
+        let (empty_is_null, element_delimiter) = (options.empty_is_null, options.element_delimiter.as_bytes());
         let fields = self.table.projected.fields().iter().enumerate();
         let columns = fields.zip(&self.decoder.slices).map(|((number, field), slices)| {
-            let column = Column { field, number, null_literal };
+            let column = Column { field, number, null_literal, empty_is_null, element_delimiter };
             let quoted = if slices.quoted.is_empty() { &[][..] } else { &slices.quoted[from..to] };
             let (starts, ends) = (&slices.starts[from..to], &slices.ends[from..to]);
             column::decode(column, Fields { block, starts, ends, quoted }, &mut self.decoder.dates, refused)

@@ -16,7 +16,7 @@ use arrow_schema::{DataType, Schema, SchemaRef, TimeUnit};
 use super::base64;
 use super::options::CsvOptions;
 use super::refusal::type_name;
-use super::temporal::civil_of;
+use super::text_form::{date, decimal, float, integer, scientific, time};
 use crate::connect::Encoder;
 use crate::connect::format::text::shown;
 use crate::error::{Error, Result};
@@ -33,7 +33,12 @@ impl CsvEncoder {
     /// `Statement`, if CSV cannot hold one of the columns.
     pub fn new(schema: &Schema, options: &CsvOptions) -> Result<Self> {
         for field in schema.fields() {
-            if !is_written(field.data_type()) {
+            let is_accepted = match field.data_type() {
+                DataType::List(element) => is_written(element.data_type()),
+                DataType::Struct(fields) => fields.iter().all(|field| is_written(field.data_type())),
+                other => is_written(other),
+            };
+            if !is_accepted {
                 let (name, type_name) = (field.name(), type_name(field.data_type()));
                 return Err(Error::statement(format!("column `{name}` of type {type_name} cannot be written as CSV"))
                     .help("cast it to STRING, or choose a format with nested types, for example 'json'"));
@@ -45,7 +50,8 @@ impl CsvEncoder {
 
 impl Encoder for CsvEncoder {
     fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
-        let columns = batch.columns().iter().map(|column| Cells::new(column.as_ref())).collect::<Result<Vec<_>>>()?;
+        let cells = |column| Cells::new(column, &self.style);
+        let columns = batch.columns().iter().map(|column| cells(column.as_ref())).collect::<Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
             for (number, column) in columns.iter().enumerate() {
                 if number > 0 {
@@ -53,7 +59,7 @@ impl Encoder for CsvEncoder {
                 }
                 column
                     .write(row, &self.style, out)
-                    .map_err(|text| self.style.unwritable(batch.schema_ref().field(number).name(), &text))?;
+                    .map_err(|refused| refused.into_error(batch.schema_ref().field(number).name()))?;
             }
             out.push(b'\n');
         }
@@ -73,7 +79,7 @@ pub fn header_line(schema: &SchemaRef, options: &CsvOptions) -> Result<Vec<u8>> 
             line.push(style.delimiter);
         }
         let name = field.name().as_bytes();
-        style.text(name, &mut line).map_err(|text| style.unwritable(field.name(), &text))?;
+        style.text(name, &mut line).map_err(|refused| refused.into_error(field.name()))?;
     }
     line.push(b'\n');
     Ok(line)
@@ -117,18 +123,50 @@ struct Style {
     needs_quotes: [bool; 256],
     /// A number or date could have a byte that must be quoted, or could be the NULL literal.
     checks_values: bool,
+    escape: Option<u8>,
+    element_delimiter: Vec<u8>,
+    scientific_decimals: bool,
 }
 
-/// A text that would have to be quoted where quotes are disabled.
-type Unwritable = Vec<u8>;
+/// A text that would not be read as what it is.
+enum Unwritable {
+    /// It would have to be quoted, and quotes are disabled.
+    Unquoted(Vec<u8>),
+    /// The element of an ARRAY or field of a ROW holds their delimiter.
+    Delimiter(Vec<u8>),
+    /// Such an element looks like NULL, or like no element at all.
+    Ambiguous(Vec<u8>),
+}
+
+impl Unwritable {
+    fn into_error(self, column: &str) -> Error {
+        match self {
+            Self::Unquoted(text) => {
+                let text = shown(&text);
+                Error::data(format!("{text} in column `{column}` cannot be written as CSV without quotes"))
+                    .help("remove 'csv.disable-quote-character', or choose a delimiter that is not in the data")
+            }
+            Self::Delimiter(text) => {
+                let text = shown(&text);
+                Error::data(format!("{text} in column `{column}` holds the delimiter of elements"))
+                    .help("choose a 'csv.array-element-delimiter' that is not in the data, or another format")
+            }
+            Self::Ambiguous(text) => {
+                let text = shown(&text);
+                Error::data(format!("the element {text} of column `{column}` would not be read as it was written"))
+                    .help("set a 'csv.null-literal' that is not in the data, or choose another format, for example 'json'")
+            }
+        }
+    }
+}
 
 impl Style {
     fn new(options: &CsvOptions) -> Self {
         let dialect = options.dialect;
         let mut needs_quotes = [false; 256];
         // A comment starts with `#` in the first field only; elsewhere quotes do no harm.
-        let special =
-            [Some(dialect.separator()), dialect.quote, dialect.comments.then_some(b'#'), Some(b'\n'), Some(b'\r')];
+        let comment = dialect.comments.then_some(b'#');
+        let special = [Some(dialect.separator()), dialect.quote, dialect.escape, comment, Some(b'\n'), Some(b'\r')];
         for byte in special.into_iter().flatten() {
             needs_quotes[usize::from(byte)] = true;
         }
@@ -137,7 +175,16 @@ impl Style {
             (b'0'..=b'9').chain(b'A'..=b'Z').chain(b'a'..=b'z').chain(*b"+-.: /=").any(|byte| is_special(&byte));
         let null_literal = options.null_literal.clone().unwrap_or_default().into_bytes();
         let checks_values = in_values || !null_literal.is_empty();
-        Self { delimiter: dialect.separator(), quote: dialect.quote, null_literal, needs_quotes, checks_values }
+        Self {
+            delimiter: dialect.separator(),
+            quote: dialect.quote,
+            null_literal,
+            needs_quotes,
+            checks_values,
+            escape: dialect.escape,
+            element_delimiter: options.element_delimiter.clone().into_bytes(),
+            scientific_decimals: options.scientific_decimals,
+        }
     }
 
     fn text(&self, text: &[u8], out: &mut Vec<u8>) -> Result<(), Unwritable> {
@@ -147,10 +194,20 @@ impl Style {
             return Ok(());
         }
         match self.quote {
-            Some(quote) => quoted(text, quote, out),
+            Some(quote) => quoted(text, quote, self.escape, out),
             // An empty string reads as one even without quotes.
             None if text.is_empty() => {}
-            None => return Err(text.to_vec()),
+            None => match self.escape.filter(|_| text != self.null_literal) {
+                Some(escape) => {
+                    for &byte in text {
+                        if self.needs_quotes[usize::from(byte)] {
+                            out.push(escape);
+                        }
+                        out.push(byte);
+                    }
+                }
+                None => return Err(Unwritable::Unquoted(text.to_vec())),
+            },
         }
         Ok(())
     }
@@ -163,24 +220,62 @@ impl Style {
         // No bytes at all are a value too, and not NULL.
         if self.checks_values || out.len() == start {
             let text = out.split_off(start);
+            if text.is_empty() && self.quote.is_none() {
+                return Err(Unwritable::Unquoted(text));
+            }
             return self.text(&text, out);
         }
         Ok(())
     }
 
-    fn unwritable(&self, column: &str, text: &[u8]) -> Error {
-        let text = shown(text);
-        Error::data(format!("{text} in column `{column}` cannot be written as CSV without quotes"))
-            .help("remove 'csv.disable-quote-character', or choose a delimiter that is not in the data")
+    /// Writes the elements of an ARRAY, or the fields of a ROW, as one field.
+    fn elements<'a>(
+        &self,
+        cells: impl ExactSizeIterator<Item = (&'a Cells<'a>, usize)>,
+        kind: Nested,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Unwritable> {
+        let (count, mut field) = (cells.len(), Vec::new());
+        for (number, (cells, row)) in cells.enumerate() {
+            let start = field.len();
+            let (is_null, is_string) = cells.write_element(row, &self.null_literal, &mut field);
+            let element = &field[start..];
+            // What is not a string reads as NULL if it is empty.
+            let is_literal = element == self.null_literal && !(is_string && element.is_empty());
+            let reads_as_null = is_literal || (!is_string && element.is_empty());
+            if is_null != reads_as_null || (count == 1 && kind == Nested::Array && element.is_empty()) {
+                return Err(Unwritable::Ambiguous(element.to_vec()));
+            }
+            let end = field.len();
+            let delimiter = if number + 1 < count { &self.element_delimiter[..] } else { &[] };
+            field.extend_from_slice(delimiter);
+            // The first delimiter from here on is the one behind the element, also where the two overlap.
+            let found = memchr::memmem::find(&field[start..], &self.element_delimiter);
+            if found != (number + 1 < count).then_some(end - start) {
+                return Err(Unwritable::Delimiter(field[start..end].to_vec()));
+            }
+        }
+        if field.is_empty() && self.quote.is_none() {
+            return Err(Unwritable::Unquoted(field));
+        }
+        self.text(&field, out)
     }
 }
 
-fn quoted(text: &[u8], quote: u8, out: &mut Vec<u8>) {
+/// What has elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Nested {
+    Array,
+    Row,
+}
+
+/// Quotes within the text are doubled, and so are escape characters.
+fn quoted(text: &[u8], quote: u8, escape: Option<u8>, out: &mut Vec<u8>) {
     out.push(quote);
     let mut rest = text;
-    while let Some(position) = memchr::memchr(quote, rest) {
+    while let Some(position) = memchr::memchr2(quote, escape.unwrap_or(quote), rest) {
         out.extend_from_slice(&rest[..=position]);
-        out.push(quote);
+        out.push(rest[position]);
         rest = &rest[position + 1..];
     }
     out.extend_from_slice(rest);
@@ -204,6 +299,7 @@ enum Values<'a> {
     Float32(&'a [f32]),
     Float64(&'a [f64]),
     Decimal(&'a [i128], i8),
+    ScientificDecimal(&'a [i128], i8),
     Date(&'a [i32]),
     /// Time of day with units per second and digits of the fraction.
     Time32(&'a [i32], i64, usize),
@@ -216,10 +312,14 @@ enum Values<'a> {
     BinaryView(&'a arrow_array::BinaryViewArray),
     Binary(&'a arrow_array::BinaryArray),
     LargeBinary(&'a arrow_array::LargeBinaryArray),
+    /// Where each ARRAY's elements start and end, and the elements.
+    Array(&'a [i32], Box<Cells<'a>>),
+    /// The fields of each ROW.
+    Row(Vec<Cells<'a>>),
 }
 
 impl<'a> Cells<'a> {
-    fn new(column: &'a dyn Array) -> Result<Self> {
+    fn new(column: &'a dyn Array, style: &Style) -> Result<Self> {
         let values = match column.data_type() {
             DataType::Null => Values::Null,
             DataType::Boolean => Values::Boolean(column.as_boolean()),
@@ -230,6 +330,17 @@ impl<'a> Cells<'a> {
             DataType::UInt64 => Values::UInt64(column.as_primitive::<UInt64Type>().values()),
             DataType::Float32 => Values::Float32(column.as_primitive::<Float32Type>().values()),
             DataType::Float64 => Values::Float64(column.as_primitive::<Float64Type>().values()),
+            DataType::List(_) => {
+                let lists = column.as_list::<i32>();
+                Values::Array(lists.value_offsets(), Box::new(Self::new(lists.values().as_ref(), style)?))
+            }
+            DataType::Struct(_) => {
+                let fields = column.as_struct().columns().iter().map(|field| Self::new(field.as_ref(), style));
+                Values::Row(fields.collect::<Result<_>>()?)
+            }
+            DataType::Decimal128(_, scale) if style.scientific_decimals => {
+                Values::ScientificDecimal(column.as_primitive::<Decimal128Type>().values(), *scale)
+            }
             DataType::Decimal128(_, scale) => Values::Decimal(column.as_primitive::<Decimal128Type>().values(), *scale),
             DataType::Utf8View => Values::Utf8View(column.as_string_view()),
             DataType::Utf8 => Values::Utf8(column.as_string()),
@@ -284,8 +395,30 @@ impl<'a> Cells<'a> {
                 out.extend_from_slice(&style.null_literal);
                 Ok(())
             }
+            Values::Array(offsets, elements) => {
+                let rows = offsets[row] as usize..offsets[row + 1] as usize;
+                style.elements(rows.map(|row| (elements.as_ref(), row)), Nested::Array, out)
+            }
+            Values::Row(fields) => style.elements(fields.iter().map(|field| (field, row)), Nested::Row, out),
             _ => style.value(out, |out| self.write_value(row, out)),
         }
+    }
+
+    /// Writes an element of an ARRAY or ROW as it stands; says whether it is NULL, and whether it is a string.
+    fn write_element(&self, row: usize, null_literal: &[u8], out: &mut Vec<u8>) -> (bool, bool) {
+        let text = match &self.values {
+            Values::Utf8View(values) => Some(values.value(row)),
+            Values::Utf8(values) => Some(values.value(row)),
+            Values::LargeUtf8(values) => Some(values.value(row)),
+            _ => None,
+        };
+        let is_null = matches!(self.values, Values::Null) || self.nulls.is_some_and(|nulls| nulls.is_null(row));
+        match text {
+            _ if is_null => out.extend_from_slice(null_literal),
+            Some(text) => out.extend_from_slice(text.as_bytes()),
+            None => self.write_value(row, out),
+        }
+        (is_null, text.is_some())
     }
 
     fn write_value(&self, row: usize, out: &mut Vec<u8>) {
@@ -299,6 +432,7 @@ impl<'a> Cells<'a> {
             Values::Float32(values) => float(values[row], values[row].is_finite(), f64::from(values[row]), out),
             Values::Float64(values) => float(values[row], values[row].is_finite(), values[row], out),
             Values::Decimal(values, scale) => decimal(values[row], *scale, out),
+            Values::ScientificDecimal(values, scale) => scientific(values[row], *scale, out),
             Values::Date(values) => date(i64::from(values[row]), out),
             Values::Time32(values, per_second, digits) => time(i64::from(values[row]), *per_second, *digits, out),
             Values::Time64(values, per_second, digits) => time(values[row], *per_second, *digits, out),
@@ -313,79 +447,10 @@ impl<'a> Cells<'a> {
             Values::Binary(values) => base64::encode(values.value(row), out),
             Values::LargeBinary(values) => base64::encode(values.value(row), out),
             Values::Null | Values::Utf8View(_) | Values::Utf8(_) | Values::LargeUtf8(_) => {}
+            // One level of elements is all that is accepted.
+            Values::Array(..) | Values::Row(_) => {}
         }
     }
-}
-
-fn integer(number: impl itoa::Integer, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
-
-/// The shortest text that reads as the same number; what is not finite as Java names it.
-fn float<F: lexical_core::ToLexical>(number: F, is_finite: bool, wide: f64, out: &mut Vec<u8>) {
-    if is_finite {
-        let mut digits = [0; lexical_core::BUFFER_SIZE];
-        out.extend_from_slice(lexical_core::write(number, &mut digits));
-    } else if wide.is_nan() {
-        out.extend_from_slice(b"NaN");
-    } else {
-        out.extend_from_slice(if wide > 0.0 { b"Infinity" } else { b"-Infinity" });
-    }
-}
-
-fn decimal(unscaled: i128, scale: i8, out: &mut Vec<u8>) {
-    if unscaled < 0 {
-        out.push(b'-');
-    }
-    let mut buffer = itoa::Buffer::new();
-    let digits = buffer.format(unscaled.unsigned_abs()).as_bytes();
-    let Ok(fraction) = usize::try_from(scale) else {
-        out.extend_from_slice(digits);
-        // A negative scale counts zeros; there are none behind 0.
-        let zeros = if unscaled == 0 { 0 } else { usize::from(scale.unsigned_abs()) };
-        out.resize(out.len() + zeros, b'0');
-        return;
-    };
-    let whole = digits.len().saturating_sub(fraction);
-    out.extend_from_slice(if whole == 0 { b"0" } else { &digits[..whole] });
-    if fraction > 0 {
-        out.push(b'.');
-        out.resize(out.len() + fraction.saturating_sub(digits.len()), b'0');
-        out.extend_from_slice(&digits[whole..]);
-    }
-}
-
-fn date(days: i64, out: &mut Vec<u8>) {
-    let (year, month, day) = civil_of(days);
-    if year < 0 {
-        out.push(b'-');
-    }
-    padded(year.unsigned_abs(), 4, out);
-    out.push(b'-');
-    padded(month.into(), 2, out);
-    out.push(b'-');
-    padded(day.into(), 2, out);
-}
-
-fn time(units: i64, per_second: i64, fraction_digits: usize, out: &mut Vec<u8>) {
-    let seconds = units.div_euclid(per_second);
-    padded((seconds / 3600).unsigned_abs(), 2, out);
-    out.push(b':');
-    padded((seconds / 60 % 60).unsigned_abs(), 2, out);
-    out.push(b':');
-    padded((seconds % 60).unsigned_abs(), 2, out);
-    if fraction_digits > 0 {
-        out.push(b'.');
-        padded(units.rem_euclid(per_second).unsigned_abs(), fraction_digits, out);
-    }
-}
-
-/// A number with zeros in front up to `width` digits.
-fn padded(number: u64, width: usize, out: &mut Vec<u8>) {
-    let mut buffer = itoa::Buffer::new();
-    let digits = buffer.format(number).as_bytes();
-    out.resize(out.len() + width.saturating_sub(digits.len()), b'0');
-    out.extend_from_slice(digits);
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::number;
 use super::options::{CsvOptions, Header};
-use super::shape::unquoted;
+use super::quoting::unquoted;
 use super::temporal::{self, DateCache, Instant};
-use crate::connect::format::text::{Dialect, index_scalar};
+use crate::connect::format::text::{Dialect, Scan, Stop};
 use crate::connect::infer::Sample;
-use crate::error::{Error, Result};
+use crate::error::{Error, InputPlace, Result};
 
 /// Records that are looked at, over all samples, but for [`FILE_RECORDS_MIN`].
 const SAMPLE_RECORDS: usize = 20_480;
@@ -52,15 +52,16 @@ pub fn infer(samples: &[Sample], options: &CsvOptions) -> Result<(SchemaRef, Csv
     };
     let has_header = match options.header {
         Header::Present => true,
-        Header::Absent => false,
+        Header::Absent | Header::Ignored => false,
         Header::Auto => looks_like_header(&first_records, options.null_literal.as_deref()),
     };
     let names = match has_header {
         true => header_names(first, &lead.origin)?,
         false => (1..=first.len()).map(|n| format!("c{n}")).collect(),
     };
-    let columns =
-        Columns { names: &names, has_header, dialect: found.dialect, null_literal: options.null_literal.as_deref() };
+    let (dialect, null_literal) = (found.dialect, options.null_literal.as_deref());
+    let is_skipped = has_header || options.header == Header::Ignored;
+    let columns = Columns { names: &names, has_header, is_skipped, dialect, null_literal };
     let seen = samples.par_iter().map(|sample| columns.see(sample, records_max)).collect::<Result<Vec<_>>>()?;
     let mut kinds = vec![Kinds::default(); names.len()];
     let mut rows = 0;
@@ -74,7 +75,11 @@ pub fn infer(samples: &[Sample], options: &CsvOptions) -> Result<(SchemaRef, Csv
     let types = kinds.iter().map(|kinds| kinds.data_type(found.null_literal.as_deref()));
     let fields = names.iter().zip(types).map(|(name, data_type)| Field::new(name, data_type, true));
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    found.header = if has_header { Header::Present } else { Header::Absent };
+    found.header = match options.header {
+        Header::Ignored => Header::Ignored,
+        _ if has_header => Header::Present,
+        _ => Header::Absent,
+    };
     found.inferred_from = Some(rows);
     Ok((schema, found))
 }
@@ -83,6 +88,8 @@ pub fn infer(samples: &[Sample], options: &CsvOptions) -> Result<(SchemaRef, Csv
 struct Columns<'a> {
     names: &'a [String],
     has_header: bool,
+    /// The first record is no row.
+    is_skipped: bool,
     dialect: Dialect,
     null_literal: Option<&'a str>,
 }
@@ -101,7 +108,7 @@ impl Columns<'_> {
         };
         let Some(places) = places else { return Ok((kinds, 0)) };
         let fields = if self.has_header { first.len() } else { self.names.len() };
-        let rows = records[usize::from(self.has_header)..].iter().filter(|record| record.len() == fields);
+        let rows = records[usize::from(self.is_skipped)..].iter().filter(|record| record.len() == fields);
         let mut count = 0;
         for row in rows.take(records_max) {
             count += 1;
@@ -117,7 +124,7 @@ impl Columns<'_> {
 fn text_of(sample: &Sample) -> Result<&[u8]> {
     let text = &sample.text[..];
     if text.starts_with(b"\xFF\xFE") || text.starts_with(b"\xFE\xFF") {
-        return Err(Error::data(format!("{}:1:1: the file is in UTF-16, not in UTF-8", sample.origin))
+        return Err(Error::data_at(InputPlace::start_of(&sample.origin), "the file is in UTF-16, not in UTF-8")
             .help("convert it, for example with `iconv -f UTF-16 -t UTF-8`"));
     }
     Ok(text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text))
@@ -145,40 +152,45 @@ fn records(text: &[u8], is_whole: bool, dialect: Dialect, records_max: usize) ->
             continue;
         }
         positions.clear();
-        // Comments aside the quotes alone say where records end: one piece at a time is as good as all at once.
-        let line_end = record_end(&ended, at, dialect);
-        let Some(end) = line_end else { break };
-        index_scalar(&ended, at, end + 1, dialect, false, &mut positions);
-        let mut record = Vec::with_capacity(positions.len());
+        let mut scan = Scan::default();
+        let stop = scan.run(&ended[at..], dialect, usize::MAX - 1, |place| positions.push(place));
+        let end = match stop {
+            Some(Stop::End(newline)) => newline,
+            Some(Stop::Fault(fault)) => match fault.newline {
+                // As when it is read: a broken record costs its lines.
+                Some(newline) => {
+                    at += newline + 1;
+                    continue;
+                }
+                None => break,
+            },
+            None => match scan.at_end().newline.filter(|_| is_whole) {
+                Some(newline) => {
+                    at += newline + 1;
+                    continue;
+                }
+                None => break,
+            },
+        };
+        let mut record = Vec::with_capacity(positions.len() + 1);
         let mut start = at;
-        for &position in &positions {
-            record.push(value(&ended[start..position as usize], position as usize == end, dialect.quote));
-            start = position as usize + 1;
+        for position in positions.iter().map(|place| at + place).chain([at + end]) {
+            record.push(value(&ended[start..position], position == at + end, dialect));
+            start = position + 1;
         }
         let is_blank = record.len() == 1 && record[0].text.is_empty() && !record[0].is_quoted;
         if !is_blank {
             records.push(record);
         }
-        at = end + 1;
+        at += end + 1;
     }
     records
 }
 
-fn record_end(text: &[u8], start: usize, dialect: Dialect) -> Option<usize> {
-    let mut is_inside = false;
-    text[start..]
-        .iter()
-        .position(|&byte| {
-            is_inside ^= dialect.quote == Some(byte);
-            byte == b'\n' && !is_inside
-        })
-        .map(|offset| start + offset)
-}
-
-fn value(field: &[u8], is_last: bool, quote: Option<u8>) -> Value {
+fn value(field: &[u8], is_last: bool, dialect: Dialect) -> Value {
     let field = if is_last { field.strip_suffix(b"\r").unwrap_or(field) } else { field };
-    let text = unquoted(field, quote);
-    let is_quoted = quote.is_some() && field.first() == quote.as_ref();
+    let text = unquoted(field, dialect);
+    let is_quoted = dialect.quote.is_some() && field.first() == dialect.quote.as_ref();
     let text = String::from_utf8_lossy(text.as_deref().unwrap_or(field)).into_owned();
     Value { text, is_quoted }
 }
@@ -227,8 +239,11 @@ fn looks_like_header(records: &[Vec<Value>], null_literal: Option<&str>) -> bool
 fn header_names(first: &[Value], origin: &str) -> Result<Vec<String>> {
     for (number, value) in first.iter().enumerate() {
         if first[..number].iter().any(|earlier| earlier.text == value.text) {
-            return Err(Error::data(format!("{origin}:1:1: the header names column `{}` more than once", value.text))
-                .help("rename one of them, or declare the columns and set 'csv.header' = 'false'"));
+            return Err(Error::data_at(
+                InputPlace::start_of(origin),
+                format!("the header names column `{}` more than once", value.text),
+            )
+            .help("rename one of them, or declare the columns and set 'csv.header' = 'false'"));
         }
     }
     Ok(first.iter().map(|value| value.text.clone()).collect())

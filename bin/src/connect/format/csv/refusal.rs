@@ -1,6 +1,6 @@
 //! Why a record is refused.
 
-use arrow_schema::{DataType, TimeUnit};
+use arrow_schema::{DataType, Field, TimeUnit};
 
 use crate::connect::bad_input::RejectReason;
 use crate::connect::format::text::shown;
@@ -20,6 +20,8 @@ pub enum Refusal {
     QuoteInside,
     /// Something other than a delimiter after the closing quote.
     AfterQuote,
+    /// An escape character with nothing behind it.
+    Escape,
 }
 
 impl Refusal {
@@ -32,6 +34,7 @@ impl Refusal {
             Self::Null => RejectReason::Null,
             Self::NotUtf8 => RejectReason::NotUtf8,
             Self::QuoteInside | Self::AfterQuote => RejectReason::Quote,
+            Self::Escape => RejectReason::Syntax,
         }
     }
 }
@@ -67,6 +70,7 @@ pub fn explain(
             format!("a quote within the unquoted field {text} (column `{column}`, {type_name})")
         }
         Refusal::AfterQuote => format!("text after the closing quote in {text} (column `{column}`, {type_name})"),
+        Refusal::Escape => format!("nothing behind the escape character in {text} (column `{column}`, {type_name})"),
     };
     let advice = match refusal {
         Refusal::Malformed | Refusal::OutOfRange => match inferred_from {
@@ -78,6 +82,7 @@ pub fn explain(
         },
         Refusal::Null => "declare the column without NOT NULL, or set 'on-error' = 'skip'".to_owned(),
         Refusal::NotUtf8 => "convert the file to UTF-8, for example with iconv, or set 'on-error' = 'skip'".to_owned(),
+        Refusal::Escape => "write an escape character that means itself twice".to_owned(),
         Refusal::QuoteInside | Refusal::AfterQuote => {
             "quote the whole field and write quotes within it twice, or set 'csv.disable-quote-character' = 'true'"
                 .to_owned()
@@ -110,6 +115,22 @@ pub fn type_name(data_type: &DataType) -> String {
         DataType::Time32(unit) | DataType::Time64(unit) => format!("TIME({})", digits(unit)),
         DataType::Timestamp(unit, None) => format!("TIMESTAMP({})", digits(unit)),
         DataType::Timestamp(unit, Some(_)) => format!("TIMESTAMP_LTZ({})", digits(unit)),
+        DataType::List(element) => format!("ARRAY<{}>", within(element)),
+        DataType::Struct(fields) => {
+            let fields = fields.iter().map(|field| format!("`{}` {}", field.name().replace('`', "``"), within(field)));
+            format!("ROW<{}>", fields.collect::<Vec<_>>().join(", "))
+        }
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(pair) if pair.len() == 2 => {
+                format!("MAP<{}, {}>", type_name(pair[0].data_type()), within(&pair[1]))
+            }
+            other => other.to_string(),
+        },
         other => other.to_string(),
     }
+}
+
+fn within(field: &Field) -> String {
+    let not_null = if field.is_nullable() { "" } else { " NOT NULL" };
+    format!("{}{not_null}", type_name(field.data_type()))
 }

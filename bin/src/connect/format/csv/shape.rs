@@ -3,29 +3,31 @@
 use std::borrow::Cow;
 
 use super::options::{CsvOptions, Header};
+use super::quoting::unquoted;
 use super::table::Table;
 use crate::connect::format::text::{FirstRecord, Shape, shown};
-use crate::error::{Error, Result};
+use crate::error::{Error, InputPlace, Result};
 
 /// Finds the shape of a file from the texts of its first record's fields; `at` is the place of that record.
 ///
 /// # Errors
 /// `Data`, if the file must have a header, or has one, that does not name all requested columns once.
-pub fn resolve(table: &Table, options: &CsvOptions, fields: &[&[u8]], at: &str) -> Result<FirstRecord> {
+pub fn resolve(table: &Table, options: &CsvOptions, fields: &[&[u8]], at: &InputPlace) -> Result<FirstRecord> {
     let by_position = Shape { fields: table.schema.fields().len(), columns: table.columns.clone() };
-    let quote = options.dialect.quote;
+    let dialect = options.dialect;
     let is_header = match options.header {
         Header::Absent => false,
+        Header::Ignored => return Ok(FirstRecord { shape: by_position, is_header: true }),
         Header::Present => true,
         Header::Auto => {
-            let names: Option<Vec<_>> = fields.iter().map(|field| unquoted(field, quote)).collect();
+            let names: Option<Vec<_>> = fields.iter().map(|field| unquoted(field, dialect)).collect();
             names.is_some_and(|names| says_the_columns(table, &names))
         }
     };
     if !is_header {
         return Ok(FirstRecord { shape: by_position, is_header });
     }
-    let names = fields.iter().map(|field| unquoted(field, quote).unwrap_or(Cow::Borrowed(field))).collect::<Vec<_>>();
+    let names = fields.iter().map(|field| unquoted(field, dialect).unwrap_or(Cow::Borrowed(field))).collect::<Vec<_>>();
     let columns = table.columns.iter().map(|&column| find(table.schema.field(column).name(), &names, at));
     let columns = columns.collect::<Result<Vec<_>>>()?;
     Ok(FirstRecord { shape: Shape { fields: names.len(), columns }, is_header })
@@ -45,7 +47,7 @@ fn says_the_columns(table: &Table, names: &[Cow<'_, [u8]>]) -> bool {
 }
 
 /// The field with a name: the one that is spelt exactly so, or else the only one that differs in case.
-fn find(column: &str, names: &[Cow<'_, [u8]>], at: &str) -> Result<usize> {
+fn find(column: &str, names: &[Cow<'_, [u8]>], at: &InputPlace) -> Result<usize> {
     let positions = |matches: &dyn Fn(&[u8]) -> bool| -> Vec<usize> {
         (0..names.len()).filter(|&position| matches(&names[position])).collect()
     };
@@ -58,34 +60,10 @@ fn find(column: &str, names: &[Cow<'_, [u8]>], at: &str) -> Result<usize> {
         [] => {
             let header = names.iter().map(|name| shown(name)).collect::<Vec<_>>().join(", ");
             let header: String = header.chars().take(400).collect();
-            Err(Error::data(format!("{at}: the header does not name column `{column}`"))
+            Err(Error::data_at(at.clone(), format!("the header does not name column `{column}`"))
                 .help(format!("it names {header}; without a header, set 'csv.header' = 'false'")))
         }
-        _ => Err(Error::data(format!("{at}: the header names column `{column}` more than once"))
+        _ => Err(Error::data_at(at.clone(), format!("the header names column `{column}` more than once"))
             .help("rename one of them, or match by position: remove the header and set 'csv.header' = 'false'")),
     }
-}
-
-/// The text of a field without its quotes; `None` if they are not well-formed.
-#[must_use]
-pub fn unquoted(field: &[u8], quote: Option<u8>) -> Option<Cow<'_, [u8]>> {
-    let Some(quote) = quote else { return Some(Cow::Borrowed(field)) };
-    if field.first() != Some(&quote) {
-        return (!field.contains(&quote)).then_some(Cow::Borrowed(field));
-    }
-    let inner = field.strip_prefix(&[quote])?.strip_suffix(&[quote])?;
-    if !inner.contains(&quote) {
-        return Some(Cow::Borrowed(inner));
-    }
-    let mut text = Vec::with_capacity(inner.len());
-    let mut rest = inner;
-    while let Some(position) = memchr::memchr(quote, rest) {
-        if rest.get(position + 1) != Some(&quote) {
-            return None;
-        }
-        text.extend_from_slice(&rest[..=position]);
-        rest = &rest[position + 2..];
-    }
-    text.extend_from_slice(rest);
-    Some(Cow::Owned(text))
 }

@@ -12,7 +12,7 @@ use crate::connect::TableScan;
 use crate::connect::bad_input::BadInput;
 use crate::connect::block::BlockInput;
 use crate::connect::format::text::{Decoded, Dialect, FirstRecord, RecordFormat, Region, TextSource};
-use crate::error::{Error, Result};
+use crate::error::{Error, InputPlace, Result};
 
 /// The columns of a table of CSV, and how its text is read.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl RecordFormat for Table {
         &self.bad_input
     }
 
-    fn first_record(&self, fields: &[&[u8]], at: &str) -> Result<Option<FirstRecord>> {
+    fn first_record(&self, fields: &[&[u8]], at: &InputPlace) -> Result<Option<FirstRecord>> {
         // In a table of one column a blank line is a field, but no header.
         let skips_blank = self.options.header != Header::Auto || self.schema.fields().len() > 1;
         if skips_blank && *fields == [b""] {
@@ -87,12 +87,33 @@ pub fn csv_source<I: BlockInput + 'static>(
     Ok(TextSource::new(input, Table::new(options, scan)?, scan.read.workers, scan.bells))
 }
 
-/// Whether CSV can hold a column.
+/// Whether CSV can hold a column: simple types, and ARRAYs and ROWs of them, as in Flink.
 ///
 /// # Errors
 /// `Statement`, if it cannot.
 pub fn check_type(column: &str, data_type: &DataType) -> Result<()> {
     let is_held = match data_type {
+        DataType::List(element) => is_simple(element.data_type()),
+        DataType::Struct(fields) => !fields.is_empty() && fields.iter().all(|field| is_simple(field.data_type())),
+        other => is_simple(other),
+    };
+    if is_held {
+        return Ok(());
+    }
+    let name = type_name(data_type);
+    let reason = if matches!(data_type, DataType::List(_) | DataType::Struct(_)) {
+        "within a field of CSV there is one level of elements; "
+    } else {
+        ""
+    };
+    Err(Error::statement(format!("column `{column}` of type {name} cannot be held by CSV"))
+        .help(format!("{reason}declare it as STRING, or choose a format with nested types, for example 'json'")))
+}
+
+/// Whether a type is written as one value.
+#[must_use]
+pub fn is_simple(data_type: &DataType) -> bool {
+    match data_type {
         DataType::Boolean | DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => true,
         DataType::Float32 | DataType::Float64 | DataType::Utf8View | DataType::BinaryView | DataType::Date32 => true,
         DataType::Decimal128(_, scale) => *scale >= 0,
@@ -100,11 +121,5 @@ pub fn check_type(column: &str, data_type: &DataType) -> Result<()> {
         DataType::Time64(TimeUnit::Microsecond | TimeUnit::Nanosecond) => true,
         DataType::Timestamp(_, _) => true,
         _ => false,
-    };
-    if is_held {
-        return Ok(());
     }
-    let name = type_name(data_type);
-    Err(Error::statement(format!("column `{column}` of type {name} cannot be held by CSV"))
-        .help("declare it as STRING, or choose a format with nested types, for example 'json'"))
 }

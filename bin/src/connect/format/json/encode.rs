@@ -3,6 +3,8 @@
 //! A record that is written is read back as the same values: numbers have all their digits, strings are escaped, and what
 //! JSON has no number for (`NaN`, `Infinity`) is a string. Fractions of a second have as many digits as they need.
 
+use std::sync::Arc;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
@@ -12,13 +14,22 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, RecordBatch};
 use arrow_buffer::NullBuffer;
-use arrow_schema::{DataType, Field, Fields, Schema, TimeUnit};
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
-use super::options::{JsonOptions, MapNullKey};
+use super::options::JsonOptions;
 use super::text::{self, write_string};
-use crate::connect::Encoder;
 use crate::connect::format::csv::type_name;
+use crate::connect::{Encoder, MakeEncoder};
 use crate::error::{Error, Result};
+
+/// Which keys a MAP may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapKeys {
+    /// Strings, which are read back as they were: for tables.
+    Strings,
+    /// Any, written as their text: for people.
+    Any,
+}
 
 /// Writes rows, each ended by a newline.
 pub struct JsonEncoder {
@@ -31,8 +42,8 @@ impl JsonEncoder {
     ///
     /// # Errors
     /// `Statement`, if JSON cannot hold one of the columns.
-    pub fn new(schema: &Schema, options: &JsonOptions) -> Result<Self> {
-        Ok(Self { fields: shapes(schema.fields())?, options: options.clone() })
+    pub fn new(schema: &Schema, options: &JsonOptions, keys: MapKeys) -> Result<Self> {
+        Ok(Self { fields: shapes(schema.fields(), keys)?, options: options.clone() })
     }
 }
 
@@ -41,33 +52,46 @@ impl Encoder for JsonEncoder {
         let columns = self.fields.iter().zip(batch.columns());
         let fields = columns.map(|(shape, column)| Cells::new(column.as_ref(), shape)).collect::<Result<Vec<_>>>()?;
         for row in 0..batch.num_rows() {
-            write_object(&fields, row, &self.options, out)?;
+            write_object(&fields, row, &self.options, out);
             out.push(b'\n');
         }
         Ok(())
     }
 }
 
+/// Makes the encoder of each worker.
+///
+/// # Errors
+/// As for [`JsonEncoder::new`].
+pub fn json_encoder(schema: &SchemaRef, options: &JsonOptions, keys: MapKeys) -> Result<MakeEncoder> {
+    JsonEncoder::new(schema, options, keys)?;
+    let (schema, options) = (Arc::clone(schema), options.clone());
+    Ok(Arc::new(move || {
+        Box::new(JsonEncoder::new(&schema, &options, keys).expect("the same columns were accepted above"))
+    }))
+}
+
 /// What is known of a column before there are values.
 struct Shape {
-    name: String,
     /// `"name":`.
     key: Vec<u8>,
     /// The columns in it.
     parts: Vec<Shape>,
 }
 
-fn shapes(fields: &Fields) -> Result<Vec<Shape>> {
-    fields.iter().map(|field| Shape::new(field)).collect()
+fn shapes(fields: &Fields, keys: MapKeys) -> Result<Vec<Shape>> {
+    fields.iter().map(|field| Shape::new(field, keys)).collect()
 }
 
 impl Shape {
-    fn new(field: &Field) -> Result<Self> {
+    fn new(field: &Field, keys: MapKeys) -> Result<Self> {
         let parts = match field.data_type() {
-            DataType::Struct(fields) => shapes(fields)?,
-            DataType::List(element) => vec![Self::new(element)?],
+            DataType::Struct(fields) => shapes(fields, keys)?,
+            DataType::List(element) => vec![Self::new(element, keys)?],
             DataType::Map(entry, _) => match entry.data_type() {
-                DataType::Struct(fields) if is_text(fields[0].data_type()) => shapes(fields)?,
+                DataType::Struct(fields) if keys == MapKeys::Any || is_text(fields[0].data_type()) => {
+                    shapes(fields, keys)?
+                }
                 _ => return Err(not_written(field, "keys of objects are strings: CAST the keys to STRING")),
             },
             other if is_scalar(other) => Vec::new(),
@@ -76,7 +100,7 @@ impl Shape {
         let mut key = Vec::new();
         write_string(field.name().as_bytes(), &mut key);
         key.push(b':');
-        Ok(Self { name: field.name().clone(), key, parts })
+        Ok(Self { key, parts })
     }
 }
 
@@ -216,10 +240,10 @@ impl<'a> Cells<'a> {
         self.nulls.is_some_and(|nulls| nulls.is_null(row)) || matches!(self.values, Values::Null)
     }
 
-    fn write(&self, row: usize, options: &JsonOptions, out: &mut Vec<u8>) -> Result<()> {
+    fn write(&self, row: usize, options: &JsonOptions, out: &mut Vec<u8>) {
         if self.is_null(row) {
             out.extend_from_slice(b"null");
-            return Ok(());
+            return;
         }
         match &self.values {
             Values::Int64(values) => text::integer(values[row], out),
@@ -248,13 +272,10 @@ impl<'a> Cells<'a> {
             Values::BinaryView(values) => text::bytes(values.value(row), out),
             Values::Binary(values) => text::bytes(values.value(row), out),
             Values::LargeBinary(values) => text::bytes(values.value(row), out),
-            Values::Row(fields) => write_object(fields, row, options, out)?,
-            Values::Array(offsets, elements) => write_array(elements, range(offsets, row), options, out)?,
-            Values::Map(offsets, keys, values) => {
-                write_map(&self.shape.name, (keys, values), range(offsets, row), options, out)?;
-            }
+            Values::Row(fields) => write_object(fields, row, options, out),
+            Values::Array(offsets, elements) => write_array(elements, range(offsets, row), options, out),
+            Values::Map(offsets, keys, values) => write_map((keys, values), range(offsets, row), options, out),
         }
-        Ok(())
     }
 }
 
@@ -266,7 +287,7 @@ fn range(offsets: &[i32], row: usize) -> std::ops::Range<usize> {
     offsets[row] as usize..offsets[row + 1] as usize
 }
 
-fn write_object(fields: &[Cells<'_>], row: usize, options: &JsonOptions, out: &mut Vec<u8>) -> Result<()> {
+fn write_object(fields: &[Cells<'_>], row: usize, options: &JsonOptions, out: &mut Vec<u8>) {
     let mut before = b'{';
     for field in fields {
         if options.omits_null_fields && field.is_null(row) {
@@ -275,64 +296,44 @@ fn write_object(fields: &[Cells<'_>], row: usize, options: &JsonOptions, out: &m
         out.push(before);
         before = b',';
         out.extend_from_slice(&field.shape.key);
-        field.write(row, options, out)?;
+        field.write(row, options, out);
     }
     if before == b'{' {
         out.push(b'{');
     }
     out.push(b'}');
-    Ok(())
 }
 
-fn write_array(
-    elements: &Cells<'_>,
-    rows: std::ops::Range<usize>,
-    options: &JsonOptions,
-    out: &mut Vec<u8>,
-) -> Result<()> {
+fn write_array(elements: &Cells<'_>, rows: std::ops::Range<usize>, options: &JsonOptions, out: &mut Vec<u8>) {
     out.push(b'[');
     for (number, row) in rows.enumerate() {
         if number > 0 {
             out.push(b',');
         }
-        elements.write(row, options, out)?;
+        elements.write(row, options, out);
     }
     out.push(b']');
-    Ok(())
 }
 
 fn write_map(
-    name: &str,
     (keys, values): (&Cells<'_>, &Cells<'_>),
     rows: std::ops::Range<usize>,
     options: &JsonOptions,
     out: &mut Vec<u8>,
-) -> Result<()> {
-    let mut before = b'{';
-    for row in rows {
-        let literal = match (keys.is_null(row), &options.map_null_key) {
-            (false, _) => None,
-            (true, MapNullKey::Literal(literal)) => Some(literal),
-            (true, MapNullKey::Drop) => continue,
-            (true, MapNullKey::Fail) => return Err(null_key(name)),
-        };
-        out.push(before);
-        before = b',';
-        match literal {
-            Some(literal) => write_string(literal.as_bytes(), out),
-            None => keys.write(row, options, out)?,
+) {
+    out.push(b'{');
+    for (number, row) in rows.enumerate() {
+        if number > 0 {
+            out.push(b',');
+        }
+        let start = out.len();
+        keys.write(row, options, out);
+        if out[start] != b'"' {
+            let key = out.split_off(start);
+            write_string(&key, out);
         }
         out.push(b':');
-        values.write(row, options, out)?;
-    }
-    if before == b'{' {
-        out.push(b'{');
+        values.write(row, options, out);
     }
     out.push(b'}');
-    Ok(())
-}
-
-fn null_key(column: &str) -> Error {
-    Error::data(format!("a key of the MAP `{column}` is NULL, which JSON has no name for"))
-        .help("'json.map-null-key.mode' = 'DROP' leaves such entries out, 'LITERAL' writes them under a name")
 }

@@ -7,16 +7,21 @@
 mod column;
 mod decode;
 mod encode;
+mod infer;
+mod kinds;
 mod names;
 mod options;
 mod refusal;
 mod scalar;
 mod scan;
+mod source;
 mod text;
 mod views;
 
-pub use encode::JsonEncoder;
-pub use options::{JsonOptions, MapNullKey, TimestampFormat};
+pub use encode::{JsonEncoder, MapKeys, json_encoder};
+pub use infer::infer;
+pub use options::{JsonOptions, TimestampFormat};
+pub use source::{JsonTable, json_source};
 pub use text::write_string;
 
 #[cfg(test)]

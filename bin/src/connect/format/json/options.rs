@@ -25,18 +25,6 @@ impl TimestampFormat {
     }
 }
 
-/// `json.map-null-key.mode`: what becomes of an entry of a MAP whose key is NULL, when it is written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum MapNullKey {
-    /// The job ends.
-    #[default]
-    Fail,
-    /// It is left out.
-    Drop,
-    /// It is written under this name: `json.map-null-key.literal`.
-    Literal(String),
-}
-
 /// How a table of JSON is read and written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JsonOptions {
@@ -44,8 +32,6 @@ pub struct JsonOptions {
     pub fails_on_missing_field: bool,
     /// `json.timestamp-format.standard`.
     pub timestamps: TimestampFormat,
-    /// `json.map-null-key.mode` and `json.map-null-key.literal`.
-    pub map_null_key: MapNullKey,
     /// `json.encode.decimal-as-plain-number`: DECIMALs are written without an exponent.
     pub writes_plain_decimals: bool,
     /// `json.encode.ignore-null-fields`: fields that are NULL are not written.
@@ -79,10 +65,7 @@ impl JsonOptions {
                 "json.encode.decimal-as-plain-number" => parsed.writes_plain_decimals = flag(key, value)?,
                 "json.encode.ignore-null-fields" => parsed.omits_null_fields = flag(key, value)?,
                 "json.timestamp-format.standard" => parsed.timestamps = timestamp_format(key, value)?,
-                "json.map-null-key.mode" => {
-                    let literal = options.get("json.map-null-key.literal");
-                    parsed.map_null_key = map_null_key(key, value, literal)?;
-                }
+                "json.map-null-key.mode" => check_map_null_key(key, value)?,
                 "json.map-null-key.literal" => {}
                 "json.decode.json-parser.enabled" => check_parser(key, value)?,
                 _ if key.starts_with("json.") => {
@@ -94,7 +77,8 @@ impl JsonOptions {
             }
         }
         let has_literal = options.contains_key("json.map-null-key.literal");
-        if has_literal && !matches!(parsed.map_null_key, MapNullKey::Literal(_)) {
+        let mode = options.get("json.map-null-key.mode");
+        if has_literal && !mode.is_some_and(|mode| mode.eq_ignore_ascii_case("LITERAL")) {
             return Err(Error::statement(
                 "'json.map-null-key.literal' is given, but 'json.map-null-key.mode' is not 'LITERAL'",
             )
@@ -112,11 +96,11 @@ fn timestamp_format(key: &str, value: &str) -> Result<TimestampFormat> {
     }
 }
 
-fn map_null_key(key: &str, value: &str, literal: Option<&String>) -> Result<MapNullKey> {
+/// What to do with a NULL among the keys of a MAP. There is none to do it with: keys are NOT NULL here, whatever makes the
+/// MAP, so that each of the modes is kept.
+fn check_map_null_key(key: &str, value: &str) -> Result<()> {
     match value.to_ascii_uppercase().as_str() {
-        "FAIL" => Ok(MapNullKey::Fail),
-        "DROP" => Ok(MapNullKey::Drop),
-        "LITERAL" => Ok(MapNullKey::Literal(literal.map_or("null", String::as_str).to_owned())),
+        "FAIL" | "DROP" | "LITERAL" => Ok(()),
         _ => Err(refused(key, value, "'FAIL', 'DROP' or 'LITERAL'")),
     }
 }
@@ -165,14 +149,12 @@ mod tests {
         let expected = JsonOptions {
             fails_on_missing_field: true,
             timestamps: TimestampFormat::Iso,
-            map_null_key: MapNullKey::Literal("null".to_owned()),
             writes_plain_decimals: true,
             omits_null_fields: true,
             inferred_from: None,
         };
         assert_eq!(options, expected);
-        let named = parse(&[("json.map-null-key.mode", "LITERAL"), ("json.map-null-key.literal", "none")]).unwrap();
-        assert_eq!(named.map_null_key, MapNullKey::Literal("none".to_owned()));
+        parse(&[("json.map-null-key.mode", "LITERAL"), ("json.map-null-key.literal", "none")]).unwrap();
         assert_eq!(parse(&[]).unwrap(), JsonOptions::default());
     }
 

@@ -3,91 +3,25 @@
 //! A block starts and ends anywhere. What its reader can find out alone, it finds out before its turn ([`Piece`]). In turn
 //! it learns whether it starts inside of quotes, and gets the bytes of the record that the blocks before left unfinished;
 //! it leaves the same for the next. All that costs more than copying an unfinished record is done after the turn, but for
-//! three cases: the first record of a file (it may be the header), comments, and records near the limit of length.
+//! these cases: the first record of a file (it may be the header), comments, escape characters, records near the limit of
+//! length, and quoted newlines, in the record that the block before left unfinished or where quotes are wrong. Then the
+//! block is walked through record by record, in turn.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::RecordFormat;
 use super::dialect::Dialect;
-use super::index::Found;
-use super::region::{Region, Row, Rows};
+use super::piece::{FRONT, Piece};
+use super::region::{Region, Row};
+use super::scan::Stop;
 use super::shape::{FirstRecord, Shape};
 use super::simd::index;
-use crate::connect::bad_input::{OnError, REJECT_BYTES_MAX, Reject, RejectReason, Rejects};
-use crate::connect::block::{HEAD_BYTES, PAD_BYTES, RawBlock};
+use super::walk::{Unfinished, Walk};
+use crate::connect::block::{HEAD_BYTES, PAD_BYTES};
 use crate::error::Result;
 
-/// Entries kept free in front of a block's positions, for those of the unfinished record before it.
-const FRONT: usize = 256;
-
 /// The byte order mark of UTF-8.
-const MARK: &[u8] = b"\xEF\xBB\xBF";
-
-/// A block with what can be known about it before its turn.
-#[derive(Debug)]
-pub struct Piece {
-    raw: RawBlock,
-    /// Where the input ends in the buffer, a supplied last newline included.
-    end: usize,
-    /// Separators, from [`FRONT`] on, if the block starts outside of quotes.
-    positions: Vec<u32>,
-    found: Found,
-}
-
-impl Piece {
-    /// Indexes a block. `positions` is a buffer to use.
-    pub fn new(raw: RawBlock, dialect: Dialect, positions: Vec<u32>) -> Self {
-        let end = HEAD_BYTES + raw.bytes;
-        let mut piece = Self { raw, end, positions, found: Found::default() };
-        if piece.raw.is_last && piece.raw.bytes > 0 && piece.raw.buffer.bytes[end - 1] != b'\n' {
-            piece.supply_newline();
-        }
-        piece.index(dialect, false);
-        piece
-    }
-
-    /// Number of the block.
-    #[must_use]
-    pub fn number(&self) -> u64 {
-        self.raw.index
-    }
-
-    /// The stream that it is of.
-    #[must_use]
-    pub fn stream(&self) -> u32 {
-        self.raw.stream
-    }
-
-    /// No other block of its stream follows.
-    #[must_use]
-    pub fn is_last(&self) -> bool {
-        self.raw.is_last
-    }
-
-    /// That nothing comes of it, because an earlier block was refused.
-    #[must_use]
-    pub fn moot(self) -> Cut {
-        Cut { bytes: self.raw.input_bytes, records: Records::Moot, spare: Some(self.positions) }
-    }
-
-    /// Ends the last record of a file that does not end with a newline.
-    fn supply_newline(&mut self) {
-        self.raw.buffer.bytes[self.end] = b'\n';
-        self.end += 1;
-    }
-
-    fn index(&mut self, dialect: Dialect, is_inside: bool) {
-        self.positions.clear();
-        self.positions.resize(FRONT, 0);
-        let bytes = &self.raw.buffer.bytes;
-        self.found = index(bytes, HEAD_BYTES, self.end, dialect, is_inside, &mut self.positions);
-    }
-
-    fn input(&self) -> &[u8] {
-        &self.raw.buffer.bytes[HEAD_BYTES..self.end]
-    }
-}
+pub const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// What a turn makes of a block.
 #[derive(Debug)]
@@ -98,6 +32,14 @@ pub struct Cut {
     pub records: Records,
     /// A buffer for positions that is not needed any more.
     pub spare: Option<Vec<u32>>,
+}
+
+impl Cut {
+    /// That nothing comes of a block, because an earlier one was refused.
+    #[must_use]
+    pub fn moot(piece: Piece) -> Self {
+        Self { bytes: piece.raw.input_bytes, records: Records::Moot, spare: Some(piece.positions) }
+    }
 }
 
 /// The records of a cut.
@@ -125,6 +67,8 @@ pub struct Carry {
     /// Bytes of the record that is not finished.
     tail: Vec<u8>,
     tail_newlines: u64,
+    /// How far the tail was looked at; it may have grown since.
+    unfinished: Unfinished,
     /// Number of the line that the tail starts, from 1.
     line: u64,
     /// The rest of a refused record is to be passed over, up to the next newline.
@@ -141,6 +85,7 @@ impl Default for Carry {
             is_inside: false,
             tail: Vec::new(),
             tail_newlines: 0,
+            unfinished: Unfinished::default(),
             line: 1,
             discards_line: false,
             is_broken: false,
@@ -162,11 +107,10 @@ impl Carry {
             *self = Self { is_file_start: true, ..Self::default() };
         }
         if let Some(damage) = piece.raw.damage.take() {
-            return Cut {
-                bytes,
-                records: Records::Region(Box::new(self.damaged(piece, *damage, format))),
-                spare: None,
-            };
+            self.unfinished = Unfinished::default();
+            let (tail, on_error) = (std::mem::take(&mut self.tail), format.bad_input().on_error);
+            let region = Region::broken_off(piece.raw, *damage, &tail, self.line, self.shape.clone(), on_error);
+            return Cut { bytes, records: Records::Region(Box::new(region)), spare: None };
         }
         if piece.raw.is_last && self.is_file_start && self.is_mark_alone(&piece) {
             return Cut { bytes, records: Records::None, spare: Some(piece.positions) };
@@ -175,8 +119,13 @@ impl Carry {
             piece.supply_newline();
             piece.index(format.dialect(), false);
         }
-        if self.needs_care(&piece, format) {
-            return self.cut_with_care(piece, format);
+        let (needs_walk, has_inner_newlines) = (self.needs_walk(&piece, format), self.has_inner_newlines(&piece));
+        if needs_walk || has_inner_newlines {
+            match self.go_on(&piece, format) {
+                First::GoesOn => return Cut { bytes, records: Records::None, spare: Some(piece.positions) },
+                First::Ends if !needs_walk && piece.is_sound[usize::from(self.is_inside)] => {}
+                First::Ends | First::Unknown => return self.cut_by_walk(piece, format),
+            }
         }
         let Some(end) = (if self.is_inside { piece.found.last_inside } else { piece.found.last_end }) else {
             self.tail.extend_from_slice(piece.input());
@@ -193,23 +142,41 @@ impl Carry {
         Cut { bytes, records: Records::Region(Box::new(region)), spare: None }
     }
 
-    /// Ends a stream that is known not to be whole: the record that it breaks off in is part of the reject.
-    fn damaged<F: RecordFormat>(&mut self, piece: Piece, damage: Reject, format: &F) -> Region {
-        let tail = std::mem::take(&mut self.tail);
-        let reject = Reject {
-            offset: damage.offset - tail.len() as u64,
-            line: self.line,
-            record: tail[..tail.len().min(REJECT_BYTES_MAX)].to_vec(),
-            ..damage
-        };
-        let RawBlock { buffer, origin, .. } = piece.raw;
-        let mut region = Region::new(buffer, origin, HEAD_BYTES..HEAD_BYTES, 0, self.line, self.shape.clone());
-        region.rows = Rows::Listed(Vec::new());
-        match format.bad_input().on_error {
-            OnError::Fail => region.error = Some(reject.into_error()),
-            on_error => region.rejects.add(on_error, RejectReason::Corrupt, || reject),
+    /// Looks for the end of the first record that ends in the block; what only goes on is put aside at once, so that a
+    /// long record costs its length, however small the blocks are.
+    fn go_on<F: RecordFormat>(&mut self, piece: &Piece, format: &F) -> First {
+        let (dialect, bytes_max) = (format.dialect(), format.bad_input().record_bytes_max);
+        let is_comment = dialect.comments && self.tail.is_empty();
+        // Whether the file starts with a mark, the walk finds out.
+        let is_start = self.is_file_start && self.tail.len() < MARK.len();
+        if is_start || self.discards_line || is_comment {
+            return First::Unknown;
         }
-        region
+        let mark = if self.is_file_start && self.tail.starts_with(MARK) { MARK.len() } else { 0 };
+        let Unfinished { scan, delimiters } = &mut self.unfinished;
+        let tail = &self.tail[mark + scan.bytes()..];
+        if scan.run(tail, dialect, bytes_max, |place| delimiters.push(place as u32)).is_some() {
+            self.unfinished = Unfinished::default();
+            return First::Unknown;
+        }
+        let (before, kept) = (*scan, delimiters.len());
+        match scan.run(piece.input(), dialect, bytes_max, |place| delimiters.push(place as u32)) {
+            None if !piece.raw.is_last => {
+                self.is_inside = scan.is_inside();
+                self.tail.extend_from_slice(piece.input());
+                self.tail_newlines += newlines(piece.input());
+                return First::GoesOn;
+            }
+            Some(Stop::End(_)) => {
+                *scan = before;
+                delimiters.truncate(kept);
+                return First::Ends;
+            }
+            _ => {}
+        }
+        *scan = before;
+        delimiters.truncate(kept);
+        First::Unknown
     }
 
     /// The whole file is a byte order mark: as empty as without it.
@@ -218,12 +185,22 @@ impl Carry {
         self.tail.len() + rest.len() == MARK.len() && MARK.strip_prefix(&self.tail[..]) == Some(rest)
     }
 
-    fn needs_care<F: RecordFormat>(&self, piece: &Piece, format: &F) -> bool {
+    /// The index of the block does not say where its records end, or not all that there is to know.
+    fn needs_walk<F: RecordFormat>(&self, piece: &Piece, format: &F) -> bool {
         let ends_inside = self.is_inside ^ (piece.found.quotes % 2 == 1);
-        format.dialect().comments
+        let dialect = format.dialect();
+        dialect.comments
+            || dialect.escape.is_some()
             || self.discards_line
             || self.tail.len() + piece.input().len() > format.bad_input().record_bytes_max
             || (piece.raw.is_last && ends_inside)
+    }
+
+    /// There are newlines in quotes, whose records must be looked at.
+    fn has_inner_newlines(&self, piece: &Piece) -> bool {
+        let ends = piece.found.record_ends as u64;
+        let inner = if self.is_inside { ends } else { piece.found.newlines - ends };
+        self.tail_newlines > 0 || inner > 0
     }
 
     /// Splits off everything up to `end`, a position in the piece's buffer behind a record's end.
@@ -233,12 +210,54 @@ impl Carry {
         let has_quotes = self.is_inside || piece.found.quotes > 0;
         let rest_newlines = if has_quotes { newlines(rest) } else { 0 };
         let tail = std::mem::replace(&mut self.tail, rest.to_vec());
+        self.unfinished = Unfinished::default();
         let line = self.line;
         self.line += self.tail_newlines + piece.found.newlines - rest_newlines;
         self.tail_newlines = rest_newlines;
         let is_inside = self.is_inside;
         self.is_inside ^= piece.found.quotes % 2 == 1;
         Unassembled { piece, end, tail, is_inside, line, shape: self.shape.clone() }
+    }
+
+    /// Cuts a block record by record.
+    fn cut_by_walk<F: RecordFormat>(&mut self, piece: Piece, format: &F) -> Cut {
+        let (bytes, is_last) = (piece.raw.input_bytes, piece.raw.is_last);
+        let end = piece.end;
+        let unassembled = Unassembled {
+            tail: std::mem::take(&mut self.tail),
+            is_inside: false,
+            line: self.line,
+            shape: self.shape.clone(),
+            end,
+            piece,
+        };
+        let mut region = unassembled.join();
+        let mut walk = Walk {
+            end: 0,
+            unfinished: std::mem::take(&mut self.unfinished),
+            discards_line: self.discards_line,
+            is_broken: self.is_broken,
+            is_file_start: self.is_file_start,
+            is_last,
+        };
+        walk.over(&mut region, format);
+        let consumed = &region.buffer.bytes[region.start..walk.end];
+        self.line += newlines(consumed);
+        let tail = &region.buffer.bytes[walk.end..region.end];
+        self.tail.extend_from_slice(tail);
+        self.tail_newlines = newlines(tail);
+        self.discards_line = walk.discards_line;
+        self.is_broken = walk.is_broken;
+        self.unfinished = walk.unfinished;
+        self.is_inside = self.unfinished.scan.is_inside();
+        region.end = walk.end;
+        if walk.end > region.start {
+            if self.shape.is_none() {
+                self.meet_first_record(&mut region, format);
+            }
+            self.is_file_start = false;
+        }
+        Cut { bytes, records: Records::Region(Box::new(region)), spare: None }
     }
 
     /// Strips a byte order mark and a header, and sets the shape.
@@ -266,101 +285,16 @@ impl Carry {
         self.shape = Some(Arc::clone(&shape));
         region.shape = Some(shape);
     }
+}
 
-    /// Cuts a block record by record, for all that [`Carry::needs_care`] names.
-    fn cut_with_care<F: RecordFormat>(&mut self, piece: Piece, format: &F) -> Cut {
-        let (bytes, is_last) = (piece.raw.input_bytes, piece.raw.is_last);
-        let end = piece.end;
-        let unassembled = Unassembled {
-            tail: std::mem::take(&mut self.tail),
-            is_inside: false,
-            line: self.line,
-            shape: self.shape.clone(),
-            end,
-            piece,
-        };
-        let mut region = unassembled.join();
-        let walk = self.walk(&mut region, is_last, format);
-        let consumed = &region.buffer.bytes[region.start..walk.end];
-        self.line += newlines(consumed);
-        let tail = &region.buffer.bytes[walk.end..region.end];
-        self.tail.extend_from_slice(tail);
-        self.tail_newlines = newlines(tail);
-        self.is_inside = walk.is_inside;
-        region.end = walk.end;
-        if walk.end > region.start {
-            if self.shape.is_none() {
-                self.meet_first_record(&mut region, format);
-            }
-            self.is_file_start = false;
-        }
-        Cut { bytes, records: Records::Region(Box::new(region)), spare: None }
-    }
-
-    /// Finds the records of a region one by one, passes over comments, and refuses what is too long or never ends.
-    fn walk<F: RecordFormat>(&mut self, region: &mut Region, is_last: bool, format: &F) -> Walk {
-        let (dialect, on_error) = (format.dialect(), format.bad_input().on_error);
-        let limit = format.bad_input().record_bytes_max;
-        let bytes = &region.buffer.bytes;
-        let end = region.end;
-        let mut rows = Vec::new();
-        let mut positions = Vec::new();
-        let mut rejects = Rejects::default();
-        let mut walk = Walk { end: region.start, is_inside: false };
-        let mut at = region.start;
-        if self.is_file_start && !is_last && MARK.starts_with(&bytes[at..end]) {
-            return walk;
-        }
-        if self.is_file_start && bytes[at..end].starts_with(MARK) {
-            at += 3;
-            region.anchor = at;
-        }
-        while at < end {
-            let newline = || memchr::memchr(b'\n', &bytes[at..end]).map(|offset| at + offset);
-            if self.discards_line || (dialect.comments && bytes[at] == b'#') {
-                let line_end = newline();
-                // Nothing needs to be kept of a line that is passed over, but that it has not ended.
-                self.discards_line = line_end.is_none();
-                at = line_end.map_or(end, |newline| newline + 1);
-                walk.end = at;
-                continue;
-            }
-            let first = positions.len();
-            let record = RecordEnd::find(bytes, at, end, dialect, &mut positions);
-            let length = record.end.unwrap_or(end) - at;
-            if length > limit || (record.end.is_none() && is_last) {
-                let reject = || refused_record(region, at..at + length, record.last_quote, limit, dialect);
-                if on_error == OnError::Fail {
-                    region.error = Some(reject().into_error());
-                    self.is_broken = true;
-                    break;
-                }
-                // Whatever is wrong with it, the record's first line is all that is given up.
-                let reason = if length > limit { RejectReason::TooLong } else { RejectReason::Quote };
-                rejects.add(on_error, reason, reject);
-                positions.truncate(first);
-                let line_end = newline();
-                self.discards_line = line_end.is_none();
-                at = line_end.map_or(end, |newline| newline + 1);
-                walk.end = at;
-                continue;
-            }
-            let Some(record_end) = record.end else {
-                positions.truncate(first);
-                walk.is_inside = record.is_inside;
-                break;
-            };
-            let fields = (positions.len() - first) as u32;
-            rows.push(Row { start: at as u32, first: first as u32, fields });
-            at = record_end + 1;
-            walk.end = at;
-        }
-        region.has_quotes = dialect.quote.is_some();
-        region.rejects = rejects;
-        region.positions = positions;
-        region.rows = Rows::Listed(rows);
-        walk
-    }
+/// What a block does to the record before it, or to its own first.
+enum First {
+    /// It ends in the block.
+    Ends,
+    /// It has not ended; the block is part of the tail.
+    GoesOn,
+    /// It is at fault, or it takes a walk to know.
+    Unknown,
 }
 
 /// The first record that says what records look like, if there is one.
@@ -372,66 +306,6 @@ fn first_record<F: RecordFormat>(region: &Region, format: &F) -> Result<Option<(
         }
     }
     Ok(None)
-}
-
-/// How far [`Carry::walk`] came.
-struct Walk {
-    /// Behind the last byte that is done with.
-    end: usize,
-    /// The record that is left unfinished ends inside of quotes.
-    is_inside: bool,
-}
-
-/// The end of one record.
-pub struct RecordEnd {
-    /// Its newline; none if the text ends before.
-    pub end: Option<usize>,
-    is_inside: bool,
-    /// The quote that was opened last.
-    last_quote: usize,
-}
-
-impl RecordEnd {
-    /// Looks for the end of the record at `at`, in a text that ends at `end`; its separators are added to `positions`.
-    pub fn find(bytes: &[u8], at: usize, end: usize, dialect: Dialect, positions: &mut Vec<u32>) -> Self {
-        let (mut is_inside, mut last_quote) = (false, at);
-        for (offset, &byte) in bytes[at..end].iter().enumerate() {
-            let position = at + offset;
-            if dialect.quote == Some(byte) {
-                is_inside = !is_inside;
-                if is_inside {
-                    last_quote = position;
-                }
-            } else if !is_inside && (byte == b'\n' || dialect.delimiter == Some(byte)) {
-                positions.push(position as u32);
-                if byte == b'\n' {
-                    return Self { end: Some(position), is_inside, last_quote };
-                }
-            }
-        }
-        Self { end: None, is_inside, last_quote }
-    }
-}
-
-/// A record that is too long, or ends within the quote that was opened at `last_quote`.
-fn refused_record(region: &Region, record: Range<usize>, last_quote: usize, limit: usize, dialect: Dialect) -> Reject {
-    let bytes = &region.buffer.bytes;
-    if record.len() > limit {
-        let quotes = if dialect.quote.is_some() { "a quote may be opened and never closed; if not, " } else { "" };
-        // How much more of it is known here depends on where the block ends.
-        let known = record.start..record.start + limit;
-        return Reject {
-            message: format!("the record that starts here is longer than {limit} bytes"),
-            help: format!("{quotes}raise 'max-record-bytes', or pass over such records with 'on-error' = 'skip'"),
-            ..region.reject(bytes, known, record.start, RejectReason::TooLong)
-        };
-    }
-    Reject {
-        message: "the quote that is opened here is never closed".to_owned(),
-        help: "close it, set 'csv.disable-quote-character' = 'true' if quotes mean nothing, or set 'on-error' = 'skip'"
-            .to_owned(),
-        ..region.reject(bytes, record, last_quote, RejectReason::Quote)
-    }
 }
 
 /// A block after its turn, with the unfinished record of the blocks before it not yet put in front.

@@ -14,26 +14,29 @@
 mod carry;
 mod dialect;
 mod index;
+mod piece;
 mod place;
 mod places;
 mod reader;
 mod region;
+mod scan;
 mod shape;
 mod simd;
 mod stream;
 mod views;
+mod walk;
 
 use arrow_array::RecordBatch;
 
 use super::super::bad_input::{BadInput, Rejects};
-use crate::error::Result;
+use crate::error::{InputPlace, Result};
 
 pub use dialect::Dialect;
-pub use index::index_scalar;
 pub use place::shown;
 pub use places::{PlacedRecords, TextPlaces};
 pub use reader::TextSource;
 pub use region::{Region, Row, Rows};
+pub use scan::{Scan, Stop};
 pub use shape::{FirstRecord, Shape};
 pub use views::string_views;
 
@@ -57,7 +60,7 @@ pub trait RecordFormat: Send + Sync + 'static {
     ///
     /// # Errors
     /// `Data`, if the file cannot be read with such a first record; that ends the job.
-    fn first_record(&self, fields: &[&[u8]], at: &str) -> Result<Option<FirstRecord>> {
+    fn first_record(&self, fields: &[&[u8]], at: &InputPlace) -> Result<Option<FirstRecord>> {
         let _ = (fields, at);
         Ok(Some(FirstRecord::line()))
     }

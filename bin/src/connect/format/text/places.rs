@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use arrow_buffer::Buffer;
 
-use super::carry::RecordEnd;
 use super::dialect::Dialect;
+use super::scan::{Scan, Stop};
 use crate::connect::bad_input::{REJECT_BYTES_MAX, RowPlace, RowPlaces};
 
 /// The text of a region and which of its records are rows. Made by [`Region::places`](super::Region::places).
@@ -41,8 +41,7 @@ impl RowPlaces for TextPlaces {
         let (mut counted, mut line) = (self.anchor, self.line);
         let mut wanted = rows.iter().copied().peekable();
         let mut row = 0;
-        let mut records =
-            Records { places: self, number: 0, at: self.range.start, left_out: 0, separators: Vec::new() };
+        let mut records = Records { places: self, number: 0, at: self.range.start, left_out: 0 };
         while wanted.peek().is_some() {
             let Some(record) = records.next() else { break };
             if wanted.peek() == Some(&row) {
@@ -71,7 +70,6 @@ struct Records<'a> {
     at: usize,
     /// How many were left out so far.
     left_out: usize,
-    separators: Vec<u32>,
 }
 
 impl Iterator for Records<'_> {
@@ -102,9 +100,11 @@ impl Iterator for Records<'_> {
 }
 
 impl Records<'_> {
-    fn end(&mut self, start: usize) -> Option<usize> {
-        self.separators.clear();
+    fn end(&self, start: usize) -> Option<usize> {
         let TextPlaces { text, range, dialect, .. } = self.places;
-        RecordEnd::find(text, start, range.end, *dialect, &mut self.separators).end
+        match Scan::default().run(&text[start..range.end], *dialect, range.end, |_| ()) {
+            Some(Stop::End(newline)) => Some(start + newline),
+            _ => None,
+        }
     }
 }

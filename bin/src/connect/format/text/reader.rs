@@ -13,7 +13,8 @@ use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 use thalweg_runtime::progress::carry::OrderedCarry;
 
-use super::carry::{Cut, Piece, Records};
+use super::carry::{Cut, Records};
+use super::piece::Piece;
 use super::stream::Streams;
 use super::{Decoded, RecordFormat};
 use crate::connect::bad_input::RowPlaces;
@@ -151,7 +152,7 @@ impl<F: RecordFormat, I: BlockInput + 'static> TextReader<F, I> {
             }
         };
         let decoded = region.map_or_else(|| Ok(Decoded::default()), |region| format.decode(&mut self.decoder, region));
-        let decoded = match decoded {
+        let mut decoded = match decoded {
             Ok(decoded) => decoded,
             Err(error) => {
                 self.failure = Some((index, error));
@@ -162,6 +163,8 @@ impl<F: RecordFormat, I: BlockInput + 'static> TextReader<F, I> {
             }
         };
         self.note();
+        // What was refused in the cut, or for one reason before another, comes where it stands in the text.
+        decoded.rejects.records.sort_by_key(|reject| reject.offset);
         self.spare_positions.push(decoded.positions);
         let Decoded { batches, records, rejects, places, .. } = decoded;
         let places = places.map(|places| Box::new(places) as Box<dyn RowPlaces>);

@@ -11,9 +11,9 @@ use super::dialect::Dialect;
 use super::place::column;
 use super::places::{PlacedRecords, TextPlaces};
 use super::shape::Shape;
-use crate::connect::bad_input::{REJECT_BYTES_MAX, Reject, RejectReason, Rejects};
-use crate::connect::block::BlockBuffer;
-use crate::error::Error;
+use crate::connect::bad_input::{OnError, REJECT_BYTES_MAX, Reject, RejectReason, Rejects};
+use crate::connect::block::{BlockBuffer, HEAD_BYTES, RawBlock};
+use crate::error::{Error, InputPlace};
 
 /// One record: where it starts, and its separators, the last of which is its newline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,29 @@ impl Region {
         }
     }
 
+    /// The end of a stream that is known not to be whole: no record, but a reject, which starts with the record `tail` that
+    /// the stream breaks off in.
+    #[must_use]
+    pub fn broken_off(
+        raw: RawBlock,
+        damage: Reject,
+        tail: &[u8],
+        line: u64,
+        shape: Option<Arc<Shape>>,
+        on_error: OnError,
+    ) -> Self {
+        let offset = damage.offset - tail.len() as u64;
+        let record = tail[..tail.len().min(REJECT_BYTES_MAX)].to_vec();
+        let reject = Reject { offset, line, record, ..damage };
+        let mut region = Self::new(raw.buffer, raw.origin, HEAD_BYTES..HEAD_BYTES, 0, line, shape);
+        region.rows = Rows::Listed(Vec::new());
+        match on_error {
+            OnError::Fail => region.error = Some(reject.into_error()),
+            OnError::Skip | OnError::Divert => region.rejects.add(on_error, RejectReason::Corrupt, || reject),
+        }
+        region
+    }
+
     /// The records, one by one.
     pub fn rows(&self) -> Box<dyn Iterator<Item = Row> + '_> {
         match &self.rows {
@@ -188,11 +211,11 @@ impl Region {
         (line, column(&text[self.anchor..position]))
     }
 
-    /// A position as `origin:line:column`.
+    /// A position as the user finds it.
     #[must_use]
-    pub fn place_of(&self, position: usize) -> String {
+    pub fn place_of(&self, position: usize) -> InputPlace {
         let (line, column) = self.line_and_column(&self.buffer.bytes, position);
-        format!("{}:{line}:{column}", self.origin)
+        InputPlace { file: Arc::clone(&self.origin), line, column, record: Vec::new() }
     }
 
     /// Leaves out the byte order mark of UTF-8.
@@ -202,7 +225,7 @@ impl Region {
     pub fn strip_byte_order_mark(&mut self) -> Result<(), Error> {
         let text = &self.buffer.bytes[self.start..self.end];
         if text.starts_with(b"\xFF\xFE") || text.starts_with(b"\xFE\xFF") {
-            return Err(Error::data(format!("{}:1:1: the file is in UTF-16, not in UTF-8", self.origin))
+            return Err(Error::data_at(InputPlace::start_of(&self.origin), "the file is in UTF-16, not in UTF-8")
                 .help("convert it, for example with `iconv -f UTF-16 -t UTF-8`"));
         }
         if text.starts_with(b"\xEF\xBB\xBF") {

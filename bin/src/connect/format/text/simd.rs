@@ -289,7 +289,7 @@ mod tests {
             let to = bytes.len();
             bytes.extend_from_slice(&b",\n\"".repeat(22));
             let from = from.min(to);
-            let dialect = Dialect { delimiter, quote, comments: false };
+            let dialect = Dialect { delimiter, quote, escape: None, comments: false };
             let mut expected_positions = vec![7];
             let expected = index_scalar(&bytes, from, to, dialect, is_inside, &mut expected_positions);
             for (name, kernel) in kernels() {

@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 
 use super::RecordFormat;
-use super::carry::{Carry, Cut, Piece};
+use super::carry::{Carry, Cut};
+use super::piece::Piece;
 
 /// A [`Carry`] for each stream.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ impl Streams {
     /// Cuts the block whose turn it is into whole records.
     pub fn advance<F: RecordFormat>(&mut self, piece: Piece, format: &F) -> Cut {
         if self.is_broken {
-            return piece.moot();
+            return Cut::moot(piece);
         }
         let (stream, is_last) = (piece.stream(), piece.is_last());
         if self.current != Some(stream) {

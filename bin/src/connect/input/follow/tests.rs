@@ -44,7 +44,7 @@ fn follow(path: &Path, block_bytes: usize) -> Followed {
         bells: &bells,
     };
     let path = path.to_str().expect("a path of the test is UTF-8");
-    let source = filesystem::open(path, Some(INTERVAL), &scan).expect("it can be followed");
+    let source = filesystem::open(path, Some(INTERVAL), &scan, &[]).expect("it can be followed");
     let reader = source.reader(WorkerId(0));
     Followed { source, reader, bells, numbers: Vec::new(), rejected: 0 }
 }

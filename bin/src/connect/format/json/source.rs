@@ -1,0 +1,144 @@
+//! A table of JSON lines as a source: regions of text to batches, and bad records to rejects.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_schema::{Schema, SchemaRef};
+
+use super::decode::Decoder;
+use super::options::JsonOptions;
+use super::refusal::Refused;
+use crate::connect::TableScan;
+use crate::connect::bad_input::{BadInput, OnError, Reject};
+use crate::connect::block::BlockInput;
+use crate::connect::format::text::{Decoded, Dialect, PlacedRecords, RecordFormat, Region, Rows, TextSource};
+use crate::error::Result;
+
+/// What is read of a table of JSON, and how.
+pub struct JsonTable {
+    /// The columns that are decoded.
+    projected: SchemaRef,
+    options: JsonOptions,
+    bad_input: BadInput,
+    /// Not 0.
+    batch_rows: usize,
+}
+
+impl JsonTable {
+    /// What `scan` asks for.
+    ///
+    /// # Errors
+    /// `Statement`, if one of the columns has a type that JSON cannot hold.
+    pub fn new(options: JsonOptions, scan: &TableScan<'_>) -> Result<Self> {
+        let fields = scan.columns.iter().map(|&column| Arc::clone(&scan.schema.fields()[column]));
+        let projected = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        Decoder::new(&projected, &options)?;
+        Ok(Self { projected, options, bad_input: scan.bad_input.clone(), batch_rows: scan.read.batch_rows.max(1) })
+    }
+
+    /// Decodes the records of a region, and leaves what is wrong with its end to the caller.
+    fn decode_records(&self, decoder: &mut Decoder, region: &mut Region, decoded: &mut Decoded) -> Result<()> {
+        let records = region.records().collect::<Vec<_>>();
+        let (start, end) = (region.start, region.end);
+        let block = region.freeze();
+        let text = block.as_slice();
+        let mut left_out = Vec::new();
+        // All at once is quicker, and as a rule nothing is wrong.
+        let is_utf8 = std::str::from_utf8(&text[start..end]).is_ok();
+        for (number, record) in records.iter().cloned().enumerate() {
+            let line = &text[record.clone()];
+            if line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
+                left_out.push(number as u32);
+                continue;
+            }
+            decoded.records += 1;
+            let taken = match std::str::from_utf8(if is_utf8 { &[] } else { line }) {
+                Ok(_) => decoder.push(&text[..record.end], record.start),
+                Err(error) => Err(Box::new(Refused::not_utf8(&text[..record.end], record.start + error.valid_up_to()))),
+            };
+            if let Err(refused) = taken {
+                left_out.push(number as u32);
+                self.refuse(*refused, record, region, text, decoded)?;
+            }
+            if decoder.rows() == self.batch_rows {
+                decoded.batches.push(decoder.finish(&block)?);
+            }
+        }
+        if decoder.rows() > 0 {
+            decoded.batches.push(decoder.finish(&block)?);
+        }
+        let records = match region.rows {
+            Rows::Dense => PlacedRecords::AllBut(left_out),
+            Rows::Listed(_) => {
+                let mut left_out = left_out.into_iter().peekable();
+                let kept = records.iter().zip(0..).filter(|(_, number)| left_out.next_if_eq(number).is_none());
+                PlacedRecords::Starts(kept.map(|(record, _)| record.start as u32).collect())
+            }
+        };
+        decoded.places = Some(region.places(&block, Dialect::LINES, records));
+        Ok(())
+    }
+
+    /// Counts a bad record, or ends the job with it.
+    #[cold]
+    fn refuse(
+        &self,
+        refused: Refused,
+        record: Range<usize>,
+        region: &Region,
+        text: &[u8],
+        decoded: &mut Decoded,
+    ) -> Result<()> {
+        let Refused { at, field, reason, message, help } = refused;
+        let reject = || Reject { field, message, help, ..region.reject(text, record, at, reason) };
+        match self.bad_input.on_error {
+            OnError::Fail => return Err(reject().into_error()),
+            policy => decoded.rejects.add(policy, reason, reject),
+        }
+        Ok(())
+    }
+}
+
+impl RecordFormat for JsonTable {
+    /// Made for the first region: it needs to know the columns.
+    type Decoder = Option<Decoder>;
+
+    fn dialect(&self) -> Dialect {
+        Dialect::LINES
+    }
+
+    fn bad_input(&self) -> &BadInput {
+        &self.bad_input
+    }
+
+    fn decode(&self, kept: &mut Option<Decoder>, mut region: Region) -> Result<Decoded> {
+        let rejects = std::mem::take(&mut region.rejects);
+        let mut decoded = Decoded { records: rejects.total(), rejects, ..Decoded::default() };
+        if region.shape.is_some() {
+            // What is left of a region that ended the job is left behind.
+            let mut decoder = match kept.take() {
+                Some(decoder) => decoder,
+                None => Decoder::new(&self.projected, &self.options)?,
+            };
+            self.decode_records(&mut decoder, &mut region, &mut decoded)?;
+            *kept = Some(decoder);
+        }
+        if let Some(error) = region.error {
+            return Err(error);
+        }
+        decoded.positions = region.positions;
+        Ok(decoded)
+    }
+}
+
+/// A source of what `scan` asks for.
+///
+/// # Errors
+/// `Statement`, if one of the columns has a type that JSON cannot hold.
+pub fn json_source<I: BlockInput + 'static>(
+    input: I,
+    options: JsonOptions,
+    scan: &TableScan<'_>,
+) -> Result<TextSource<JsonTable, I>> {
+    Ok(TextSource::new(input, JsonTable::new(options, scan)?, scan.read.workers, scan.bells))
+}

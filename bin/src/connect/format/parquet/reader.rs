@@ -1,0 +1,375 @@
+//! A table of Parquet as a source: workers take pieces of row groups and decode them.
+//!
+//! **The first bad record wins**, as in [CSV](super::super::csv): a worker that cannot read its piece keeps the error back
+//! until no other holds an earlier one. For that each notes the earliest piece that it has or may be about to get,
+//! *before* it takes one.
+//!
+//! **Damage** is found when pages are decoded, and how far the decoder comes depends on the size of batches. Where the
+//! job goes on without what is damaged, it goes on without the row group as a whole: a row group of several pieces is
+//! therefore looked through before its first row is given out, by whoever comes first; the others wait for the verdict.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
+
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_schema::{Schema, SchemaRef};
+use arrow_select::filter::filter_record_batch;
+use thalweg_runtime::WorkerId;
+use thalweg_runtime::exchange::doorbell::Doorbells;
+
+use super::adapt::Refusal;
+use super::file::Fault;
+use super::group::{self, PieceDecoder, PieceRows};
+use super::layout::{Layout, OpenFile, Piece, Plan, PlannedGroup, Verdict};
+use super::places::{PiecePlaces, record_of};
+use crate::connect::bad_input::{OnError, Reject, RejectReason, Rejects, RowPlaces};
+use crate::connect::{Source, SourceBlock, SourceEvent, SourceReader, TableScan};
+use crate::error::{Error, Result};
+use crate::plan::pruning::ColumnTest;
+
+/// "No block": above every block's number.
+const NONE: u64 = u64::MAX;
+
+/// What to do about a damaged file.
+const DAMAGE_HELP: &str = "write the file again, or read what is whole of it with 'on-error' = 'skip'";
+
+/// Opens the files of a table. Under `on-error` = `fail`, what is damaged is an error of the reader; rows that do not fit are
+/// rejects under every policy, since the job knows which is the first.
+///
+/// # Errors
+/// `Connector`, if the system refuses; `Data`, if a column is not in a file, or of a type that cannot
+/// be read as the table's.
+pub fn open(files: Vec<PathBuf>, scan: &TableScan<'_>, pruning: &[ColumnTest]) -> Result<Arc<dyn Source>> {
+    let fields: Vec<_> = scan.columns.iter().map(|&column| Arc::clone(&scan.schema.fields()[column])).collect();
+    let tests = pruning.iter().filter_map(|test| {
+        let column = scan.columns.iter().position(|column| *column == test.column)?;
+        Some(ColumnTest { column, ..test.clone() })
+    });
+    let tests: Vec<ColumnTest> = tests.collect();
+    let plan = Plan { wanted: &fields, tests: &tests, block_bytes: scan.read.block_bytes };
+    let layout = Layout::new(files, &plan)?;
+    let bytes = layout.bytes();
+    Ok(Arc::new(ParquetSource {
+        shared: Arc::new(Shared {
+            layout,
+            bytes,
+            schema: Arc::new(Schema::new(fields)),
+            keeps: scan.bad_input.for_format().on_error,
+            on_error: scan.bad_input.on_error,
+            batch_rows: scan.read.batch_rows.max(1),
+            bells: scan.bells.clone(),
+            next: AtomicU64::new(0),
+            is_stopped: AtomicBool::new(false),
+            unread: AtomicU64::new(0),
+            earliest: (0..scan.read.workers).map(|_| AtomicU64::new(NONE)).collect(),
+            is_failing: AtomicBool::new(false),
+        }),
+    }))
+}
+
+struct ParquetSource {
+    shared: Arc<Shared>,
+}
+
+/// What the readers share.
+struct Shared {
+    layout: Layout,
+    bytes: u64,
+    /// Columns of the batches.
+    schema: SchemaRef,
+    /// What becomes of damage.
+    on_error: OnError,
+    /// Which rejects are kept.
+    keeps: OnError,
+    batch_rows: usize,
+    bells: Doorbells,
+    /// The next block. Taking is one `fetch_add`.
+    next: AtomicU64,
+    is_stopped: AtomicBool,
+    /// Rows that were passed over.
+    unread: AtomicU64,
+    /// By worker: no block below this is in its hands, nor will be. [`NONE`] while it has none and asks for none.
+    earliest: Vec<AtomicU64>,
+    /// Some worker keeps an error back: all others ring when they are done with a block.
+    is_failing: AtomicBool,
+}
+
+impl Source for ParquetSource {
+    fn reader(&self, worker: WorkerId) -> Box<dyn SourceReader> {
+        let decoder = PieceDecoder::default();
+        Box::new(ParquetReader {
+            shared: Arc::clone(&self.shared),
+            worker,
+            held: None,
+            decoder,
+            failure: None,
+            failed_at: None,
+        })
+    }
+
+    fn bytes_total(&self) -> Option<u64> {
+        Some(self.shared.bytes)
+    }
+
+    fn unread(&self) -> u64 {
+        self.shared.unread.load(Ordering::Relaxed)
+    }
+
+    fn drain(&self) {
+        // Relaxed: the flag carries no data, and one block more or less after it is as good.
+        self.shared.is_stopped.store(true, Ordering::Relaxed);
+        self.shared.bells.ring_all();
+    }
+}
+
+/// One worker's handle.
+struct ParquetReader {
+    shared: Arc<Shared>,
+    worker: WorkerId,
+    /// A piece that was taken and waits for the verdict on its row group.
+    held: Option<Piece>,
+    decoder: PieceDecoder,
+    /// What is wrong with a block, kept back until all blocks before it are known to be in order.
+    failure: Option<(u64, Error)>,
+    /// The block of the error that was given out.
+    failed_at: Option<u64>,
+}
+
+/// What became of a piece.
+enum Outcome {
+    Block(SourceBlock),
+    /// Another worker is looking through its row group.
+    Waits,
+}
+
+impl SourceReader for ParquetReader {
+    fn poll(&mut self) -> Result<SourceEvent> {
+        if self.failure.is_some() {
+            return self.fail();
+        }
+        let Some(piece) = self.held.take().or_else(|| self.take()) else { return Ok(SourceEvent::End) };
+        match self.read(piece) {
+            Ok(Outcome::Block(block)) => {
+                self.shared.layout.block_done(piece.file);
+                self.note(NONE);
+                Ok(SourceEvent::Block(block))
+            }
+            Ok(Outcome::Waits) => {
+                self.held = Some(piece);
+                Ok(SourceEvent::Pending)
+            }
+            Err(error) => {
+                self.failure = Some((piece.index, error));
+                self.fail()
+            }
+        }
+    }
+
+    fn failed_at(&self) -> Option<u64> {
+        self.failed_at
+    }
+}
+
+impl ParquetReader {
+    /// Takes the next piece that nobody has taken.
+    fn take(&self) -> Option<Piece> {
+        let shared = &self.shared;
+        if shared.is_stopped.load(Ordering::Relaxed) {
+            return None;
+        }
+        // SeqCst, with the counter and the reads in `fail`: one order for all, see above.
+        let earliest = &shared.earliest[usize::from(self.worker.0)];
+        earliest.store(shared.next.load(Ordering::SeqCst), Ordering::SeqCst);
+        let index = shared.next.fetch_add(1, Ordering::SeqCst);
+        if index >= shared.layout.blocks {
+            self.note(NONE);
+            return None;
+        }
+        self.note(index);
+        Some(shared.layout.piece(index))
+    }
+
+    /// Notes the earliest block in hand, and rings who may wait for it.
+    fn note(&self, earliest: u64) {
+        self.shared.earliest[usize::from(self.worker.0)].store(earliest, Ordering::SeqCst);
+        if self.shared.is_failing.load(Ordering::SeqCst) {
+            self.shared.bells.ring_all();
+        }
+    }
+
+    /// Gives the error out if nobody can come with an earlier one.
+    fn fail(&mut self) -> Result<SourceEvent> {
+        let Some((index, error)) = self.failure.take() else { return Ok(SourceEvent::Pending) };
+        // Before the notes are read: whoever lowers a note afterwards sees the flag, and rings.
+        self.shared.is_failing.store(true, Ordering::SeqCst);
+        self.shared.is_stopped.store(true, Ordering::SeqCst);
+        let me = usize::from(self.worker.0);
+        let others = self.shared.earliest.iter().enumerate().filter(|(worker, _)| *worker != me);
+        if others.map(|(_, earliest)| earliest.load(Ordering::SeqCst)).all(|earliest| earliest >= index) {
+            self.failed_at = Some(index);
+            return Err(error);
+        }
+        self.failure = Some((index, error));
+        Ok(SourceEvent::Pending)
+    }
+
+    fn read(&mut self, piece: Piece) -> Result<Outcome> {
+        let file = &self.shared.layout.files[piece.file];
+        let Some(group) = piece.group else {
+            let damage = file.damage.clone().unwrap_or_default();
+            return self.damaged(piece, 0, damage);
+        };
+        let planned = &file.groups[group];
+        let rows = PieceRows { file: piece.file, group, rows: planned.rows_of(piece.piece) };
+        let kept = planned.count_in(rows.rows.clone());
+        if planned.kept.is_empty() {
+            self.pass_over(planned.rows);
+            return Ok(Outcome::Block(empty_block(piece, 0)));
+        }
+        let shared = Arc::clone(&self.shared);
+        let open = shared.layout.open(piece.file)?;
+        if shared.on_error != OnError::Fail && planned.pieces > 1 {
+            match self.verdict(&open, group, planned)? {
+                Verdict::Damaged(why) => {
+                    self.pass_over(rows.rows.end - rows.rows.start - kept);
+                    return self.damaged_group(piece, planned, why);
+                }
+                Verdict::Checking => return Ok(Outcome::Waits),
+                Verdict::Unknown | Verdict::Whole => {}
+            }
+        }
+        let decoded = match self.decoder.decode(&shared.layout, &open, &rows, shared.batch_rows) {
+            Ok(decoded) => decoded,
+            Err(Fault::Fatal(error)) => return Err(error),
+            Err(Fault::Damaged(why)) => {
+                let found = group::damage(&open, group, planned)?;
+                let why = found.unwrap_or_else(|| format!("row group {group}: {why}"));
+                self.pass_over(rows.rows.end - rows.rows.start - kept);
+                return self.damaged_group(piece, planned, why);
+            }
+        };
+        self.pass_over(rows.rows.end - rows.rows.start - kept);
+        let block = SourceBlock { bytes: planned.bytes_of(piece.piece), ..empty_block(piece, 0) };
+        self.adapt(&open, planned, &rows, decoded, block).map(Outcome::Block)
+    }
+
+    fn pass_over(&self, rows: u64) {
+        self.shared.unread.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    /// Whether the row group of a piece can be decoded; [`Verdict::Checking`] while another worker looks.
+    fn verdict(&self, open: &OpenFile, group: usize, planned: &PlannedGroup) -> Result<Verdict> {
+        {
+            let mut verdict = planned.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+            if *verdict != Verdict::Unknown {
+                return Ok(verdict.clone());
+            }
+            *verdict = Verdict::Checking;
+        }
+        let outcome = group::damage(open, group, planned);
+        // Who waits must not wait for one that failed: an earlier piece may be among them, and comes to the same end.
+        let found = match &outcome {
+            Ok(Some(why)) => Verdict::Damaged(why.clone()),
+            Ok(None) => Verdict::Whole,
+            Err(_) => Verdict::Unknown,
+        };
+        *planned.verdict.lock().unwrap_or_else(PoisonError::into_inner) = found.clone();
+        self.shared.bells.ring_all();
+        outcome.map(|_| found)
+    }
+
+    /// A piece of a row group that is damaged: the first speaks for all of them, unless the job ends.
+    fn damaged_group(&self, piece: Piece, planned: &PlannedGroup, why: String) -> Result<Outcome> {
+        let bytes = planned.bytes_of(piece.piece);
+        if piece.piece > 0 && self.shared.on_error != OnError::Fail {
+            return Ok(Outcome::Block(empty_block(piece, bytes)));
+        }
+        let count = planned.count_in(0..planned.rows);
+        let outcome = self.damaged(piece, planned.rows_before, format!("{why}; {count} rows are lost"))?;
+        Ok(match outcome {
+            Outcome::Block(block) => Outcome::Block(SourceBlock { bytes, ..block }),
+            Outcome::Waits => Outcome::Waits,
+        })
+    }
+
+    /// A piece that stands for what is damaged, from row `offset` of the file on: one record, whatever is lost with it.
+    fn damaged(&self, piece: Piece, offset: u64, message: String) -> Result<Outcome> {
+        let origin = &self.shared.layout.files[piece.file].origin;
+        if self.shared.on_error == OnError::Fail {
+            return Err(Error::data(format!("{origin}: {message}")).help(DAMAGE_HELP));
+        }
+        let mut rejects = Rejects::default();
+        rejects.add(self.shared.keeps, RejectReason::Corrupt, || Reject {
+            origin: Arc::clone(origin),
+            offset,
+            line: 0,
+            column: 0,
+            field: None,
+            reason: RejectReason::Corrupt,
+            message,
+            help: DAMAGE_HELP.to_owned(),
+            record: Vec::new(),
+        });
+        Ok(Outcome::Block(SourceBlock { records: 1, rejects, ..empty_block(piece, 0) }))
+    }
+
+    /// Adds decoded rows to `block` as the table's, without those that cannot be.
+    fn adapt(
+        &self,
+        open: &OpenFile,
+        planned: &PlannedGroup,
+        piece: &PieceRows,
+        decoded: Vec<RecordBatch>,
+        mut block: SourceBlock,
+    ) -> Result<SourceBlock> {
+        let origin = &self.shared.layout.files[piece.file].origin;
+        let kept = planned.kept_in(piece.rows.clone());
+        let mut places = PiecePlaces::new(origin, planned.rows_before, kept);
+        let mut before = 0;
+        for source in decoded {
+            let (mut batch, refusals) = group::adapted(open, &self.shared.schema, &source)
+                .map_err(|why| Error::internal(format!("{origin}: row group {}: {why}", piece.group)))?;
+            if !refusals.is_empty() {
+                let mut keep = vec![true; source.num_rows()];
+                // What a damaged string holds must not be looked at as one.
+                let is_text_damaged = refusals.iter().any(|refusal| refusal.reason == RejectReason::NotUtf8);
+                for refusal in refusals {
+                    let number = before + refusal.row as u64;
+                    let shown = if is_text_damaged { &batch } else { &source };
+                    keep[refusal.row] = false;
+                    let offset = places.refuse(number);
+                    block.rejects.add(self.shared.keeps, refusal.reason, || reject(origin, offset, shown, refusal));
+                }
+                batch = filter_record_batch(&batch, &BooleanArray::from(keep))
+                    .map_err(|error| Error::internal(error.to_string()))?;
+            }
+            before += source.num_rows() as u64;
+            block.batches.push(batch);
+        }
+        places.hold(&block.batches);
+        block.records = before;
+        block.places = Some(Box::new(places) as Box<dyn RowPlaces>);
+        Ok(block)
+    }
+}
+
+fn empty_block(piece: Piece, bytes: u64) -> SourceBlock {
+    let (batches, rejects) = (Vec::new(), Rejects::default());
+    SourceBlock { index: piece.index, batches, records: 0, rejects, places: None, bytes }
+}
+
+fn reject(origin: &Arc<str>, offset: u64, batch: &RecordBatch, refusal: Refusal) -> Reject {
+    let Refusal { row, reason, path, message, help } = refusal;
+    Reject {
+        origin: Arc::clone(origin),
+        offset,
+        line: 0,
+        column: 0,
+        field: Some(path.into_boxed_str()),
+        reason,
+        message: format!("row {offset} (from 0): {message}"),
+        help,
+        record: record_of(batch, row),
+    }
+}
