@@ -102,7 +102,7 @@ impl Input {
 fn write_row(text: Text, id: i64, random: &mut StdRng, out: &mut String) {
     let note = *["plain", "with, comma", "with \"quotes\"", "ünïcödé 😀", ""].choose(random).expect("there is one");
     let note = if text == Text::Csv && random.random_range(0..50) == 0 { "two\nlines" } else { note };
-    let price = random.random_range(-1_000_000..1_000_000);
+    let price: i32 = random.random_range(-1_000_000..1_000_000);
     let (whole, cents) = (price / 100, (price % 100).abs());
     let second = random.random_range(0..86_400);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);

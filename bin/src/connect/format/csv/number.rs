@@ -147,7 +147,7 @@ fn scaled_slowly(text: &[u8]) -> Option<(u64, usize)> {
 /// A DOUBLE, correctly rounded. Also `NaN`, `Infinity` and `-Infinity`.
 ///
 /// # Errors
-/// If it is not one. A magnitude too large is infinite, as in Java.
+/// If it is not one, or its magnitude is too large.
 #[inline]
 pub fn double(bytes: &[u8], start: usize, end: usize) -> Result<f64, BadNumber> {
     let is_negative = start < end && bytes[start] == b'-';
@@ -156,15 +156,23 @@ pub fn double(bytes: &[u8], start: usize, end: usize) -> Result<f64, BadNumber> 
         let magnitude = number as f64 / EXACT_POWERS[fraction_digits];
         return Ok(if is_negative { -magnitude } else { magnitude });
     }
-    lexical_core::parse(&bytes[start..end]).map_err(|_| BadNumber::Malformed)
+    let number: f64 = lexical_core::parse(&bytes[start..end]).map_err(|_| BadNumber::Malformed)?;
+    if number.is_infinite() { infinity(&bytes[start..end], number) } else { Ok(number) }
+}
+
+/// The number, if `text` says infinity and not a number that is too large.
+#[cold]
+fn infinity<T>(text: &[u8], number: T) -> Result<T, BadNumber> {
+    if text.iter().any(u8::is_ascii_digit) { Err(BadNumber::OutOfRange) } else { Ok(number) }
 }
 
 /// A FLOAT, correctly rounded; otherwise like [`double`].
 ///
 /// # Errors
-/// If it is not one.
+/// If it is not one, or its magnitude is too large.
 pub fn float(bytes: &[u8], start: usize, end: usize) -> Result<f32, BadNumber> {
-    lexical_core::parse(&bytes[start..end]).map_err(|_| BadNumber::Malformed)
+    let number: f32 = lexical_core::parse(&bytes[start..end]).map_err(|_| BadNumber::Malformed)?;
+    if number.is_infinite() { infinity(&bytes[start..end], number) } else { Ok(number) }
 }
 
 /// A DECIMAL(precision, scale) as its unscaled number. Digits beyond the scale are rounded half up, away from zero.
