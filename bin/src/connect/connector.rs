@@ -381,7 +381,7 @@ mod tests {
             (vec![("connector", "filesystem"), ("format", "csv")], "'path' = 'data/trades.csv'"),
             (vec![("connector", "filesystem"), ("path", "x.csv")], "'format' = 'csv'"),
             (vec![("connector", "filesystem"), ("path", "s3://b/x"), ("format", "csv")], "a path of this machine"),
-            (vec![("connector", "filesystem"), ("path", "x"), ("format", "avro")], "'csv' or 'json'"),
+            (vec![("connector", "filesystem"), ("path", "x"), ("format", "avro")], "'csv', 'json' or 'parquet'"),
             (
                 vec![("connector", "filesystem"), ("path", "x"), ("format", "csv"), ("source.monitor-interval", "0")],
                 "a duration above 0",

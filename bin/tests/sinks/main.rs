@@ -15,18 +15,18 @@ use thalweg::job::{self, Account, JobControl, JobOptions, Pin};
 use thalweg::sql::{Outcome, Session, SessionOptions};
 
 /// How long a test waits for what must come.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The numbers from 0 on with a key, as CSV.
-pub fn numbers(rows: usize) -> String {
+fn numbers(rows: usize) -> String {
     (0..rows).map(|number| format!("{number},k{}\n", number * 7 % 5)).collect()
 }
 
-pub fn table(name: &str, clause: &str, path: &Path, more: &str) -> String {
+fn table(name: &str, clause: &str, path: &Path, more: &str) -> String {
     table_in("csv", name, clause, path, more)
 }
 
-pub fn table_in(format: &str, name: &str, clause: &str, path: &Path, more: &str) -> String {
+fn table_in(format: &str, name: &str, clause: &str, path: &Path, more: &str) -> String {
     format!(
         "CREATE TABLE {name} (n BIGINT, k STRING) {clause}
          WITH ('connector' = 'filesystem', 'format' = '{format}', 'path' = '{}'{more});",
@@ -34,7 +34,7 @@ pub fn table_in(format: &str, name: &str, clause: &str, path: &Path, more: &str)
     )
 }
 
-pub fn run(sql: &str, options: &JobOptions) -> Vec<Account> {
+fn run(sql: &str, options: &JobOptions) -> Vec<Account> {
     let mut session = Session::new(SessionOptions::default());
     let script = session.parse(sql).unwrap_or_else(|errors| panic!("{errors:?}"));
     let mut accounts = Vec::new();
@@ -52,17 +52,17 @@ pub fn run(sql: &str, options: &JobOptions) -> Vec<Account> {
     accounts
 }
 
-pub fn options(workers: usize, batch_rows: usize, block_bytes: usize) -> JobOptions {
+fn options(workers: usize, batch_rows: usize, block_bytes: usize) -> JobOptions {
     JobOptions { workers, batch_rows, block_bytes, pin: Pin::Off, ..JobOptions::default() }
 }
 
 /// All files below `directory` by their names, hidden ones too, as texts.
-pub fn tree(directory: &Path) -> BTreeMap<String, String> {
+fn tree(directory: &Path) -> BTreeMap<String, String> {
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     bytes(directory).into_iter().map(|(name, bytes)| (name, text(bytes))).collect()
 }
 
-pub fn bytes(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+fn bytes(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut directories = vec![directory.to_path_buf()];
     while let Some(next) = directories.pop() {
@@ -79,27 +79,27 @@ pub fn bytes(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-pub fn sorted_lines<'a>(texts: impl Iterator<Item = &'a String>) -> Vec<String> {
+fn sorted_lines<'a>(texts: impl Iterator<Item = &'a String>) -> Vec<String> {
     let mut lines: Vec<String> = texts.flat_map(|text| text.lines()).map(str::to_owned).collect();
     lines.sort();
     lines
 }
 
-pub fn thalweg(sql: &str) -> Command {
+fn thalweg(sql: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_thalweg"));
     command.args(["run", "-e", sql]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env_remove("RUST_BACKTRACE");
     command
 }
 
-pub fn output(command: &mut Command) -> (Option<i32>, String, String) {
+fn output(command: &mut Command) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = command.output().expect("the binary was built with this test");
     let text = |bytes| String::from_utf8(bytes).expect("all output is UTF-8");
     (status.code(), text(stdout), text(stderr))
 }
 
 /// Waits until `found` gives something.
-pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = found() {
@@ -111,19 +111,19 @@ pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A job that reads lines from its standard input, as they come.
-pub fn fed(sink: &str) -> Child {
+fn fed(sink: &str) -> Child {
     let script = "CREATE TABLE lines (n BIGINT, k STRING) WITH ('connector' = 'stdin', 'format' = 'csv');".to_owned()
         + sink
         + "INSERT INTO sink SELECT * FROM lines;";
     thalweg(&script).stdin(Stdio::piped()).spawn().expect("it runs")
 }
 
-pub fn feed(child: &mut Child, lines: &str) {
+fn feed(child: &mut Child, lines: &str) {
     let pipe = child.stdin.as_mut().expect("it is piped");
     pipe.write_all(lines.as_bytes()).expect("it reads");
 }
 
-pub fn end(mut child: Child) {
+fn end(mut child: Child) {
     drop(child.stdin.take());
     let ended = child.wait_with_output().expect("it ends");
     assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));

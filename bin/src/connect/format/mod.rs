@@ -46,6 +46,10 @@ impl Format {
 
     fn read_parquet(reader: &mut OptionReader<'_>) -> Result<(Self, BadInput)> {
         let bad_input = BadInput::read(reader)?;
+        if let Some(value) = reader.text("max-record-bytes") {
+            let reason = "nothing, for Parquet: a row has no bytes of its own there, and pages have a limit";
+            return Err(reader.wrong_value("max-record-bytes", value, reason));
+        }
         Ok((Self::Parquet(ParquetOptions::read(reader)?), bad_input))
     }
 

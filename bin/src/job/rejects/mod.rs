@@ -222,14 +222,15 @@ impl Ledger {
         if state.is_failed {
             return Ok(());
         }
-        state.waiting_bytes += refused.bytes();
-        state.waiting.insert(index, refused);
-        while let Some(refused) = {
-            let next = state.next;
-            state.waiting.remove(&next)
-        } {
+        let mut due = Some(refused);
+        // As a rule a block is the one that is due, and nothing waits.
+        if index != state.next {
+            let refused = due.take().unwrap_or_default();
+            state.waiting_bytes += refused.bytes();
+            state.waiting.insert(index, refused);
+        }
+        while let Some(refused) = due.take().or_else(|| state.take_due()) {
             state.next += 1;
-            state.waiting_bytes -= refused.bytes();
             if let Err(error) = self.release(&mut state, refused) {
                 state.is_failed = true;
                 return Err(error);
@@ -363,6 +364,15 @@ impl Shared {
         if std::mem::take(&mut state.is_awaited) {
             self.bells.ring_all();
         }
+    }
+}
+
+impl State {
+    /// The block whose turn it is, if it waits.
+    fn take_due(&mut self) -> Option<Refused> {
+        let refused = self.waiting.remove(&self.next)?;
+        self.waiting_bytes -= refused.bytes();
+        Some(refused)
     }
 }
 

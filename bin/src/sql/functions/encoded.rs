@@ -167,8 +167,10 @@ mod tests {
 
     use super::*;
 
+    type Row<'a> = (&'a [(&'a str, i32)], Option<&'a [Option<f64>]>);
+
     /// Maps with string keys, and lists of numbers, as a column of rows.
-    fn column(rows: &[(&[(&str, i32)], Option<&[Option<f64>]>)]) -> ArrayRef {
+    fn column(rows: &[Row<'_>]) -> ArrayRef {
         let [entry, key, value] = ["entries", "key", "value"].map(str::to_owned);
         let names = MapFieldNames { entry, key, value };
         let mut maps = MapBuilder::new(Some(names), StringViewBuilder::new(), Int32Builder::new());

@@ -93,8 +93,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("SELECT CAST('[1]' AS ARRAY<INT>) FROM n", "cannot cast STRING to ARRAY<INT>", "'[1]'"),
     ("SELECT CAST(a AS INT) FROM n", "cannot cast ARRAY<INT> to INT", "a"),
     ("SELECT CAST(r AS ROW<x INT, y INT>) FROM n", "cannot cast ROW<`f` INT> to ROW<`x` INT, `y` INT>", "r"),
-    ("SELECT MAX(a) FROM n", "MAX of ARRAY<INT>", "MAX(a)"),
-    ("SELECT SUM(m) FROM n", "SUM of MAP<STRING, INT>", "SUM(m)"),
+    ("SELECT MAX(a) FROM n", "MAX does not take ARRAY<INT>", "MAX(a)"),
+    ("SELECT SUM(m) FROM n", "SUM does not take MAP<STRING, INT>", "SUM(m)"),
     ("SELECT id FROM n ORDER BY r", "values of ROW<`f` INT> have no order", "r"),
     ("SELECT ARRAY_SORT(ARRAY[a]) FROM n", "ARRAY_SORT: values of ARRAY<INT> have no order", "ARRAY_SORT(ARRAY[a])"),
     (

@@ -114,7 +114,7 @@ fn interned<T: Eq + Hash + 'static>(known: &Interner<T>, value: T) -> &'static T
 }
 
 impl TypeWithin {
-    fn to_arrow(&self, name: &str) -> Field {
+    fn to_arrow(self, name: &str) -> Field {
         Field::new(name, self.flink.to_arrow(), self.is_nullable)
     }
 

@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn quotes_and_escapes_are_taken_off() {
         let dialect = Dialect { delimiter: Some(b','), quote: Some(b'"'), escape: Some(b'\\'), comments: false };
-        let cases: [(&str, Result<(&str, Quoting), Refusal>); 11] = [
+        for (field, expected) in [
             ("", Ok(("", Quoting::Bare))),
             ("a\\,b", Ok(("a,b", Quoting::Bare))),
             (r"\n\t\0\\\x", Ok(("\n\t\0\\x", Quoting::Bare))),
@@ -84,8 +84,7 @@ mod tests {
             (r#"a"b"#, Err(Refusal::QuoteInside)),
             (r#""a"b"#, Err(Refusal::AfterQuote)),
             ("a\\", Err(Refusal::Escape)),
-        ];
-        for (field, expected) in cases {
+        ] {
             let mut text = Vec::new();
             let found = plain_text(field.as_bytes(), dialect, &mut text);
             let found = found.map(|quoting| (std::str::from_utf8(&text).unwrap(), quoting));

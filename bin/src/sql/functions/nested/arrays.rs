@@ -1,6 +1,7 @@
 //! Functions that look into arrays or make new ones: CARDINALITY, ELEMENT, ARRAY_CONTAINS and the like.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::types::{Int32Type, Int64Type};
@@ -72,11 +73,11 @@ fn bind_needle(name: &'static str, usage: &str, arguments: &[Argument]) -> Resul
     Ok([FlinkType::array(to), to])
 }
 
-/// Calls `f` with the places of each row's values that equal the value looked for; NULL equals NULL.
-fn matches<'a>(
-    lists: &'a Lists,
-    needle: &'a Value,
-) -> Result<impl Fn(usize) -> Option<(std::ops::Range<usize>, Vec<bool>)> + 'a, String> {
+/// The places of a row's values, and which of them equal the value that is looked for.
+type Matches = (Range<usize>, Vec<bool>);
+
+/// The matches of each row whose array is not NULL; a NULL within equals NULL.
+fn matches<'a>(lists: &'a Lists, needle: &'a Value) -> Result<impl Fn(usize) -> Option<Matches> + 'a, String> {
     let (values, needles) = Encoded::pair(lists.values(), &needle.array)?;
     let stride = needle.stride();
     Ok(move |row: usize| {

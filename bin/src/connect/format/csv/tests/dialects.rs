@@ -142,9 +142,9 @@ fn arrays_and_rows_are_split_at_their_delimiter() {
     );
     for (text, message) in [
         ("1;x,4;x\n", "f0:1:1: \"1;x\" is not a ARRAY<BIGINT> (column `a`)"),
-        ("1,2\n", "f0:1:3: \"2\" is not a ROW<`n` INT, `s` STRING> (column `r`)"),
-        ("1,2;x;y\n", "f0:1:3: \"2;x;y\" is not a ROW<`n` INT, `s` STRING> (column `r`)"),
-        ("1,;x\n", "f0:1:3: NULL in column `r`, which is NOT NULL (ROW<`n` INT, `s` STRING>)"),
+        ("1,2\n", "f0:1:3: \"2\" is not a ROW<`n` INT NOT NULL, `s` STRING> (column `r`)"),
+        ("1,2;x;y\n", "f0:1:3: \"2;x;y\" is not a ROW<`n` INT NOT NULL, `s` STRING> (column `r`)"),
+        ("1,;x\n", "f0:1:3: NULL in column `r`, which is NOT NULL (ROW<`n` INT NOT NULL, `s` STRING>)"),
     ] {
         assert_eq!(rows_of(&reading, text), Err(message.to_owned()));
     }
@@ -163,7 +163,7 @@ fn arrays_and_rows_are_split_at_their_delimiter() {
     for (data_type, name) in [
         (map, "MAP<STRING, INT>"),
         (list_of(list_of(DataType::Int32)), "ARRAY<ARRAY<INT>>"),
-        (list_of(pair), "ARRAY<ROW<`n` INT, `s` STRING>>"),
+        (list_of(pair), "ARRAY<ROW<`n` INT NOT NULL, `s` STRING>>"),
     ] {
         let error = Reading::of(&[("m", data_type)]).read_text("x\n").unwrap_err();
         assert_eq!(error.message, format!("column `m` of type {name} cannot be held by CSV"));

@@ -28,7 +28,7 @@ fn unescaped(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = text;
     while let Some(backslash) = rest.find('\\') {
-        bytes.extend_from_slice(rest[..backslash].as_bytes());
+        bytes.extend_from_slice(&rest.as_bytes()[..backslash]);
         let (byte, length) = match rest.as_bytes()[backslash + 1] {
             b'x' => (u8::from_str_radix(&rest[backslash + 2..backslash + 4], 16).unwrap(), 4),
             b's' => (b' ', 2),
