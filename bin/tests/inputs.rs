@@ -178,7 +178,7 @@ fn a_fifo_ends_with_its_writer_unless_it_is_monitored() {
     let ended = child.wait_with_output().expect("it ends");
     assert_eq!((ended.status.code(), text(&ended.stdout)), (Some(0), "n\n1\n2\n"));
 
-    let mut child = thalweg(&table(&path, ", 'source.monitor-interval' = '1 s'", query)).spawn().expect("it runs");
+    let mut child = thalweg(&table(&path, ", 'source.monitor-interval' = '5 ms'", query)).spawn().expect("it runs");
     let mut output = BufReader::new(child.stdout.take().expect("it is piped")).lines();
     let mut next = || output.next().expect("a line comes").expect("it can be read");
     append(&path, b"1\n2");
@@ -200,7 +200,7 @@ fn standard_input_needs_no_declaration() {
         assert_eq!(text(&done.stdout), "s,m\n19999900000,x0199999\n");
     }
     for (sql, input, code, said) in [
-        ("SELECT * FROM '-' UNION ALL SELECT * FROM '-'", &b"a\n1\n"[..], 2, "is read already"),
+        ("SELECT * FROM '-' UNION ALL SELECT * FROM '-'", &b"a\n1\n"[..], 2, "reads standard input 2 times"),
         ("SELECT * FROM '-'", b"", 5, "holds no record"),
         ("SELECT * FROM '-'", b"PAR1....", 2, "holds Parquet"),
         ("SELECT a FROM '-'", b"a\n1\n2\nx\n\"", 3, "<stdin>:5:1"),
@@ -290,7 +290,7 @@ fn what_cannot_be_read_says_why() {
     write(&at.join("text.csv.gz"), b"n\n1\n");
     let query = "SELECT n FROM t";
     for (sql, code, said) in [
-        (table(&at.join("empty"), "", query), 5, "no file for table `t`"),
+        (table(&at.join("empty"), "", query), 5, "there is no file in the directory"),
         (table(&at.join("dangling"), "", query), 5, "No such file"),
         (table(&at.join("text.csv.gz"), "", query), 3, "it does not start as gzip does"),
         (table(&at.join("sheet.xlsx"), "", query), 3, "data packed with zip is not read"),

@@ -37,7 +37,7 @@ pub fn open(
     }
     let special = std::fs::metadata(path).ok().filter(|found| !found.is_file() && !found.is_dir());
     if special.is_some_and(|found| found.file_type().is_fifo() || found.file_type().is_char_device()) {
-        let writers = if monitor_interval.is_some() { Writers::Many } else { Writers::One };
+        let writers = monitor_interval.map_or(Writers::One, Writers::Many);
         return pipe::open_path(Path::new(path), writers, scan);
     }
     if let Format::Parquet(_) = scan.format {

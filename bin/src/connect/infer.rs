@@ -167,17 +167,13 @@ fn infer_text(format: FileFormat, samples: &[Sample]) -> Result<(SchemaRef, Form
             let (schema, options) = json::infer(samples, &JsonOptions::default())?;
             Ok((schema, Format::Json(options)))
         }
-        FileFormat::Parquet => Err(not_read(&samples[0].origin)),
+        FileFormat::Parquet => Err(Error::internal("Parquet is not inferred from text")),
     }
 }
 
 fn infer_parquet(files: &[PathBuf]) -> Result<(SchemaRef, Format)> {
     let (schema, options) = parquet::infer(files)?;
     Ok((schema, Format::Parquet(options)))
-}
-
-fn not_read(path: &str) -> Error {
-    Error::statement(format!("'{path}' is not read: it is not CSV")).help("convert it to CSV")
 }
 
 /// Some of the files: the first, the last and others at equal distances, in their order.

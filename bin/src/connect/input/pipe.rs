@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::feed::{Ending, Feed, Feeder};
 use super::packing::{Fault, Unpacker};
@@ -26,8 +27,9 @@ pub const STDIN: &str = "<stdin>";
 pub enum Writers {
     /// It is, as for `cat`.
     One,
-    /// Others may come: the pipe is opened again, and each writer's records are a text of their own.
-    Many,
+    /// Others may come: they are looked for at this interval, and what each writes is a text of its own. The pipe stays
+    /// open meanwhile: if it were opened again, what came just before would be lost.
+    Many(Duration),
 }
 
 /// Standard input belongs to a table of this process.
@@ -47,9 +49,9 @@ pub fn open_stdin(peeked: Option<&Peeked>, scan: &TableScan<'_>) -> Result<Arc<d
                  them to a file first",
             ));
     }
-    let mut replay = peeked.map(Peeked::replay);
+    let replay = peeked.map(Peeked::replay);
     let opener = move || -> Result<Box<dyn Read>> {
-        Ok(match replay.take() {
+        Ok(match replay {
             Some(replay) => Box::new(replay),
             None => Box::new(std::io::stdin()),
         })
@@ -71,11 +73,11 @@ pub fn open_path(path: &Path, writers: Writers, scan: &TableScan<'_>) -> Result<
     open_with(&path.to_string_lossy(), writers, opener, scan)
 }
 
-/// Opens whatever `opener` makes; it is called on the thread that reads, once for each writer.
+/// Opens whatever `opener` makes; it is called on the thread that reads.
 fn open_with(
     origin: &str,
     writers: Writers,
-    opener: impl FnMut() -> Result<Box<dyn Read>> + Send + 'static,
+    opener: impl FnOnce() -> Result<Box<dyn Read>> + Send + 'static,
     scan: &TableScan<'_>,
 ) -> Result<Arc<dyn Source>> {
     check_block_bytes(scan.read.block_bytes)?;
@@ -85,19 +87,33 @@ fn open_with(
     scan.format.open_blocks(feed.detached(), scan)
 }
 
-fn run(mut feeder: Feeder, origin: &str, writers: Writers, mut opener: impl FnMut() -> Result<Box<dyn Read>>) {
+fn run(mut feeder: Feeder, origin: &str, writers: Writers, opener: impl FnOnce() -> Result<Box<dyn Read>>) {
+    let mut input = match opener() {
+        Ok(input) => input,
+        Err(error) => return feeder.fail(error),
+    };
     while !feeder.is_stopped() {
-        let mut input = match opener() {
-            Ok(input) => input,
-            Err(error) => return feeder.fail(error),
-        };
         let mut stream = feeder.begin(origin);
         let mut unpacker = Unpacker::new(None);
-        let next = match pump(&mut feeder, &mut stream, &mut unpacker, input.as_mut(), Fill::Any) {
+        let outcome = loop {
+            let outcome = pump(&mut feeder, &mut stream, &mut unpacker, input.as_mut(), Fill::Any);
+            match (&outcome, writers) {
+                // Nobody has written yet.
+                (Ok(Pumped::Dry), Writers::Many(interval)) if unpacker.read_offset() == 0 => feeder.sleep(interval),
+                _ => break outcome,
+            }
+        };
+        let next = match outcome {
             Ok(Pumped::Stopped) => return,
             Ok(Pumped::Dry) => end(&mut feeder, stream, &mut unpacker),
             Err(Fault::Io(error)) => return feeder.fail(unreadable(Path::new(origin), &error)),
-            Err(Fault::Damage(damage)) => feeder.finish(stream, Ending::Damaged(damage), unpacker.packed_offset()),
+            Err(Fault::Damage(damage)) => {
+                // What is left of this writer's is no text of its own.
+                let mut rest = [0; 4096];
+                let passes_over = || writers != Writers::One && !feeder.is_stopped();
+                while passes_over() && matches!(input.read(&mut rest), Ok(1..)) {}
+                feeder.finish(stream, Ending::Damaged(damage), unpacker.packed_offset())
+            }
         };
         if next.is_break() || writers == Writers::One {
             return;
@@ -107,8 +123,6 @@ fn run(mut feeder: Feeder, origin: &str, writers: Writers, mut opener: impl FnMu
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use arrow_schema::{DataType, Field, Schema};
     use thalweg_runtime::WorkerId;
 
@@ -142,7 +156,7 @@ mod tests {
         let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
         let read = ReadOptions { batch_rows: 10, block_bytes: 100, workers: 1 };
         let bells = Doorbells::new(1);
-        let opener = move || -> Result<Box<dyn Read>> { Ok(Box::new(Fed(fed.clone()))) };
+        let opener = move || -> Result<Box<dyn Read>> { Ok(Box::new(Fed(fed))) };
         let (format, bad_input) = (Format::Csv(CsvOptions::default()), BadInput::default());
         let scan = TableScan {
             name: "t",
