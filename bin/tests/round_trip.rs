@@ -126,8 +126,11 @@ fn literal(kind: &str, random: &mut StdRng) -> String {
         "DECIMAL(38, 10)" => pick(&["-9999999999999999999999999999.9999999999", "0.0000000001", "1.0000000000"]),
         "DECIMAL(18, 18)" => pick(&["0.999999999999999999", "-0.000000000000000001"]),
         "CHAR(5)" => pick(&["abcde", "a    ", "äöü€ "]),
-        "VARCHAR(20)" | "STRING" => return string(random),
-        "BYTES" => return pick(&["X''", "X'00'", "X'FF00FF'", "X'0A0D2C22'", "X'C3A4'"]),
+        "VARCHAR(20)" | "STRING" => return format!("CAST({} AS {kind})", string(random)),
+        "BYTES" => {
+            let bytes = pick(&["X''", "X'00'", "X'FF00FF'", "X'0A0D2C22'", "X'C3A4'"]);
+            return format!("CAST({bytes} AS BYTES)");
+        }
         "DATE" => pick(&["0001-01-01", "9999-12-31", "1969-12-31", "2024-02-29"]),
         "TIME(3)" => pick(&["00:00:00.000", "23:59:59.999", "12:00:00.100"]),
         "TIMESTAMP(0)" => pick(&["0001-01-01 00:00:00", "9999-12-31 23:59:59", "1969-12-31 23:59:59"]),
