@@ -65,7 +65,10 @@ fn damage(text: Text) {
         seed += 1;
     }
     let share = kept as f64 / untouched as f64;
-    println!("{text:?}: {damaged} rows damaged, {rejected} rejected; of {untouched} untouched {:.3} % kept", share * 100.0);
+    println!(
+        "{text:?}: {damaged} rows damaged, {rejected} rejected; of {untouched} untouched {:.3} % kept",
+        share * 100.0
+    );
     assert!(rejected > 0 && share >= UNTOUCHED_KEPT_MIN, "{text:?}: {share} of the untouched rows are left");
 }
 
@@ -152,7 +155,8 @@ fn read(text: Text, path: &Path, on_error: &str, seed: u64) -> (BTreeSet<i64>, A
     let format = if text == Text::Csv { "csv', 'csv.header' = 'false" } else { "json" };
     let rejects = path.with_file_name("rejects.ndjson");
     let _ = std::fs::remove_file(&rejects);
-    let divert = if on_error == "divert" { format!(", 'rejects-path' = '{}'", rejects.display()) } else { String::new() };
+    let divert =
+        if on_error == "divert" { format!(", 'rejects-path' = '{}'", rejects.display()) } else { String::new() };
     let sql = format!(
         "CREATE TABLE t (id BIGINT, note STRING, price DECIMAL(10, 2), `time` TIMESTAMP(3)) WITH ('connector' = 'filesystem', \
          'path' = '{}', 'format' = '{format}', 'on-error' = '{on_error}'{divert}, 'max-record-bytes' = '64 kb');\n\
@@ -169,7 +173,8 @@ fn read(text: Text, path: &Path, on_error: &str, seed: u64) -> (BTreeSet<i64>, A
     let script = session.parse(&sql).unwrap_or_else(|errors| panic!("{}", errors[0]));
     for statement in &script.statements {
         if let Outcome::Job(plan) = session.execute(statement).unwrap_or_else(|error| panic!("{error}")) {
-            let (batches, account) = job::collect(plan, &options).unwrap_or_else(|error| panic!("{text:?}, {seed}: {error}"));
+            let (batches, account) =
+                job::collect(plan, &options).unwrap_or_else(|error| panic!("{text:?}, {seed}: {error}"));
             let ids = batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().iter().flatten());
             return (ids.collect(), account);
         }

@@ -6,7 +6,8 @@ use thalweg::sql::{Session, SessionOptions};
 use thalweg_fuzz::sound;
 
 const TABLES: &str = "CREATE TABLE trades (symbol STRING, price DECIMAL(10, 2), quantity INT, tags ARRAY<STRING>, \
-     trade_time TIMESTAMP(3), WATERMARK FOR trade_time AS trade_time - INTERVAL '5' SECOND) WITH ('connector' = 'datagen');";
+     trade_time TIMESTAMP(3), WATERMARK FOR trade_time AS trade_time - INTERVAL '5' SECOND) WITH \
+     ('connector' = 'filesystem', 'path' = 'trades.json', 'format' = 'json');";
 
 fuzz_target!(|text: &str| {
     // A quoted path after FROM is opened to infer its columns: the file system is not what is tested here.
@@ -33,6 +34,11 @@ fuzz_target!(|text: &str| {
 /// What an error points at is in the text.
 fn check(error: thalweg::error::Error, text: &str) {
     if let Some(span) = error.span {
-        assert!(span.start <= span.end && span.end <= text.len(), "{span:?} of {} bytes: {}", text.len(), error.message);
+        assert!(
+            span.start <= span.end && span.end <= text.len(),
+            "{span:?} of {} bytes: {}",
+            text.len(),
+            error.message
+        );
     }
 }

@@ -248,10 +248,10 @@ fn open_file(path: &Path, origin: &str, wanted: &[FieldRef]) -> Result<Result<Op
     Ok(Ok(OpenFile { bytes, metadata, projection, fields }))
 }
 
-fn plan_file(path: &PathBuf, plan: &Plan<'_>, keeps_open: bool) -> Result<PlannedFile> {
+fn plan_file(path: &Path, plan: &Plan<'_>, keeps_open: bool) -> Result<PlannedFile> {
     let origin: Arc<str> = path.to_string_lossy().into();
     let mut planned = PlannedFile {
-        path: path.clone(),
+        path: path.to_owned(),
         origin: Arc::clone(&origin),
         first_block: 0,
         blocks: 1,
