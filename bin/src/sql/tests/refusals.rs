@@ -202,6 +202,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "column symbol of a UNION has the types STRING and TIMESTAMP(3)",
         "SELECT ts FROM trades",
     ),
+    (
+        "VALUES (1, TIMESTAMP '2024-01-01 00:00:00'), (2, TIMESTAMP '2024-01-01 00:00:00.5')",
+        "the rows of VALUES have different types in column 2",
+        "VALUES (1, TIMESTAMP '2024-01-01 00:00:00'), (2, TIMESTAMP '2024-01-01 00:00:00.5')",
+    ),
     ("VALUES (1, 2), (3)", "this row has 1 values, the first one has 2", "3"),
     ("SELECT symbol FROM trades ORDER BY nothing", "there is no column `nothing`", "nothing"),
     ("SELECT a FROM (SELECT symbol FROM trades)", "there is no column `a`", "a"),
