@@ -172,8 +172,8 @@ fn two_hundred_thousand_bad_records_are_a_handful_of_notes_and_progress_counts_t
     assert_eq!(control.progress().rejected, account.rejects());
     let notes = notes.lock().expect("no panic");
     assert!(notes[0].starts_with(&format!("{}:1:4: a record of 1 field", path.display())), "{notes:?}");
-    // The first, at most one a second of those that follow, and the last.
-    assert!((2..100).contains(&notes.len()), "{} notes", notes.len());
+    // At most one a second, and the last; one alone, if all were read before the first was told.
+    assert!((1..100).contains(&notes.len()), "{} notes", notes.len());
     assert!(notes.last().is_some_and(|note| note.contains("more")), "{notes:?}");
 }
 
