@@ -91,13 +91,17 @@ impl<'a> Unnest<'a> {
             let start = offsets[self.row] as usize;
             let length = if lists.is_null(self.row) { 0 } else { offsets[self.row + 1] as usize - start };
             let parent = self.row as u32;
+            let row_weight = self.row_weight(self.row);
+            let fitting = (WEIGHT_MAX - weight) / row_weight.max(1);
+            if fitting == 0 && !chunk.parents.is_empty() {
+                break;
+            }
             if length == 0 && self.spec.is_outer {
                 chunk.parents.push(parent);
                 chunk.places.push(None);
                 chunk.numbers.push(None);
             }
-            let row_weight = self.row_weight(self.row);
-            let room = (ROWS_MAX - chunk.parents.len()).min(((WEIGHT_MAX - weight) / row_weight.max(1)).max(1));
+            let room = (ROWS_MAX - chunk.parents.len()).min(fitting.max(1));
             let end = length.min(self.value + room);
             for value in self.value..end {
                 chunk.parents.push(parent);
