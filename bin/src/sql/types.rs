@@ -9,7 +9,7 @@
 //! | DATE, TIME(p) | `Date32`, `Time32(Millisecond)` with p ≤ 3 |
 //! | TIMESTAMP(p), TIMESTAMP_LTZ(p) | `Timestamp` without a zone, with "UTC"; ms for p ≤ 3, µs for p ≤ 6, else ns |
 //! | INTERVAL of years and months, of days and times | `Interval(YearMonth)`, `Duration(Millisecond)` |
-//! | ARRAY<t>, ROW<f t, …> | `List` of a field "element", `Struct` |
+//! | `ARRAY<t>`, `ROW<f t, …>` | `List` of a field "element", `Struct` |
 //! | MAP<k, v> | `Map` of a field "entries": a `Struct` of "key", never NULL, and "value"; keys are not sorted |
 //!
 //! Arrow does not carry the length of a string, nor the precision of a time within its unit: an expression has the

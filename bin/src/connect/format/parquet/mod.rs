@@ -2,8 +2,8 @@
 //!
 //! The decoder is that of the `parquet` crate; what stands before it are checks of everything that a file declares, since
 //! a damaged or hostile file must be an error: never a panic, never more memory than a page may have, never a wrong row.
-//! The metadata is walked by [`thrift`], pages are looked at by [`pages`], values by [`adapt`], and what panics in spite
-//! of that is caught by [`contained`].
+//! The metadata is walked by `thrift`, pages are looked at by `pages`, values by `adapt`, and what panics in spite
+//! of that is caught by `contained`.
 
 mod adapt;
 mod contained;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 /// Characters of a field that an error shows.
 const SHOWN_CHARS_MAX: usize = 60;
 
-/// `text` in quotes, control characters escaped, cut to [`SHOWN_CHARS_MAX`] characters.
+/// `text` in quotes, control characters escaped, cut to `SHOWN_CHARS_MAX` characters.
 #[must_use]
 pub fn shown(text: &[u8]) -> String {
     // A character is at most four bytes: more than this many cannot be shown anyway.

@@ -4,7 +4,7 @@
 //! names; in between it sleeps. Each *generation* of a file, which is one inode, is a stream of its own:
 //! - what a file has grown by is read; a line that is not finished waits in its stream until the rest comes,
 //! - a file that was renamed or deleted is read to its end. It is ended, and an unfinished line becomes a record, when it
-//!   has not grown for [`QUIET_LOOKS`] looks: who writes it may take a while to notice. A file renamed to a name that is
+//!   has not grown for `QUIET_LOOKS` looks: who writes it may take a while to notice. A file renamed to a name that is
 //!   followed too goes on as it is,
 //! - another inode under a known name is a new generation, read from its start after the old one. Generations of a single
 //!   followed path that came and went between two looks are found under the names that they were given,
