@@ -129,11 +129,14 @@ impl Scan {
                 if self.at == At::Start {
                     self.at = At::Plain;
                 }
+            } else if self.at == At::Return
+                && byte != b'\n'
+                && let Some(fault) = self.closed_amiss()
+            {
+                self.bytes = place;
+                return Some(Stop::Fault(fault));
             } else if dialect.quote == Some(byte) {
-                if let Some(fault) = self.quote(place) {
-                    self.bytes = place;
-                    return Some(Stop::Fault(fault));
-                }
+                self.quote(place);
             } else if byte == b'\n' && !self.is_inside() {
                 self.bytes = place;
                 return Some(Stop::End(place));
@@ -188,12 +191,7 @@ impl Scan {
         }
     }
 
-    fn quote(&mut self, place: usize) -> Option<Fault> {
-        if self.at == At::Return
-            && let Some(fault) = self.closed_amiss()
-        {
-            return Some(fault);
-        }
+    fn quote(&mut self, place: usize) {
         self.at = match self.at {
             At::Start => {
                 self.opener = place;
@@ -208,7 +206,6 @@ impl Scan {
                 At::BrokenInside
             }
         };
-        None
     }
 
     /// The fault of a quoted field that goes on behind its closing quote, if it has lines.
