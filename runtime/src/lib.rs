@@ -21,6 +21,7 @@ pub mod progress;
 #[cfg(not(thalweg_loom))]
 pub mod simulate;
 mod stage;
+pub mod state;
 pub mod sync;
 pub mod topology;
 pub mod worker;

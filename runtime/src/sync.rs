@@ -13,8 +13,8 @@ pub use std::sync::Arc;
 mod real {
     pub use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
     pub use std::hint::spin_loop;
-    pub use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-    pub use std::sync::{Mutex, MutexGuard};
+    pub use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+    pub use std::sync::{Mutex, MutexGuard, RwLock};
     pub use std::thread::{Thread, ThreadId, current, park_timeout};
 }
 
@@ -22,8 +22,8 @@ mod real {
 mod real {
     pub use super::model_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
     pub use loom::hint::spin_loop;
-    pub use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-    pub use loom::sync::{Mutex, MutexGuard};
+    pub use loom::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+    pub use loom::sync::{Mutex, MutexGuard, RwLock};
     pub use loom::thread::{Thread, ThreadId, current};
 
     /// Parks without a bound: a model must not be saved by a time limit from a wake-up that was lost.
