@@ -44,6 +44,7 @@ use crate::connect::result::{self, ResultFormat};
 use crate::connect::{MakeEncoder, OpenSink, ReadOptions, SinkWriter};
 use crate::error::{Error, Kind, Result};
 use crate::plan::stages::StageGraph;
+use crate::plan::strategy::StrategyChoice;
 use crate::plan::{JobPlan, RuntimeMode, SinkTable};
 use crate::report::number::bytes;
 
@@ -64,6 +65,12 @@ pub struct JobOptions {
     pub memory_bytes: Option<u64>,
     /// How a bare SELECT prints its rows.
     pub format: ResultFormat,
+    /// How workers share the state of aggregations that are fed by sources.
+    pub strategy: StrategyChoice,
+    /// Whether the time that aggregations take is measured, for the account.
+    pub metrics: bool,
+    /// Readers of live state that will be attached: what [`StrategyChoice::Auto`] goes by, among others.
+    pub readers: usize,
 }
 
 impl Default for JobOptions {
@@ -76,6 +83,9 @@ impl Default for JobOptions {
             block_bytes: 128 * 1024,
             memory_bytes: None,
             format: ResultFormat::Csv,
+            strategy: StrategyChoice::default(),
+            metrics: false,
+            readers: 0,
         }
     }
 }
