@@ -111,6 +111,9 @@ pub trait Aggregation: Send + Sync + 'static {
     /// If a value does not fit its type.
     fn scan(&self, shard: &Self::Shard) -> Result<Self::Rows, Self::Error>;
 
+    /// The last event time of a window that was taken out: it is over when a frontier reaches it.
+    fn end(&self, closed: &Self::Closed) -> EventTimeMs;
+
     /// The hash of a key, by which it is routed.
     fn hash(&self, key: &Self::Key) -> u64;
 
@@ -119,6 +122,9 @@ pub trait Aggregation: Send + Sync + 'static {
     /// # Errors
     /// If the rows cannot be copied: a bug.
     fn own(&self, batch: &Self::Batch) -> Result<Self::Batch, Self::Error>;
+
+    /// Rows of a batch. Cheap.
+    fn rows(&self, batch: &Self::Batch) -> u64;
 
     /// Groups held, over all windows. Cheap.
     fn groups(&self, shard: &Self::Shard) -> usize;
