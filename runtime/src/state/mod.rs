@@ -26,11 +26,18 @@
 //!
 //! Locks are held for a bounded piece of work, never while something is sent or awaited.
 
+mod actor;
 mod bytes;
 mod cost;
 mod frontier;
 mod hold_lock;
+mod local_merge;
+mod local_merge_partitioned;
+mod locked_shard;
 mod name;
+mod owned;
+mod owned_shards;
+mod private_tables;
 mod published;
 mod witness;
 
@@ -283,6 +290,10 @@ pub struct StateSpec<A: Aggregation> {
 pub fn strategy<A: Aggregation>(name: StrategyName, spec: StateSpec<A>) -> Arc<dyn Strategy<A>> {
     match name {
         StrategyName::HoldLock => Arc::new(hold_lock::HoldLock::new(spec)),
+        StrategyName::Actor => Arc::new(actor::Actor::new(spec)),
+        StrategyName::LocalMerge => Arc::new(local_merge::LocalMerge::new(spec)),
+        StrategyName::LocalMergePartitioned => Arc::new(local_merge_partitioned::LocalMergePartitioned::new(spec)),
+        StrategyName::OwnedShards => Arc::new(owned_shards::OwnedShards::new(spec)),
         other => unimplemented!("{other}"),
     }
 }
