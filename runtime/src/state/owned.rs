@@ -67,7 +67,9 @@ impl<A: Aggregation> ShardOwner<A> {
     pub(super) fn new(owned: &Arc<Owned<A>>, worker: WorkerId) -> Self {
         let (shard, scratch) = (owned.aggregation.shard(), A::Scratch::default());
         let (index, version) = (usize::from(worker.0), Version(0));
-        Self { owned: Arc::clone(owned), index, shard, scratch, version, made: (version, 0), offer: None }
+        // Readers begin with an empty shard.
+        let made = (version, owned.aggregation.bytes(&shard));
+        Self { owned: Arc::clone(owned), index, shard, scratch, version, made, offer: None }
     }
 
     fn make_version(&mut self) {

@@ -15,7 +15,13 @@ use proptest::prelude::*;
 use thalweg_runtime::state::{Cost, Meter, StrategyName};
 
 /// Those that are built.
-const STRATEGIES: [StrategyName; 1] = [StrategyName::HoldLock];
+const STRATEGIES: [StrategyName; 5] = [
+    StrategyName::HoldLock,
+    StrategyName::Actor,
+    StrategyName::LocalMerge,
+    StrategyName::LocalMergePartitioned,
+    StrategyName::OwnedShards,
+];
 
 /// Schedules that each strategy is run under.
 const SCHEDULES: u64 = 10_000;
@@ -32,6 +38,26 @@ fn no_update_is_lost_under_any_schedule(strategy: StrategyName) {
 #[test]
 fn hold_lock_loses_no_update_under_any_schedule() {
     no_update_is_lost_under_any_schedule(StrategyName::HoldLock);
+}
+
+#[test]
+fn actor_loses_no_update_under_any_schedule() {
+    no_update_is_lost_under_any_schedule(StrategyName::Actor);
+}
+
+#[test]
+fn local_merge_loses_no_update_under_any_schedule() {
+    no_update_is_lost_under_any_schedule(StrategyName::LocalMerge);
+}
+
+#[test]
+fn local_merge_partitioned_loses_no_update_under_any_schedule() {
+    no_update_is_lost_under_any_schedule(StrategyName::LocalMergePartitioned);
+}
+
+#[test]
+fn owned_shards_lose_no_update_under_any_schedule() {
+    no_update_is_lost_under_any_schedule(StrategyName::OwnedShards);
 }
 
 /// Rows of (key, time, value) for each source and worker, cut in one way.
