@@ -77,6 +77,59 @@ pub struct Choice {
     pub reason: &'static str,
 }
 
+/// How the state of one aggregation is shared, and who says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What is taken.
+    pub strategy: StrategyName,
+    /// Why.
+    pub basis: Basis,
+}
+
+/// Why a strategy is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// It was named, or nothing was said.
+    Named,
+    /// Another aggregation feeds this one, or rows that met on one worker: there is nothing to choose.
+    Later,
+    /// The rule of `auto`.
+    Auto {
+        /// The facts.
+        facts: Facts,
+        /// The part of the rule that decided.
+        reason: &'static str,
+    },
+}
+
+impl Decision {
+    /// For an aggregation that is not fed by sources alone.
+    pub const LATER: Self = Self { strategy: StrategyName::OwnedShards, basis: Basis::Later };
+
+    /// For an aggregation that sources feed. `facts` are asked for if the choice depends on them.
+    pub fn new(choice: StrategyChoice, facts: impl FnOnce() -> Facts) -> Self {
+        match choice {
+            StrategyChoice::Named(strategy) => Self { strategy, basis: Basis::Named },
+            StrategyChoice::Auto => {
+                let facts = facts();
+                let Choice { strategy, reason } = choose(&facts);
+                Self { strategy, basis: Basis::Auto { facts, reason } }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let strategy = self.strategy;
+        match &self.basis {
+            Basis::Named => write!(f, "{strategy}"),
+            Basis::Later => write!(f, "{strategy} (later exchange)"),
+            Basis::Auto { facts, reason } => write!(f, "{strategy}, chosen by auto because {reason}: {facts}"),
+        }
+    }
+}
+
 /// What one worker takes that nobody reads from. It has nobody to share with: an exchange with itself costs it a second
 /// table and a copy of every group, a lock that is always free costs next to nothing.
 const ALONE: StrategyName = StrategyName::HoldLock;
@@ -90,11 +143,11 @@ const SHARED: StrategyName = StrategyName::OwnedShards;
 pub fn choose(facts: &Facts) -> Choice {
     match facts {
         Facts { workers: 1, readers: 0, .. } => Choice { strategy: ALONE, reason: "one worker shares with nobody" },
-        Facts { workers: 1, .. } => Choice { strategy: SHARED, reason: "readers look at published versions" },
+        Facts { workers: 1, .. } => Choice { strategy: SHARED, reason: "its readers hold up no worker" },
         Facts { readers: 1.., .. } => {
-            Choice { strategy: SHARED, reason: "several workers, and readers look at published versions" }
+            Choice { strategy: SHARED, reason: "several workers share, and readers hold up none of them" }
         }
-        _ => Choice { strategy: SHARED, reason: "several workers" },
+        _ => Choice { strategy: SHARED, reason: "several workers share" },
     }
 }
 
