@@ -279,7 +279,7 @@ pub struct StateSpec<A: Aggregation> {
     pub aggregation: Arc<A>,
     /// Workers of the job, at least 1.
     pub workers: usize,
-    /// To wake the owners that a reader wants a version of.
+    /// To wake the owners that a reader wants a version of: a bell for each worker.
     pub bells: Doorbells,
     /// Whether costs are measured.
     pub meter: Meter,

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::exchange::key_group;
+use crate::sync::{AtomicU64, Ordering};
 
 /// What the producers, owners and readers of one owned state have in common.
 pub(super) struct Owned<A: Aggregation> {
@@ -12,22 +13,36 @@ pub(super) struct Owned<A: Aggregation> {
     /// One for each shard, whose owner is the worker with this number.
     published: Box<[Published<A::Shard>]>,
     bells: Doorbells,
+    questions: Questions,
 }
+
+/// How often readers have asked. Looked at for each batch, so on cache lines of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Questions(AtomicU64);
 
 impl<A: Aggregation> Owned<A> {
     /// With `shards` shards, one for each of the first workers.
     pub(super) fn new(spec: StateSpec<A>, shards: usize) -> Self {
         let StateSpec { aggregation, bells, meter, .. } = spec;
         let published = (0..shards).map(|_| Published::new(aggregation.shard())).collect();
-        Self { aggregation, witness: Witness::default(), meter, published, bells }
+        let (witness, questions) = (Witness::default(), Questions::default());
+        Self { aggregation, witness, meter, published, bells, questions }
     }
 
     pub(super) fn shards(&self) -> usize {
         self.published.len()
     }
 
+    /// Questions that readers have asked so far.
+    pub(super) fn questions(&self) -> u64 {
+        // Relaxed: a producer that learns of a question one batch later answers it one batch later.
+        self.questions.0.load(Ordering::Relaxed)
+    }
+
     /// What was last published of a shard; its owner is asked for more.
     fn read(&self, owner: WorkerId) -> (Version, Arc<A::Shard>) {
+        self.questions.0.fetch_add(1, Ordering::Relaxed);
         let latest = self.published[usize::from(owner.0)].read();
         // An owner that has nothing else to do answers at once.
         self.bells.ring(owner);

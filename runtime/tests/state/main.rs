@@ -2,9 +2,11 @@
 
 mod aggregation;
 mod by_hand;
+mod exchanges;
 mod job;
 mod operators;
 mod oracle;
+mod readers;
 mod watch;
 mod witnesses;
 
