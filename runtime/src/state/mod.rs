@@ -27,11 +27,17 @@
 //! Locks are held for a bounded piece of work, never while something is sent or awaited.
 
 mod bytes;
+mod clone_swap;
 mod cost;
+mod counted;
+mod directory;
 mod frontier;
 mod hold_lock;
 mod name;
+mod partition_lock;
 mod published;
+mod read_write_lock;
+mod sharing;
 mod witness;
 
 pub use bytes::{Share, SharedBytes};
@@ -40,6 +46,12 @@ pub use frontier::SharedFrontier;
 pub use name::{StrategyName, UnknownStrategy};
 pub use published::{Published, Version};
 pub use witness::{Witness, WitnessCounts};
+
+use clone_swap::CloneSwap;
+use hold_lock::HoldLock;
+use partition_lock::PartitionLock;
+use read_write_lock::ReadWriteLock;
+use sharing::Shared;
 
 use crate::sync::Arc;
 use crate::{Doorbells, EventTimeMs, WorkerId};
@@ -276,7 +288,10 @@ pub struct StateSpec<A: Aggregation> {
 #[must_use]
 pub fn strategy<A: Aggregation>(name: StrategyName, spec: StateSpec<A>) -> Arc<dyn Strategy<A>> {
     match name {
-        StrategyName::HoldLock => Arc::new(hold_lock::HoldLock::new(spec)),
+        StrategyName::CloneSwap => Arc::new(Shared::new(CloneSwap::new(spec))),
+        StrategyName::PartitionLock => Arc::new(Shared::new(PartitionLock::new(spec))),
+        StrategyName::ReadWriteLock => Arc::new(Shared::new(ReadWriteLock::new(spec))),
+        StrategyName::HoldLock => Arc::new(Shared::new(HoldLock::new(spec))),
         other => unimplemented!("{other}"),
     }
 }

@@ -29,6 +29,12 @@ impl<T> Published<T> {
         self.is_wanted.load(Ordering::Relaxed) && self.is_wanted.swap(false, Ordering::Relaxed)
     }
 
+    /// How new the latest version is; asks for nothing.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        lock(&self.latest).0
+    }
+
     /// Replaces the latest version, unless it is as new.
     pub fn publish(&self, version: Version, value: T) {
         let mut latest = lock(&self.latest);

@@ -15,7 +15,8 @@ use proptest::prelude::*;
 use thalweg_runtime::state::{Cost, Meter, StrategyName};
 
 /// Those that are built.
-const STRATEGIES: [StrategyName; 1] = [StrategyName::HoldLock];
+const STRATEGIES: [StrategyName; 4] =
+    [StrategyName::CloneSwap, StrategyName::HoldLock, StrategyName::PartitionLock, StrategyName::ReadWriteLock];
 
 /// Schedules that each strategy is run under.
 const SCHEDULES: u64 = 10_000;
@@ -32,6 +33,21 @@ fn no_update_is_lost_under_any_schedule(strategy: StrategyName) {
 #[test]
 fn hold_lock_loses_no_update_under_any_schedule() {
     no_update_is_lost_under_any_schedule(StrategyName::HoldLock);
+}
+
+#[test]
+fn clone_swap_loses_no_update_under_any_schedule() {
+    no_update_is_lost_under_any_schedule(StrategyName::CloneSwap);
+}
+
+#[test]
+fn partition_lock_loses_no_update_under_any_schedule() {
+    no_update_is_lost_under_any_schedule(StrategyName::PartitionLock);
+}
+
+#[test]
+fn read_write_lock_loses_no_update_under_any_schedule() {
+    no_update_is_lost_under_any_schedule(StrategyName::ReadWriteLock);
 }
 
 /// Rows of (key, time, value) for each source and worker, cut in one way.
