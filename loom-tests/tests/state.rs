@@ -113,6 +113,8 @@ fn a_published_version_is_whole_and_versions_do_not_go_back() {
 /// Loom reports a deadlock if the owner sleeps for ever with a version that nobody was given.
 #[test]
 fn an_owner_that_found_a_reader_in_its_way_is_rung() {
+    // Std's, so that it outlives the executions.
+    static IN_THE_WAY: AtomicU64 = AtomicU64::new(0);
     explore("published, a reader in the way", None, 10, || {
         let shared = Arc::new((Published::new(0), Doorbells::new(1)));
         let reader = Arc::clone(&shared);
@@ -129,11 +131,13 @@ fn an_owner_that_found_a_reader_in_its_way_is_rung() {
                 Ok(()) => break,
                 Err(back) => offer = back,
             }
+            IN_THE_WAY.fetch_add(1, Ordering::Relaxed);
             bells.bell(WorkerId(0)).wait(Duration::MAX);
         }
         reader.join().expect("the reader does not panic");
         assert_eq!(published.read(), (Version(1), Arc::new(1)));
     });
+    assert!(IN_THE_WAY.load(Ordering::Relaxed) > 0, "no execution found a reader in the way");
 }
 
 /// Loom reports a deadlock if the owner sleeps through a question.

@@ -26,7 +26,6 @@
 //! pay for messages that one lock would have spared them.
 
 use super::owned::{Owned, ShardOwner};
-use super::private_tables::PrivateTables;
 use super::*;
 
 /// Groups in private tables at which all are sent to their owners: about 4 MiB of tables, past which folding costs cache
@@ -49,8 +48,8 @@ impl<A: Aggregation> Strategy<A> for OwnedShards<A> {
     }
 
     fn producer(&self, worker: WorkerId) -> Box<dyn Producer<A>> {
-        let private = PrivateTables::new(&self.0.aggregation, self.0.meter);
-        Box::new(Folder { owned: Arc::clone(&self.0), private, worker, answered: 0 })
+        let (private, scratch) = (self.0.aggregation.shard(), A::Scratch::default());
+        Box::new(Folder { owned: Arc::clone(&self.0), private, scratch, worker, answered: 0 })
     }
 
     fn owner(&self, worker: WorkerId) -> Box<dyn Owner<A>> {
@@ -68,7 +67,8 @@ impl<A: Aggregation> Strategy<A> for OwnedShards<A> {
 
 struct Folder<A: Aggregation> {
     owned: Arc<Owned<A>>,
-    private: PrivateTables<A>,
+    private: A::Shard,
+    scratch: A::Scratch,
     worker: WorkerId,
     /// Questions of readers that were answered by a release.
     answered: u64,
@@ -76,14 +76,16 @@ struct Folder<A: Aggregation> {
 
 impl<A: Aggregation> Producer<A> for Folder<A> {
     fn process(&mut self, batch: &A::Batch, sends: &mut Sends<A>) -> Result<Processed, A::Error> {
+        let Self { owned, private, scratch, .. } = self;
+        let Owned { aggregation, witness, meter, .. } = &**owned;
         let mut cost = Cost::default();
-        let folded = self.private.fold(batch, &mut cost)?;
-        let questions = self.owned.questions();
-        if self.private.groups() >= PRIVATE_GROUPS_MAX || questions != self.answered {
+        let folded = meter.time(&mut cost.fold, || aggregation.fold(private, batch, scratch))?;
+        Witness::add(&witness.batches, 1);
+        let questions = owned.questions();
+        if aggregation.groups(private) >= PRIVATE_GROUPS_MAX || questions != self.answered {
             self.answered = questions;
             self.send(Release::All, sends, &mut cost);
         }
-        Witness::add(&self.owned.witness.batches, 1);
         Ok(Processed { folded, passed: 0, cost })
     }
 
@@ -94,18 +96,19 @@ impl<A: Aggregation> Producer<A> for Folder<A> {
     }
 
     fn bytes(&self) -> usize {
-        self.private.bytes()
+        self.owned.aggregation.bytes(&self.private)
     }
 }
 
 impl<A: Aggregation> Folder<A> {
     fn send(&mut self, release: Release, sends: &mut Sends<A>, cost: &mut Cost) {
         let Self { owned, private, worker, .. } = self;
-        let parts = private.split(release, owned.shards(), cost);
+        let Owned { aggregation, witness, meter, .. } = &**owned;
+        let parts = meter.time(&mut cost.merge, || aggregation.split(private, release, owned.shards()));
         let is_away = |part: &&(usize, A::Partial)| part.0 != usize::from(worker.0);
-        Witness::add(&owned.witness.messages, parts.len() as u64);
-        Witness::add(&owned.witness.lane_messages, parts.iter().filter(is_away).count() as u64);
-        owned.meter.time(&mut cost.channel, || {
+        Witness::add(&witness.messages, parts.len() as u64);
+        Witness::add(&witness.lane_messages, parts.iter().filter(is_away).count() as u64);
+        meter.time(&mut cost.channel, || {
             let messages = parts.into_iter().map(|(part, groups)| (WorkerId(part as u16), Message::Groups(groups)));
             sends.extend(messages);
         });
