@@ -127,6 +127,8 @@ fn an_owner_that_found_a_reader_in_its_way_is_rung() {
         let mut offer = Arc::new(1);
         loop {
             bells.bell(WorkerId(0)).take();
+            // An owner looks for questions first; that is where loom can stop a reader that holds the lock.
+            published.take_request();
             match published.try_publish(Version(1), offer) {
                 Ok(()) => break,
                 Err(back) => offer = back,
