@@ -1,240 +1,175 @@
-//! State that workers share loses no update and closes once; the two forms that are broken are refuted.
+//! Shared state loses nothing, closes each window once, and is read in whole versions.
 
 #![cfg(all(thalweg_loom, feature = "model"))]
 
-use loom::sync::{Mutex, RwLock};
 use loom::thread;
-use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use thalweg_loom_tests::explore::explore;
-use thalweg_runtime::state::*;
+use thalweg_loom_tests::sums::{Ones, Sums};
+use thalweg_runtime::state::{
+    Closing, Message, Meter, Owner, Published, Release, SharedFrontier, StateSpec, Strategy, StrategyName, Version,
+    strategy,
+};
 use thalweg_runtime::{Doorbells, EventTimeMs, WorkerId};
 
-/// A row or a group: the start of its window of 10 ms, and how many rows it stands for. There is one key.
-type Count = (i64, u64);
+fn made(name: StrategyName, workers: usize, bells: &Doorbells) -> Arc<dyn Strategy<Ones>> {
+    strategy(name, StateSpec { aggregation: Arc::new(Ones), workers, bells: bells.clone(), meter: Meter::OFF })
+}
 
-/// Counts rows by window.
-struct Counts;
+/// A batch of one row for each of these windows and keys, into a state whose producers send nothing.
+fn process(state: &dyn Strategy<Ones>, worker: u16, batch: &[(i64, u64)]) {
+    let (mut producer, mut sends) = (state.producer(WorkerId(worker)), Vec::new());
+    producer.process(&batch.to_vec(), &mut sends).expect("ones can be added up");
+    producer.release(Release::All, &mut sends).expect("ones can be added up");
+    assert!(sends.is_empty());
+}
 
-impl Counts {
-    fn take(groups: &mut Vec<Count>, frontier: EventTimeMs) -> Vec<Count> {
-        groups.extract_if(.., |(window, _)| *window + 9 <= frontier.0).collect()
-    }
+fn close(owner: &mut dyn Owner<Ones>, frontier: EventTimeMs) -> (Vec<Sums>, bool) {
+    let Closing { windows, is_elected, .. } = owner.close(frontier).expect("ones can be added up");
+    (windows, is_elected)
+}
 
-    fn add(groups: &mut Vec<Count>, (window, count): Count) {
-        match groups.iter_mut().find(|(known, _)| *known == window) {
-            Some((_, sum)) => *sum += count,
-            None => groups.push((window, count)),
+/// Both workers bring a batch of window 1 and the promise that closes window 0, to which both contributed before.
+fn two_producers_and_an_election(name: StrategyName, awaited: &AtomicU64) {
+    let state = made(name, 2, &Doorbells::new(2));
+    process(&*state, 0, &[(0, 0), (0, 1)]);
+    process(&*state, 1, &[(0, 0)]);
+    let work = |state: &dyn Strategy<Ones>, worker| {
+        process(state, worker, &[(1, 0), (1, 1)]);
+        close(&mut *state.owner(WorkerId(worker)), EventTimeMs(0))
+    };
+    let shared = Arc::clone(&state);
+    let other = thread::spawn(move || work(&*shared, 1));
+    let mine = work(&*state, 0);
+    let others = other.join().expect("the other worker does not panic");
+    assert_ne!(mine.1, others.1, "one is elected");
+    let (elected, loser) = if mine.1 { (mine, others) } else { (others, mine) };
+    assert!(loser.0.is_empty());
+    let total = |windows: Vec<Sums>| windows.into_iter().flatten().collect::<Sums>();
+    assert_eq!(total(elected.0), Sums::from([((0, 0), 2), ((0, 1), 1)]));
+    let (rest, is_elected) = close(&mut *state.owner(WorkerId(0)), EventTimeMs::END);
+    assert!(is_elected);
+    assert_eq!(total(rest), Sums::from([((1, 0), 2), ((1, 1), 2)]));
+    awaited.fetch_add(state.witness().locks_awaited, Ordering::Relaxed);
+}
+
+#[test]
+fn local_merge_loses_nothing_and_closes_once() {
+    explore("local-merge, two producers and an election", Some(3), 100, || {
+        two_producers_and_an_election(StrategyName::LocalMerge, &AtomicU64::new(0));
+    });
+}
+
+#[test]
+fn local_merge_partitioned_loses_nothing_and_closes_once() {
+    // Std's, so that it outlives the executions.
+    static AWAITED: AtomicU64 = AtomicU64::new(0);
+    explore("local-merge-partitioned, two producers and an election", Some(3), 200, || {
+        two_producers_and_an_election(StrategyName::LocalMergePartitioned, &AWAITED);
+    });
+    assert!(AWAITED.load(Ordering::Relaxed) > 0, "no execution found a partition taken");
+}
+
+#[test]
+fn of_two_owners_one_is_elected_for_each_frontier() {
+    explore("shared frontier, two owners", None, 10, || {
+        let frontier = Arc::new(SharedFrontier::default());
+        let claims = |frontier: &SharedFrontier, times: [i64; 2]| times.map(|time| frontier.claim(EventTimeMs(time)));
+        let shared = Arc::clone(&frontier);
+        let other = thread::spawn(move || claims(&shared, [10, 20]));
+        let mine = claims(&frontier, [10, 20]);
+        let others = other.join().expect("the other owner does not panic");
+        assert!(mine[1] != others[1], "one closes up to 20: {mine:?} {others:?}");
+        assert!(!(mine[0] && others[0]), "two close up to 10");
+        // Nobody is elected for 10 only where the claim of 20 came first, and whoever makes that has claimed 10 before.
+        assert!(mine[0] || others[0], "nobody closes up to 10");
+    });
+}
+
+#[test]
+fn a_published_version_is_whole_and_versions_do_not_go_back() {
+    explore("published, an owner and a reader", None, 90, || {
+        let published = Arc::new(Published::new((0, 0)));
+        let shared = Arc::clone(&published);
+        let reader = thread::spawn(move || {
+            let reads = [(); 2].map(|()| shared.read());
+            for (version, value) in &reads {
+                assert_eq!(**value, (version.0, version.0), "half a version");
+            }
+            assert!(reads[0].0 <= reads[1].0, "versions go back: {reads:?}");
+        });
+        for version in 1..=2 {
+            if published.take_request() {
+                published.publish(Version(version), Arc::new((version, version)));
+            }
         }
-    }
-}
-
-impl Aggregation for Counts {
-    type Batch = Vec<i64>;
-    type Partial = Count;
-    type Shard = Vec<Count>;
-    type Closed = Count;
-    type Key = ();
-    type Rows = Vec<Count>;
-    type Scratch = ();
-    type Error = Infallible;
-
-    fn shard(&self) -> Vec<Count> {
-        Vec::new()
-    }
-    fn fold(&self, groups: &mut Vec<Count>, batch: &Vec<i64>, _: &mut ()) -> Result<Folded, Infallible> {
-        batch.iter().for_each(|window| Self::add(groups, (*window, 1)));
-        Ok(Folded { folded: batch.len() as u64, late: 0 })
-    }
-    fn split(&self, groups: &mut Vec<Count>, release: Release, _: usize) -> Vec<(usize, Count)> {
-        let frontier = match release {
-            Release::All => EventTimeMs::END,
-            Release::ClosedBy(frontier) => frontier,
-        };
-        Self::take(groups, frontier).into_iter().map(|group| (0, group)).collect()
-    }
-    fn split_keys(&self, groups: &mut Vec<Count>) -> Vec<(u64, Count)> {
-        std::mem::take(groups).into_iter().map(|group| (self.hash(&()), group)).collect()
-    }
-    fn merge(&self, groups: &mut Vec<Count>, group: Count) -> Result<(), Infallible> {
-        Self::add(groups, group);
-        Ok(())
-    }
-    fn close(&self, groups: &mut Vec<Count>, frontier: EventTimeMs) -> Vec<Count> {
-        Self::take(groups, frontier)
-    }
-    fn lookup(&self, groups: &Vec<Count>, (): &()) -> Result<Vec<Count>, Infallible> {
-        Ok(groups.clone())
-    }
-    fn scan(&self, groups: &Vec<Count>) -> Result<Vec<Count>, Infallible> {
-        Ok(groups.clone())
-    }
-    fn hash(&self, (): &()) -> u64 {
-        7
-    }
-    fn own(&self, batch: &Vec<i64>) -> Result<Vec<i64>, Infallible> {
-        Ok(batch.clone())
-    }
-    fn groups(&self, groups: &Vec<Count>) -> usize {
-        groups.len()
-    }
-    fn bytes(&self, groups: &Vec<Count>) -> usize {
-        groups.len() * size_of::<Count>()
-    }
-}
-
-fn make(name: StrategyName) -> Arc<dyn Strategy<Counts>> {
-    let (aggregation, bells) = (Arc::new(Counts), Doorbells::new(2));
-    strategy(name, StateSpec { aggregation, workers: 2, bells, meter: Meter::OFF })
-}
-
-fn process(producer: &mut dyn Producer<Counts>, window: i64) {
-    let Ok(processed) = producer.process(&vec![window], &mut Vec::new());
-    assert_eq!(processed.folded.folded, 1);
-}
-
-/// What an owner took out at `frontier`, and whether it was elected.
-fn close(owner: &mut dyn Owner<Counts>, frontier: EventTimeMs) -> (Vec<Count>, bool) {
-    let Ok(closing) = owner.close(frontier);
-    (closing.windows, closing.is_elected)
-}
-
-/// Runs both at the same time.
-fn both<R: Send + 'static>(one: impl FnOnce() -> R + Send + 'static, other: impl FnOnce() -> R) -> (R, R) {
-    let thread = thread::spawn(one);
-    let other = other();
-    (thread.join().expect("no worker panics"), other)
-}
-
-/// Two producers bring a batch each for the same group; then two owners bring the same frontier.
-fn two_batches_are_counted_and_closed_once(name: StrategyName, floor: usize) {
-    explore(name.as_str(), Some(4), floor, move || {
-        let strategy = make(name);
-        let (mut first, mut second) = (strategy.producer(WorkerId(0)), strategy.producer(WorkerId(1)));
-        both(move || process(&mut *first, 0), || process(&mut *second, 0));
-        let (mut first, mut second) = (strategy.owner(WorkerId(0)), strategy.owner(WorkerId(1)));
-        let closed = both(move || close(&mut *first, EventTimeMs(9)), || close(&mut *second, EventTimeMs(9)));
-        let elected = (vec![(0, 2)], true);
-        let other = (Vec::new(), false);
-        assert!(closed == (elected.clone(), other.clone()) || closed == (other, elected), "{closed:?}");
+        published.publish(Version(1), Arc::new((1, 1)));
+        reader.join().expect("the reader does not panic");
     });
 }
 
+/// Loom reports a deadlock if the owner sleeps for ever with a version that nobody was given.
 #[test]
-fn hold_lock_counts_and_closes_once() {
-    two_batches_are_counted_and_closed_once(StrategyName::HoldLock, 20);
-}
-
-#[test]
-fn clone_swap_counts_and_closes_once() {
-    two_batches_are_counted_and_closed_once(StrategyName::CloneSwap, 40);
-}
-
-#[test]
-fn read_write_lock_counts_and_closes_once() {
-    two_batches_are_counted_and_closed_once(StrategyName::ReadWriteLock, 150);
-}
-
-#[test]
-fn partition_lock_counts_and_closes_once() {
-    two_batches_are_counted_and_closed_once(StrategyName::PartitionLock, 150);
-}
-
-/// A window is closed while a batch for the next one comes in: nothing comes back, and nothing is lost.
-fn a_batch_beside_a_closing_is_kept(name: StrategyName, floor: usize) {
-    explore(&format!("{name} beside a closing"), Some(3), floor, move || {
-        let strategy = make(name);
-        let mut producer = strategy.producer(WorkerId(0));
-        process(&mut *producer, 0);
-        let mut owner = strategy.owner(WorkerId(1));
-        let batch = move || {
-            process(&mut *producer, 10);
-            Vec::new()
-        };
-        let (_, closed) = both(batch, || close(&mut *owner, EventTimeMs(9)).0);
-        assert_eq!(closed, [(0, 1)]);
-        let (left, _) = close(&mut *strategy.owner(WorkerId(0)), EventTimeMs::END);
-        assert_eq!(left, [(10, 1)]);
-    });
-}
-
-#[test]
-fn clone_swap_brings_no_closed_window_back() {
-    a_batch_beside_a_closing_is_kept(StrategyName::CloneSwap, 7);
-}
-
-#[test]
-fn read_write_lock_keeps_a_batch_beside_a_closing() {
-    a_batch_beside_a_closing_is_kept(StrategyName::ReadWriteLock, 50);
-}
-
-/// The cell of the key is dropped, empty, while a producer has found it already.
-#[test]
-fn partition_lock_puts_nothing_into_a_cell_that_is_dropped() {
-    a_batch_beside_a_closing_is_kept(StrategyName::PartitionLock, 90);
-}
-
-/// A reader asks twice while a batch is merged and a window closed.
-#[test]
-fn what_a_reader_of_read_write_lock_sees_does_not_go_back() {
-    explore("read-write-lock, a reader", Some(2), 50, || {
-        let strategy = make(StrategyName::ReadWriteLock);
-        let (mut producer, reader) = (strategy.producer(WorkerId(0)), strategy.reader());
-        process(&mut *producer, 0);
-        let mut owner = strategy.owner(WorkerId(1));
-        let read = move || {
-            let [(first, seen), (second, seen_later)] = [(), ()].map(|()| {
-                let Ok(found) = reader.lookup(&());
-                found
-            });
-            assert!(first <= second, "{first:?} {second:?}");
-            assert!(seen.is_empty() || seen == [(0, 1)] || seen == [(0, 1), (10, 1)] || seen == [(10, 1)], "{seen:?}");
-            // The closed window is gone for good.
-            assert!(seen != [(10, 1)] || seen_later == [(10, 1)], "{seen:?} {seen_later:?}");
-        };
-        let reading = thread::spawn(read);
-        let closing = move || assert_eq!(close(&mut *owner, EventTimeMs(9)).0, [(0, 1)]);
-        both(closing, || process(&mut *producer, 10));
-        reading.join().expect("the reader does not panic");
-    });
-}
-
-/// `clone-swap` as it is often written, without turns: the second write-back wipes the first one out.
-#[test]
-#[should_panic(expected = "an update is lost")]
-fn clone_swap_without_turns_is_broken() {
-    explore("clone-swap without turns", None, 1, || {
-        let state = Arc::new(Mutex::new(Counts.shard()));
-        let batch = |state: Arc<Mutex<Vec<Count>>>| {
-            move || {
-                let mut groups = state.lock().expect("nobody panics").clone();
-                let Ok(_) = Counts.fold(&mut groups, &vec![0], &mut ());
-                *state.lock().expect("nobody panics") = groups.clone();
+fn an_owner_that_found_a_reader_in_its_way_is_rung() {
+    // Std's, so that it outlives the executions.
+    static IN_THE_WAY: AtomicU64 = AtomicU64::new(0);
+    explore("published, a reader in the way", None, 10, || {
+        let shared = Arc::new((Published::new(0), Doorbells::new(1)));
+        let reader = Arc::clone(&shared);
+        let reader = thread::spawn(move || {
+            let (version, value) = reader.0.read();
+            reader.1.ring(WorkerId(0));
+            assert_eq!(version.0, *value);
+        });
+        let (published, bells) = &*shared;
+        let mut offer = Arc::new(1);
+        loop {
+            bells.bell(WorkerId(0)).take();
+            match published.try_publish(Version(1), offer) {
+                Ok(()) => break,
+                Err(back) => offer = back,
             }
-        };
-        both(batch(Arc::clone(&state)), batch(Arc::clone(&state)));
-        assert_eq!(*state.lock().expect("nobody panics"), [(0, 2)], "an update is lost");
+            IN_THE_WAY.fetch_add(1, Ordering::Relaxed);
+            bells.bell(WorkerId(0)).wait(Duration::MAX);
+        }
+        reader.join().expect("the reader does not panic");
+        assert_eq!(published.read(), (Version(1), Arc::new(1)));
     });
+    assert!(IN_THE_WAY.load(Ordering::Relaxed) > 0, "no execution found a reader in the way");
 }
 
-/// `read-write-lock` as it is often sketched: the whole updated snapshot is merged, with all that it held before.
+/// Loom reports a deadlock if the owner sleeps through a question.
 #[test]
-#[should_panic(expected = "an update is counted twice")]
-fn merging_the_whole_snapshot_is_broken() {
-    explore("read-write-lock that merges its snapshot", None, 1, || {
-        let state = Arc::new(RwLock::new(Counts.shard()));
-        let batch = |state: Arc<RwLock<Vec<Count>>>| {
-            move || {
-                let mut groups = state.read().expect("nobody panics").clone();
-                let Ok(_) = Counts.fold(&mut groups, &vec![0], &mut ());
-                let mut state = state.write().expect("nobody panics");
-                for (_, group) in Counts.split(&mut groups, Release::All, 1) {
-                    let Ok(()) = Counts.merge(&mut state, group);
+fn a_question_to_an_owner_that_sleeps_is_answered() {
+    for name in [StrategyName::Actor, StrategyName::OwnedShards] {
+        explore(&format!("{name}, a question to a sleeping owner"), Some(3), 100, move || {
+            let bells = Doorbells::new(1);
+            let state = made(name, 1, &bells);
+            let mut owner = state.owner(WorkerId(0));
+            owner.receive(Message::Groups(Sums::from([((0, 0), 3)]))).expect("ones can be added up");
+            let reader = state.reader();
+            let asker = thread::spawn(move || {
+                let reads = [(); 2].map(|()| reader.lookup(&0).expect("ones can be added up"));
+                assert!(reads[0].0 <= reads[1].0, "versions go back: {reads:?}");
+                for (version, rows) in &reads {
+                    assert_eq!(rows.get(&(0, 0)), (version.0 > 0).then_some(&3), "half a version");
                 }
+            });
+            loop {
+                bells.bell(WorkerId(0)).take();
+                owner.publish();
+                if state.witness().versions > 0 {
+                    break;
+                }
+                bells.bell(WorkerId(0)).wait(Duration::MAX);
             }
-        };
-        both(batch(Arc::clone(&state)), batch(Arc::clone(&state)));
-        let sum = state.read().expect("nobody panics")[0].1;
-        assert!(sum <= 2, "an update is counted twice");
-    });
+            asker.join().expect("the reader does not panic");
+            // No reader is in the way now, if one was.
+            owner.publish();
+            assert_eq!(state.reader().lookup(&0).expect("ones can be added up").1, Sums::from([((0, 0), 3)]));
+            assert_eq!(state.witness().versions, 1, "one version for all questions, as nothing changed");
+        });
+    }
 }

@@ -60,7 +60,7 @@ impl<A: Aggregation> ReadWriteLock<A> {
         drop(state);
         cost.held.0 += meter.now().0 - start.0;
         let bytes = clone.bytes();
-        self.latest.publish(version, clone);
+        self.latest.publish(version, Arc::new(clone));
         Witness::add(&witness.versions, 1);
         bytes
     }
@@ -86,7 +86,7 @@ impl<A: Aggregation> Sharing<A> for ReadWriteLock<A> {
         &self.basis
     }
 
-    fn private(&self) -> Apart<A> {
+    fn private(&self, _: WorkerId) -> Apart<A> {
         Apart::new(&self.basis)
     }
 

@@ -192,12 +192,20 @@ impl Aggregation for Toy {
         Ok(shard.groups.iter().map(|(&(window, key), &group)| Output { window, key, group }).collect())
     }
 
+    fn end(&self, closed: &Vec<Output>) -> EventTimeMs {
+        EventTimeMs(closed[0].window + self.window - 1)
+    }
+
     fn hash(&self, key: &u64) -> u64 {
         mix(*key)
     }
 
     fn own(&self, batch: &Batch) -> Result<Batch, ToyError> {
         Ok(Batch { rows: batch.rows.clone(), is_view: false })
+    }
+
+    fn rows(&self, batch: &Batch) -> u64 {
+        batch.rows.len() as u64
     }
 
     fn groups(&self, shard: &Shard) -> usize {

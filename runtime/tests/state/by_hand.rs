@@ -68,7 +68,8 @@ impl ByHand {
         producers + self.owners.iter().map(|owner| owner.bytes()).sum::<usize>()
     }
 
-    fn deliver(&mut self, sends: Sends<Toy>) {
+    /// Each message reaches its owner.
+    pub fn deliver(&mut self, sends: Sends<Toy>) {
         for (to, message) in sends {
             let received = self.owners[usize::from(to.0)].receive(message).expect("no window is closed");
             self.received += received.cost;

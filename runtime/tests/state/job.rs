@@ -40,10 +40,6 @@ impl Payload for Parcel {
     }
 }
 
-/// Strategies whose readers see the state itself, or a version that closing renews.
-const READ_WHAT_IS_THERE: [StrategyName; 4] =
-    [StrategyName::CloneSwap, StrategyName::HoldLock, StrategyName::PartitionLock, StrategyName::ReadWriteLock];
-
 /// A batch, and what its source promises behind it.
 #[derive(Clone, Debug)]
 pub struct Step {
@@ -204,9 +200,7 @@ impl Job {
         assert_eq!(tally.received.folded + tally.received.late, tally.passed, "{self:#?}");
         assert_eq!(tally.elected_at_end, 1, "who speaks for the whole state of {self:#?}");
         assert_eq!(witness.batches, tally.batches, "{self:#?}");
-        if READ_WHAT_IS_THERE.contains(&self.strategy) {
-            assert_eq!(*left, 0, "groups of windows that are closed in {self:#?}");
-        }
+        assert_eq!(*left, 0, "groups of windows that are closed in {self:#?}");
     }
 
     fn build(&self, sources_read: bool) -> (Mesh<Parcel>, Built) {
