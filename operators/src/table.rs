@@ -330,7 +330,7 @@ mod tests {
         assign(&mut table, &[19, 5].repeat(2), &[5; 2], Some(Texts(texts.to_vec())));
         assert_eq!(texts.map(|text| find(&table, 5, text)), [Some(0), Some(1)]);
         assert_eq!(find(&table, 5, "the length is 19: c"), None);
-        assert_eq!(find(&table, 6, "the length is 19: b"), None);
+        assert_eq!(find(&table, 7, "the length is 19: d"), None);
     }
 
     #[test]
