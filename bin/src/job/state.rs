@@ -33,6 +33,7 @@ pub(super) fn decide(graph: &StageGraph, options: &JobOptions, read: &ReadOption
         let facts = || Facts {
             sources: feeders.len(),
             workers: options.workers,
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
             readers: options.readers,
             keys: estimate_keys(&feeders, spec, read),
         };

@@ -62,6 +62,8 @@ pub struct Facts {
     pub sources: usize,
     /// Workers of the job: each of them reads every source.
     pub workers: usize,
+    /// Cores that the process may use.
+    pub cores: usize,
     /// Readers of live state that will be attached.
     pub readers: usize,
     /// Distinct keys, if some rows could be looked at beforehand.
@@ -153,7 +155,7 @@ pub fn choose(facts: &Facts) -> Choice {
 
 impl fmt::Display for Facts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sources, workers, readers, keys } = self;
+        let Self { sources, workers, cores, readers, keys } = self;
         let counted = |count: usize, noun: &str| match count {
             0 => format!("no {noun}s"),
             1 => format!("1 {noun}"),
@@ -161,9 +163,10 @@ impl fmt::Display for Facts {
         };
         write!(
             f,
-            "{}, {}, {}, {}",
+            "{}, {} on {}, {}, {}",
             counted(*sources, "source"),
             counted(*workers, "worker"),
+            counted(*cores, "core"),
             counted(*readers, "reader"),
             keys.map_or_else(|| "unknown number of keys".to_owned(), |keys| keys.to_string()),
         )
@@ -204,15 +207,18 @@ mod tests {
             (1, 64, 0, None, StrategyName::OwnedShards),
         ];
         for (sources, workers, readers, keys, strategy) in table {
-            let facts = Facts { sources, workers, readers, keys };
+            let facts = Facts { sources, workers, cores: 2, readers, keys };
             assert_eq!(choose(&facts).strategy, strategy, "{facts}");
         }
     }
 
     #[test]
     fn facts_are_told_in_one_line() {
-        let facts =
-            Facts { sources: 2, workers: 1, readers: 0, keys: Some(KeyEstimate { rows: 5_000, seen: 200, keys: 210 }) };
-        assert_eq!(facts.to_string(), "2 sources, 1 worker, no readers, about 210 keys (200 in the first 5,000 rows)");
+        let keys = Some(KeyEstimate { rows: 5_000, seen: 200, keys: 210 });
+        let facts = Facts { sources: 2, workers: 1, cores: 8, readers: 0, keys };
+        let told = "2 sources, 1 worker on 8 cores, no readers, about 210 keys (200 in the first 5,000 rows)";
+        assert_eq!(facts.to_string(), told);
+        let facts = Facts { sources: 1, workers: 2, cores: 1, readers: 3, keys: None };
+        assert_eq!(facts.to_string(), "1 source, 2 workers on 1 core, 3 readers, unknown number of keys");
     }
 }
