@@ -72,6 +72,17 @@ fn cores() -> String {
 }
 
 #[test]
+fn auto_does_not_wait_for_rows_that_are_made_slowly() {
+    let sql = "CREATE TABLE t (ts TIMESTAMP(3), k BIGINT, WATERMARK FOR ts AS ts) WITH ('connector' = 'datagen',
+               'rows-per-second' = '1', 'start-time' = '2024-01-01 00:00:00', 'fields.k.min' = '1', 'fields.k.max' = '70');
+               SELECT k, COUNT(*) FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' DAY))
+               GROUP BY window_start, window_end, k;";
+    let options = JobOptions { workers: 2, strategy: StrategyChoice::Auto, ..JobOptions::default() };
+    let text = job::explain(plan(sql), &options);
+    assert!(text.contains("about 70 keys (70 in the first 65,536 rows)"), "{text}");
+}
+
+#[test]
 fn auto_reads_nothing_beforehand_that_would_be_missing_afterwards() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("pipe");

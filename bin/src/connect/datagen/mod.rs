@@ -102,7 +102,8 @@ impl DatagenOptions {
         Ok(Arc::new(DatagenSource { shared }))
     }
 
-    /// The same rows, all of them due at once: to look at some beforehand.
+    /// Rows of the same kind, all of them due at once: to look at some beforehand. Random values are others, since they
+    /// depend on how rows are divided into blocks.
     ///
     /// # Errors
     /// None that data could cause.
@@ -131,7 +132,10 @@ impl DatagenOptions {
             columns: columns.to_vec(),
             schema,
             start_ms,
-            block_rows: (self.rows_per_second / BLOCKS_PER_SECOND).clamp(1, BLOCK_ROWS_MAX),
+            block_rows: match is_paced {
+                true => (self.rows_per_second / BLOCKS_PER_SECOND).clamp(1, BLOCK_ROWS_MAX),
+                false => BLOCK_ROWS_MAX,
+            },
             batch_rows: read.batch_rows.max(1),
         };
         Ok(Arc::new(Shared {
