@@ -90,12 +90,13 @@ prop_compose! {
         (workers, feeds) in any_feeds(),
         lane_capacity in 1usize..=3,
         window in 1i64..=50,
+        closes_at_end: bool,
         emit_groups in 1usize..=9,
         epochs in 0u64..=2,
         is_metered: bool,
     ) -> Job {
         let meter = if is_metered { Meter::on() } else { Meter::OFF };
-        Job { strategy: StrategyName::HoldLock, workers, lane_capacity, window, emit_groups, meter, epochs, feeds }
+        Job { strategy: StrategyName::HoldLock, workers, lane_capacity, window, closes_at_end, emit_groups, meter, epochs, feeds }
     }
 }
 
@@ -120,7 +121,17 @@ fn contended(strategy: StrategyName, round: i64) -> Job {
     let row = |row: i64| ((row % 5) as u64, row - if row % 11 == 0 { 60 } else { row % 20 }, row * round);
     let rows: Vec<_> = (0..800).map(row).collect();
     let feeds = (0..workers * 2).map(|_| cut.feed(&rows, &mut next_ordinal)).collect();
-    Job { strategy, workers, lane_capacity: 2, window: 50, emit_groups: 4, meter: Meter::on(), epochs: 2, feeds }
+    Job {
+        strategy,
+        workers,
+        lane_capacity: 2,
+        window: 50,
+        closes_at_end: false,
+        emit_groups: 4,
+        meter: Meter::on(),
+        epochs: 2,
+        feeds,
+    }
 }
 
 #[test]

@@ -66,7 +66,12 @@ fn readers_see_whole_versions_that_never_go_back_while_threads_feed_the_state() 
     for name in WHOLE {
         let (workers, readers) = (2, 2);
         let bells = Doorbells::new(workers);
-        let spec = StateSpec { aggregation: Arc::new(Toy { window: 10 }), workers, bells, meter: Meter::OFF };
+        let spec = StateSpec {
+            aggregation: Arc::new(Toy { window: 10, closes_at_end: false }),
+            workers,
+            bells,
+            meter: Meter::OFF,
+        };
         let strategy = strategy(name, spec);
         let satisfied = AtomicUsize::new(0);
         let rows = thread::scope(|scope| {
@@ -163,7 +168,7 @@ fn a_question_rings_the_owner_of_the_key_and_a_scan_rings_all_owners() {
     for name in VERSIONED {
         let bells = Doorbells::new(3);
         let spec = StateSpec {
-            aggregation: Arc::new(Toy { window: 10 }),
+            aggregation: Arc::new(Toy { window: 10, closes_at_end: false }),
             workers: 3,
             bells: bells.clone(),
             meter: Meter::OFF,
