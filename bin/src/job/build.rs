@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
-use thalweg_operators::group::{CloseMode, EmptyInput, LocalFold, Shard};
+use thalweg_operators::group::{CloseMode, Emission, FoldScratch, GroupAggregation};
 use thalweg_operators::sort::Sorter;
 use thalweg_operators::spec::GroupSpec;
 use thalweg_runtime::exchange::doorbell::Doorbells;
+use thalweg_runtime::state::Aggregation;
 use thalweg_runtime::topology::{EdgeSpec, Target, Topology};
 use thalweg_runtime::{EdgeId, EventTimeMs, Operator, StageId, WorkerId};
 
@@ -204,15 +205,20 @@ impl Build {
                 tail,
                 counters,
             }),
-            Head::Merge { spec, input } => Box::new(MergeOperator {
-                shard: self.shard(spec, input, worker)?,
-                batch_rows: self.batch_rows,
-                steps,
-                tail,
-                counters,
-                frontier: EventTimeMs::MIN,
-                is_emitting: false,
-            }),
+            Head::Merge { spec, input } => {
+                let aggregation = self.aggregation(spec, input)?;
+                Box::new(MergeOperator {
+                    shard: aggregation.shard(),
+                    emission: Emission::new(Arc::clone(&aggregation)),
+                    aggregation,
+                    batch_rows: self.batch_rows,
+                    steps,
+                    tail,
+                    counters,
+                    frontier: EventTimeMs::MIN,
+                    is_emitting: false,
+                })
+            }
             Head::Sort { keys, offset, limit } => Box::new(SortOperator {
                 sorter: Some(self.sorter(index, keys, *offset, *limit)?),
                 sorted: None,
@@ -226,14 +232,12 @@ impl Build {
         })
     }
 
-    fn shard(&self, spec: &Arc<GroupSpec>, input: &SchemaRef, worker: WorkerId) -> Result<Shard> {
+    fn aggregation(&self, spec: &Arc<GroupSpec>, input: &SchemaRef) -> Result<Arc<GroupAggregation>> {
         let close = match self.mode {
             RuntimeMode::Streaming => CloseMode::WhenPassed,
             RuntimeMode::Batch => CloseMode::AtEnd,
         };
-        // Without GROUP BY there is one group, whose row comes out even if nothing went in: worker 0 says so.
-        let empty = if worker == WorkerId(0) { EmptyInput::Emits } else { EmptyInput::Silent };
-        Shard::new(Arc::clone(spec), input, close, empty).map_err(aggregate_refused)
+        GroupAggregation::new(Arc::clone(spec), input, close).map(Arc::new).map_err(aggregate_refused)
     }
 
     fn sorter(&self, stage: usize, keys: &[SortKey], offset: u64, limit: Option<u64>) -> Result<Sorter> {
@@ -249,13 +253,17 @@ impl Build {
     fn tail(&self, stage: usize) -> Result<Tail> {
         let edge = EdgeId(stage as u16);
         Ok(match &self.stages[stage].plan.tail {
-            PlannedTail::Fold { spec, .. } => Tail::Fold(Box::new(Fold {
-                local: LocalFold::new(Arc::clone(spec), &self.stages[stage].plan.schema, self.workers)
-                    .map_err(aggregate_refused)?,
-                spec: Arc::clone(spec),
-                edge,
-                next_close: EventTimeMs::MIN,
-            })),
+            PlannedTail::Fold { spec, .. } => {
+                let aggregation = self.aggregation(spec, &self.stages[stage].plan.schema)?;
+                Tail::Fold(Box::new(Fold {
+                    local: aggregation.shard(),
+                    aggregation,
+                    scratch: FoldScratch::default(),
+                    workers: self.workers,
+                    edge,
+                    next_close: EventTimeMs::MIN,
+                }))
+            }
             PlannedTail::Gather { .. } => Tail::Gather(edge),
             PlannedTail::Pass { .. } => Tail::Pass(edge),
             PlannedTail::Sink { sink } => Tail::Sink(SinkTail {

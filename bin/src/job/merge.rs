@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use thalweg_operators::group::Shard;
+use thalweg_operators::group::{Emission, GroupAggregation, GroupShard};
+use thalweg_runtime::state::Aggregation;
 use thalweg_runtime::{Activity, Context, EdgeId, Epoch, EventTimeMs, Fault, Operator, WorkerId};
 
 use super::account::{StageCounters, add};
@@ -14,7 +15,9 @@ use crate::plan::stages::Step;
 
 /// Merges, closes and emits.
 pub(super) struct MergeOperator {
-    pub(super) shard: Shard,
+    pub(super) aggregation: Arc<GroupAggregation>,
+    pub(super) shard: GroupShard,
+    pub(super) emission: Emission,
     pub(super) batch_rows: usize,
     pub(super) steps: Vec<Step>,
     pub(super) tail: Tail,
@@ -30,13 +33,17 @@ impl Operator<Flow> for MergeOperator {
             return Err(Error::internal("a merge takes partials").into());
         };
         add(&self.counters.merged, partials.rows() as u64);
-        self.shard.merge(partials).map_err(aggregate_refused)?;
+        self.aggregation.merge(&mut self.shard, partials).map_err(aggregate_refused)?;
         Ok(())
     }
 
-    fn advance(&mut self, _: &mut Context<'_, Flow>, frontier: EventTimeMs) -> Result<(), Fault> {
+    fn advance(&mut self, cx: &mut Context<'_, Flow>, frontier: EventTimeMs) -> Result<(), Fault> {
         self.frontier = frontier;
-        self.shard.close(frontier).map_err(aggregate_refused)?;
+        self.emission.push(self.aggregation.close(&mut self.shard, frontier)).map_err(aggregate_refused)?;
+        // Without GROUP BY there is one group, whose row comes out even if nothing went in: worker 0 says so.
+        if frontier == EventTimeMs::END && cx.worker() == WorkerId(0) {
+            self.emission.end().map_err(aggregate_refused)?;
+        }
         self.is_emitting = true;
         Ok(())
     }
@@ -45,7 +52,7 @@ impl Operator<Flow> for MergeOperator {
         if !self.is_emitting {
             return Ok(Activity::Waiting);
         }
-        if let Some(batch) = self.shard.next_batch(self.batch_rows).map_err(aggregate_refused)? {
+        if let Some(batch) = self.emission.next_batch(self.batch_rows).map_err(aggregate_refused)? {
             add(&self.counters.rows_in, batch.rows() as u64);
             steps::run(&self.steps, batch, &self.counters, &mut |batch| self.tail.push(batch, &self.counters, cx))?;
             self.tail.end_block(None, cx);
@@ -66,6 +73,6 @@ impl Operator<Flow> for MergeOperator {
     }
 
     fn state_bytes(&self) -> usize {
-        self.shard.state_bytes() + self.tail.state_bytes()
+        self.aggregation.bytes(&self.shard) + self.emission.bytes() + self.tail.state_bytes()
     }
 }

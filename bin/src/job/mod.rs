@@ -6,7 +6,6 @@ mod control;
 mod event_time;
 mod flow;
 mod merge;
-mod own;
 mod rejects;
 mod sink;
 mod sort;

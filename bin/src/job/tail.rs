@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, RecordBatch};
 use thalweg_operators::batch::Batch;
-use thalweg_operators::group::{Flush, LocalFold};
-use thalweg_operators::spec::GroupSpec;
-use thalweg_operators::window;
+use thalweg_operators::group::{FoldScratch, GroupAggregation, GroupShard};
+use thalweg_operators::{own, window};
+use thalweg_runtime::state::{Aggregation, Release};
 use thalweg_runtime::{Context, EdgeId, EventTimeMs, WorkerId};
 
 use super::account::{StageCounters, add};
 use super::flow::{Flow, Output};
-use super::own;
 use crate::connect::Encoder;
 use crate::error::{Error, Result};
 
@@ -33,8 +32,10 @@ pub(super) enum Tail {
 
 /// The private tables and what was promised of them.
 pub(super) struct Fold {
-    pub(super) local: LocalFold,
-    pub(super) spec: Arc<GroupSpec>,
+    pub(super) aggregation: Arc<GroupAggregation>,
+    pub(super) local: GroupShard,
+    pub(super) scratch: FoldScratch,
+    pub(super) workers: usize,
     pub(super) edge: EdgeId,
     /// Least time that closes a window which is open after the last promise.
     pub(super) next_close: EventTimeMs,
@@ -59,11 +60,12 @@ impl Tail {
         }
         match self {
             Self::Fold(fold) => {
-                let counts = fold.local.fold(&batch).map_err(aggregate_refused)?;
+                let Fold { aggregation, local, scratch, .. } = &mut **fold;
+                let counts = aggregation.fold(local, &batch, scratch).map_err(aggregate_refused)?;
                 add(&counters.folded, counts.folded);
                 add(&counters.late, counts.late);
-                if fold.local.groups() >= PRIVATE_GROUPS_MAX {
-                    fold.flush(Flush::All, cx);
+                if fold.aggregation.groups(&fold.local) >= PRIVATE_GROUPS_MAX {
+                    fold.flush(Release::All, cx);
                 }
             }
             Self::Gather(edge) => {
@@ -103,11 +105,12 @@ impl Tail {
         match self {
             Self::Fold(fold) => {
                 // Promises between two closes change nothing at the owner, so they are not sent.
-                if fold.spec.window.is_none() || time < fold.next_close {
+                let window = fold.aggregation.spec().window.as_ref();
+                if window.is_none() || time < fold.next_close {
                     return false;
                 }
-                fold.flush(Flush::ClosedBy(time), cx);
-                fold.next_close = window::next_close_after(fold.spec.window.as_ref(), time);
+                fold.next_close = window::next_close_after(window, time);
+                fold.flush(Release::ClosedBy(time), cx);
                 cx.promise(time);
                 true
             }
@@ -121,7 +124,7 @@ impl Tail {
     /// No batch will come any more: sends what is held.
     pub(super) fn finish(&mut self, cx: &mut Context<'_, Flow>) {
         if let Self::Fold(fold) = self {
-            fold.flush(Flush::All, cx);
+            fold.flush(Release::All, cx);
         }
     }
 
@@ -134,7 +137,7 @@ impl Tail {
     /// Bytes of the private tables.
     pub(super) fn state_bytes(&self) -> usize {
         match self {
-            Self::Fold(fold) => fold.local.state_bytes(),
+            Self::Fold(fold) => fold.aggregation.bytes(&fold.local),
             Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => 0,
         }
     }
@@ -152,20 +155,16 @@ impl SinkTail {
 }
 
 impl Fold {
-    fn flush(&mut self, windows: Flush, cx: &mut Context<'_, Flow>) {
-        for (owner, partials) in self.local.flush(windows) {
-            cx.send(self.edge, owner, Flow::Partials(partials));
+    fn flush(&mut self, release: Release, cx: &mut Context<'_, Flow>) {
+        for (owner, partials) in self.aggregation.split(&mut self.local, release, self.workers) {
+            cx.send(self.edge, WorkerId(owner as u16), Flow::Partials(partials));
         }
     }
 }
 
 /// The same rows without a view into an input block: nothing that leaves a step may keep one.
 fn owned(batch: &Batch) -> Result<Batch> {
-    let columns: Vec<ArrayRef> = batch.columns.columns().iter().map(own::column).collect::<Result<_>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.rows()));
-    let columns = RecordBatch::try_new_with_options(batch.columns.schema(), columns, &options)
-        .map_err(|error| Error::internal(error.to_string()))?;
-    Ok(batch.with_columns(columns))
+    own::batch(batch).map_err(|error| Error::internal(error.to_string()))
 }
 
 /// An aggregate without a value (an overflow) is an error in the data.
