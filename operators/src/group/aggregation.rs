@@ -138,6 +138,14 @@ impl Aggregation for GroupAggregation {
         shard.close(frontier)
     }
 
+    fn next_close(&self, shard: &GroupShard) -> Option<EventTimeMs> {
+        let (window, _) = shard.open().next()?;
+        Some(match self.mode {
+            CloseMode::WhenPassed => window.last,
+            CloseMode::AtEnd => EventTimeMs::END,
+        })
+    }
+
     fn lookup(&self, shard: &GroupShard, key: &GroupKey) -> Result<RecordBatch, AggregateError> {
         let keys = key.keys(&self.layout.shape);
         let found = shard.open().filter_map(|(window, store)| Some((window, store, store.find(&keys)?)));
@@ -150,12 +158,20 @@ impl Aggregation for GroupAggregation {
         self.together(rows.collect::<Result<_, _>>()?)
     }
 
+    fn end(&self, closed: &ClosedWindow) -> EventTimeMs {
+        closed.window.last
+    }
+
     fn hash(&self, key: &GroupKey) -> u64 {
         key.hash()
     }
 
     fn own(&self, batch: &Batch) -> Result<Batch, AggregateError> {
         Ok(own::batch(batch)?)
+    }
+
+    fn rows(&self, batch: &Batch) -> u64 {
+        batch.rows() as u64
     }
 
     fn groups(&self, shard: &GroupShard) -> usize {

@@ -252,6 +252,12 @@ pub trait Producer<A: Aggregation>: Send {
     /// As [`Aggregation::merge`].
     fn release(&mut self, release: Release, sends: &mut Sends<A>) -> Result<Cost, A::Error>;
 
+    /// A reader asks for what is still held privately: all of it is to be released in this step, whether or not there is
+    /// a next batch. Looked at in every step. Cheap.
+    fn is_awaited(&self) -> bool {
+        false
+    }
+
     /// Bytes of state that this producer answers for, see [`SharedBytes`]. Cheap.
     fn bytes(&self) -> usize;
 }

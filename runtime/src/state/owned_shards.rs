@@ -13,12 +13,12 @@
 //! barrier and at the end, and all of them when there are 65,536. The owner alone merges them into its
 //! shard and takes out of it what closes. No lock and no line of memory is written to by two workers, but for the lanes.
 //!
-//! **Readers** never touch a shard. They take the last version that its owner made of it, ask for a newer one and ring
-//! the owner's bell; the owner copies its shard in its next step, between two messages, if it has changed since. What
-//! producers hold in private tables is in no shard and is not seen until it is released; so that it comes, a producer
-//! that learns of a question releases all with its next batch. Therefore: the first question of all finds an empty state;
-//! who asks at intervals sees all batches up to two questions ago, of producers that have had another one since; and when
-//! the input has ended, readers find what is left, which is nothing. Each shard's version is whole and versions never go
+//! **Readers** never touch a shard. They take the last version that its owner made of it, ask for a newer one and ring;
+//! the owner copies its shard in its next step, between two messages, if it has changed since. What producers hold in
+//! private tables is in no shard and is not seen until it is released; so that it comes, every worker is rung, and a
+//! producer that learns of a question releases all in its next step ([`Producer::is_awaited`]). Therefore: the first
+//! question of all finds an empty state; who asks at intervals sees all batches up to two questions ago; and when the
+//! input has ended, readers find what is left, which is nothing. Each shard's version is whole and versions never go
 //! back; those of two shards may be from different moments. A reader stops nobody. A version costs its owner a copy of
 //! the shard, at most one in a step, and the memory of that copy; a question costs each producer one release.
 //!
@@ -81,9 +81,7 @@ impl<A: Aggregation> Producer<A> for Folder<A> {
         let mut cost = Cost::default();
         let folded = meter.time(&mut cost.fold, || aggregation.fold(private, batch, scratch))?;
         Witness::add(&witness.batches, 1);
-        let questions = owned.questions();
-        if aggregation.groups(private) >= PRIVATE_GROUPS_MAX || questions != self.answered {
-            self.answered = questions;
+        if aggregation.groups(private) >= PRIVATE_GROUPS_MAX || self.is_awaited() {
             self.send(Release::All, sends, &mut cost);
         }
         Ok(Processed { folded, passed: 0, cost })
@@ -95,6 +93,11 @@ impl<A: Aggregation> Producer<A> for Folder<A> {
         Ok(cost)
     }
 
+    fn is_awaited(&self) -> bool {
+        let Self { owned, private, answered, .. } = self;
+        owned.questions() != *answered && owned.aggregation.groups(private) > 0
+    }
+
     fn bytes(&self) -> usize {
         self.owned.aggregation.bytes(&self.private)
     }
@@ -102,6 +105,9 @@ impl<A: Aggregation> Producer<A> for Folder<A> {
 
 impl<A: Aggregation> Folder<A> {
     fn send(&mut self, release: Release, sends: &mut Sends<A>, cost: &mut Cost) {
+        if release == Release::All {
+            self.answered = self.owned.questions();
+        }
         let Self { owned, private, worker, .. } = self;
         let Owned { aggregation, witness, meter, .. } = &**owned;
         let parts = meter.time(&mut cost.merge, || aggregation.split(private, release, owned.shards()));
