@@ -171,3 +171,27 @@ fn without_a_meter_nothing_is_measured() {
         assert_eq!(outcome.tally.cost, Cost::default(), "{strategy}");
     }
 }
+
+#[test]
+fn a_window_leaves_at_the_first_frontier_that_closes_it() {
+    for strategy in StrategyName::ALL {
+        let mut hands = ByHand::new(strategy, 2, Meter::OFF);
+        let windows_at = |hands: &mut ByHand, frontier| -> Vec<i64> {
+            let closed = hands.close(frontier);
+            let mut windows: Vec<i64> =
+                closed.iter().flat_map(|(groups, _)| groups).map(|group| group.window).collect();
+            windows.sort_unstable();
+            windows
+        };
+        hands.process(0, &[(1, 5), (2, 15), (1, 25)]);
+        assert_eq!(windows_at(&mut hands, 8), [0; 0], "{strategy}");
+        assert_eq!(windows_at(&mut hands, 9), [0], "{strategy}");
+        // Known since the first batch, and not the earliest then.
+        assert_eq!(windows_at(&mut hands, 19), [10], "{strategy}");
+        hands.process(1, &[(3, 45), (2, 28)]);
+        assert_eq!(windows_at(&mut hands, 29), [20, 20], "{strategy}");
+        hands.process(0, &[(3, 35)]);
+        assert_eq!(windows_at(&mut hands, 48), [30], "{strategy}");
+        assert_eq!(windows_at(&mut hands, 49), [40], "{strategy}");
+    }
+}
