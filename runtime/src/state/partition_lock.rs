@@ -11,9 +11,10 @@
 //!
 //! A batch is folded into a private shard, which is then taken apart into one piece for each key and window. For each key
 //! the producer finds the cell in the [directory](super::directory), takes that key's lock, and merges what belongs
-//! to it. Two producers meet only where they have the same key at the same moment, and a batch in which a key is rare costs
-//! a look-up, a lock and an allocation for each of its keys: what is gained by not waiting is paid for in small change.
-//! Hot keys are queued for as under one lock.
+//! to it. Two producers meet only where they have the same key at the same moment.
+//!
+//! **Where it hurts**: a batch costs a look-up, a lock and an allocation for each of its keys, so that few rows per key are
+//! what it is worst at; hot keys are queued for as under one lock; and closing takes every key's lock once more.
 //!
 //! The elected owner goes over all cells, but only if some window is over: producers and the last closing leave word of
 //! the earliest one. It gathers what is over in one shard and closes that, so that a window comes out whole and not key

@@ -9,8 +9,10 @@
 //! ```
 //!
 //! Producers clone at the same time and fold at the same time; only merging keeps others out, and a merge costs what the
-//! batch has groups. But every batch clones all state, so it costs what the state is large, and each writer waits until
-//! all those who clone are done.
+//! batch has groups.
+//!
+//! **Where it hurts**: every batch clones all state, so it costs what the state is large; and each writer waits until all
+//! those who clone are done.
 //!
 //! What is merged is what the batch alone amounts to. **Merging the updated snapshot instead counts twice:** fold the
 //! batch into the snapshot, merge that into the state, and every row that the snapshot held already is added once
