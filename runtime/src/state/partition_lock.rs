@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A batch is folded into a private shard, which is then taken apart into one piece for each key and window. For each key
-//! the producer finds the cell in the [directory](super::directory), takes that key's lock, and merges what belongs
+//! the producer finds the cell in the [directory](Directory), takes that key's lock, and merges what belongs
 //! to it. Two producers meet only where they have the same key at the same moment.
 //!
 //! **Where it hurts**: a batch costs a look-up, a lock and an allocation for each of its keys, so that few rows per key are
