@@ -107,14 +107,7 @@ impl Build {
                 stage.ledger = Some(Arc::new(ledgers.open(table, bells, control)?));
             }
         }
-        Ok(Self {
-            stages,
-            encoders,
-            required,
-            counters,
-            progress: control.counters(),
-            batch_rows: read.batch_rows,
-        })
+        Ok(Self { stages, encoders, required, counters, progress: control.counters(), batch_rows: read.batch_rows })
     }
 
     /// Every stage has one outgoing edge, of the same number.

@@ -36,7 +36,10 @@ pub struct Way {
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { mode, workers, batch_rows, block_bytes, strategy } = self;
-        write!(f, "{mode:?}, {workers} workers, batches of {batch_rows} rows, blocks of {block_bytes} bytes, {strategy}")
+        write!(
+            f,
+            "{mode:?}, {workers} workers, batches of {batch_rows} rows, blocks of {block_bytes} bytes, {strategy}"
+        )
     }
 }
 
