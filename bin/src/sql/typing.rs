@@ -7,7 +7,6 @@
 
 mod common_type;
 pub(crate) mod nested;
-mod values;
 
 use std::sync::Arc;
 
@@ -101,14 +100,10 @@ fn first_span(expr: &Expr) -> Option<Span> {
 }
 
 fn typed_node(plan: LogicalPlan) -> datafusion_common::Result<Transformed<LogicalPlan>> {
-    // LIMIT takes DataFusion's own literals.
-    if matches!(plan, LogicalPlan::Limit(_)) {
+    // LIMIT takes DataFusion's own literals; VALUES have their types from where they are planned.
+    if matches!(plan, LogicalPlan::Limit(_) | LogicalPlan::Values(_)) {
         return Ok(Transformed::no(plan));
     }
-    let plan = match plan {
-        LogicalPlan::Values(values) => LogicalPlan::Values(values::without_invented_casts(values)),
-        plan => plan,
-    };
     let mut schema = merge_schema(&plan.inputs());
     if let LogicalPlan::TableScan(scan) = &plan {
         schema.merge(&DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?);
@@ -121,7 +116,6 @@ fn typed_node(plan: LogicalPlan) -> datafusion_common::Result<Transformed<Logica
     transformed
         .map_data(|plan| match plan {
             LogicalPlan::Union(union) => typed_union(union),
-            LogicalPlan::Values(values) => values::typed_values(values),
             LogicalPlan::Filter(filter) => {
                 expect_boolean("WHERE", &filter.predicate, &schema)?;
                 Ok(LogicalPlan::Filter(filter))
@@ -282,8 +276,11 @@ fn casted(operand: Expr, to: FlinkType, schema: &DFSchema, on_failure: OnFailure
     cast(operand, from, to, Form::Cast, on_failure).map(folded).map_err(to_datafusion)
 }
 
-/// A cast that Flink makes silently.
-fn implicit(operand: Expr, from: FlinkType, to: FlinkType) -> Result<Expr> {
+/// A cast that Flink makes silently; of a constant, the constant that it gives.
+///
+/// # Errors
+/// If there is no such cast.
+pub(crate) fn implicit(operand: Expr, from: FlinkType, to: FlinkType) -> Result<Expr> {
     // What differs in length or precision alone is the same to every kernel.
     if from.to_arrow() == to.to_arrow() {
         return Ok(operand);
