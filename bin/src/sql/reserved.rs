@@ -40,7 +40,7 @@ const WORDS: &str = "\
     VERSIONING VIEWS WATERMARK WATERMARKS WHEN WHENEVER WHERE WIDTH_BUCKET WINDOW WITH WITHIN WITHOUT YEAR";
 
 /// Whether `word`, in any case, is reserved.
-fn is_reserved(word: &str) -> bool {
+pub(crate) fn is_reserved(word: &str) -> bool {
     let upper = word.to_ascii_uppercase();
     WORDS.split(' ').any(|reserved| reserved == upper)
 }

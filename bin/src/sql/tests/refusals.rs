@@ -259,6 +259,12 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("CREATE FUNCTION f AS 'a.b'", "functions of your own are not supported", "FUNCTION"),
     ("CREATE TABEL t (a INT)", "expected TABLE or VIEW, found `TABEL`", "TABEL"),
     ("CREATE TABLE t (a INTT) WITH ('connector' = 'print')", "unknown type INTT", "INTT"),
+    ("CREATE TABLE t (order INT) WITH ('connector' = 'print')", "order is a reserved word", "order"),
+    (
+        "CREATE TABLE t (r ROW<a INT, value STRING>) WITH ('connector' = 'print')",
+        "a field cannot be called value without back-ticks, since it is a reserved word",
+        "value",
+    ),
     ("CREATE TABLE t (a INT, a STRING) WITH ('connector' = 'print')", "two columns are called `a`", "a"),
     ("CREATE TABLE t (a INT)", "expected WITH and the table's options, found the end of the text", ""),
     ("CREATE TABLE t (a INT) WITH ('path' = 'x')", "table `t` does not say what it reads or writes", "t"),
