@@ -41,7 +41,8 @@ impl AnalyzerRule for FlinkTyping {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> datafusion_common::Result<LogicalPlan> {
-        Ok(plan.transform_up_with_subqueries(typed_node)?.data)
+        let flat = plan.transform_down_with_subqueries(flattened)?.data;
+        Ok(flat.transform_up_with_subqueries(typed_node)?.data)
     }
 }
 
@@ -132,6 +133,21 @@ fn expect_boolean(place: &str, expr: &Expr, schema: &DFSchema) -> datafusion_com
     }
 }
 
+/// A chain of UNION ALL, which joins queries two by two, as one union: then each column gets one type for all of them, and
+/// not a wider one at each step.
+fn flattened(plan: LogicalPlan) -> datafusion_common::Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Union(Union { inputs, schema }) = plan else { return Ok(Transformed::no(plan)) };
+    let mut flat = Vec::with_capacity(inputs.len());
+    let mut open: Vec<Arc<LogicalPlan>> = inputs.into_iter().rev().collect();
+    while let Some(input) = open.pop() {
+        match Arc::unwrap_or_clone(input) {
+            LogicalPlan::Union(inner) => open.extend(inner.inputs.into_iter().rev()),
+            other => flat.push(Arc::new(other)),
+        }
+    }
+    Ok(Transformed::yes(LogicalPlan::Union(Union { inputs: flat, schema })))
+}
+
 /// Casts the columns of all inputs of a UNION to common types.
 fn typed_union(union: Union) -> datafusion_common::Result<LogicalPlan> {
     let width = union.schema.fields().len();
@@ -140,7 +156,8 @@ fn typed_union(union: Union) -> datafusion_common::Result<LogicalPlan> {
         let of_input = |input: &Arc<LogicalPlan>| FlinkType::from_field(input.schema().field(column));
         let types = union.inputs.iter().map(of_input).collect::<Result<Vec<_>>>().map_err(to_datafusion)?;
         let found = common_type(&types).ok_or_else(|| {
-            let listed: Vec<_> = types.iter().map(ToString::to_string).collect();
+            let mut listed: Vec<_> = types.iter().map(ToString::to_string).collect();
+            listed.dedup();
             let name = union.schema.field(column).name();
             to_datafusion(
                 Error::statement(format!("column {name} of a UNION has the types {}", listed.join(" and ")))
