@@ -145,7 +145,7 @@ impl TypeReader<'_, '_> {
         if name.quote_style.is_none() && is_reserved(&name.value) {
             let (word, place) = (&name.value, name.span.start);
             return Err(ParserError::ParserError(format!(
-                "a field cannot be called {word} without back-ticks, since it is a reserved word{place}"
+                "Expected: an identifier for a field (a reserved word stands in back-ticks), found: {word}{place}"
             )));
         }
         Ok(name)

@@ -262,7 +262,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("CREATE TABLE t (order INT) WITH ('connector' = 'print')", "order is a reserved word", "order"),
     (
         "CREATE TABLE t (r ROW<a INT, value STRING>) WITH ('connector' = 'print')",
-        "a field cannot be called value without back-ticks, since it is a reserved word",
+        "expected an identifier for a field (a reserved word stands in back-ticks), found value",
         "value",
     ),
     ("CREATE TABLE t (a INT, a STRING) WITH ('connector' = 'print')", "two columns are called `a`", "a"),
