@@ -8,6 +8,7 @@ pub mod batch;
 pub mod expr;
 pub mod group;
 pub mod key;
+pub mod own;
 pub mod sort;
 pub mod spec;
 pub mod table;

@@ -11,13 +11,13 @@ use crate::key::{KeyShape, LongKeys, is_long, string_length};
 
 /// Words of a cache line.
 const LINE_WORDS: usize = 8;
-/// Slots of an empty table.
-const SLOTS_MIN: usize = 64;
+/// Slots of an empty table, one cache line: state that is kept key by key has a table for each.
+const SLOTS_MIN: usize = 8;
 /// Number of key words where it is only known at run time.
 const ANY: usize = usize::MAX;
 
 /// Groups by key: dense numbers from 0, in the order of first appearance.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct GroupTable {
     slots: Vec<u64>,
     rows: Vec<u64>,
@@ -129,6 +129,29 @@ impl GroupTable {
             6 => self.assign_each::<6, L>(keys, ids),
             _ => self.assign_each::<ANY, L>(keys, ids),
         }
+    }
+
+    /// The group of the first of `keys`, if there is one.
+    #[must_use]
+    pub fn find<L: LongKeys>(&self, keys: &Keys<'_, L>) -> Option<u32> {
+        let (words, hash) = (self.shape.words(), *keys.hashes.first()?);
+        if words == 0 {
+            return (self.groups() > 0).then_some(0);
+        }
+        let is_key = |group: u32| {
+            self.key(group as usize) == &keys.cells[..words]
+                && keys.long.as_ref().is_none_or(|long| self.is_same_long(group as usize, long, 0))
+        };
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        while self.slots[slot] != 0 {
+            let group = self.slots[slot] as u32 - 1;
+            if self.slots[slot] == entry(hash, group) && is_key(group) {
+                return Some(group);
+            }
+            slot = (slot + 1) & mask;
+        }
+        None
     }
 
     /// Forgets all groups, keeps the memory for as many again.
@@ -294,6 +317,20 @@ mod tests {
         assert_eq!(table.long_bytes(1), b"the length is 19: b");
         let more = vec!["the length is 19: b", "the length is 19: d"];
         assert_eq!(assign(&mut table, &[19, 5].repeat(2), &[5; 2], Some(Texts(more))), [1, 3]);
+    }
+
+    #[test]
+    fn a_key_is_found_by_its_bytes_and_one_that_is_not_there_is_not() {
+        let mut table = table(DataType::Utf8View);
+        let find = |table: &GroupTable, hash, text| {
+            table.find(&Keys { cells: &[19, 5], stride: 2, hashes: &[hash], long: Some(Texts(vec![text])) })
+        };
+        assert_eq!(find(&table, 5, "the length is 19: a"), None);
+        let texts = ["the length is 19: a", "the length is 19: b"];
+        assign(&mut table, &[19, 5].repeat(2), &[5; 2], Some(Texts(texts.to_vec())));
+        assert_eq!(texts.map(|text| find(&table, 5, text)), [Some(0), Some(1)]);
+        assert_eq!(find(&table, 5, "the length is 19: c"), None);
+        assert_eq!(find(&table, 7, "the length is 19: d"), None);
     }
 
     #[test]
