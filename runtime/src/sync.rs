@@ -8,6 +8,7 @@
 //! `Arc` is std's in both: nothing here hangs on the order in which references are counted.
 
 pub use std::sync::Arc;
+use std::sync::TryLockError;
 
 #[cfg(not(thalweg_loom))]
 mod real {
@@ -40,6 +41,15 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     match mutex.lock() {
         Ok(guard) => guard,
         Err(poisoned) => poisoned.into_inner(),
+    }
+}
+
+/// Locks `mutex` if nobody holds it; otherwise as [`lock`].
+pub fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }
 

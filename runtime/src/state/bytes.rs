@@ -26,9 +26,10 @@ impl SharedBytes {
     /// The state grew or shrank.
     pub fn change(&self, was: usize, is: usize) {
         // Relaxed, as all published numbers: nothing else hangs on them.
-        if is >= was {
+        // Most merges change nothing, and then nobody's cache line is taken away.
+        if is > was {
             self.0.bytes.fetch_add(is - was, Ordering::Relaxed);
-        } else {
+        } else if is < was {
             self.0.bytes.fetch_sub(was - is, Ordering::Relaxed);
         }
     }

@@ -26,11 +26,18 @@
 //!
 //! Locks are held for a bounded piece of work, never while something is sent or awaited.
 
+mod actor;
 mod bytes;
 mod cost;
 mod frontier;
 mod hold_lock;
+mod local_merge;
+mod local_merge_partitioned;
+mod locked_shard;
 mod name;
+mod owned;
+mod owned_shards;
+mod private_tables;
 mod published;
 mod witness;
 
@@ -111,6 +118,9 @@ pub trait Aggregation: Send + Sync + 'static {
     /// If a value does not fit its type.
     fn scan(&self, shard: &Self::Shard) -> Result<Self::Rows, Self::Error>;
 
+    /// The last event time of a window that was taken out: it is over when a frontier reaches it.
+    fn end(&self, closed: &Self::Closed) -> EventTimeMs;
+
     /// The hash of a key, by which it is routed.
     fn hash(&self, key: &Self::Key) -> u64;
 
@@ -119,6 +129,9 @@ pub trait Aggregation: Send + Sync + 'static {
     /// # Errors
     /// If the rows cannot be copied: a bug.
     fn own(&self, batch: &Self::Batch) -> Result<Self::Batch, Self::Error>;
+
+    /// Rows of a batch. Cheap.
+    fn rows(&self, batch: &Self::Batch) -> u64;
 
     /// Groups held, over all windows. Cheap.
     fn groups(&self, shard: &Self::Shard) -> usize;
@@ -266,7 +279,7 @@ pub struct StateSpec<A: Aggregation> {
     pub aggregation: Arc<A>,
     /// Workers of the job, at least 1.
     pub workers: usize,
-    /// To wake the owners that a reader wants a version of.
+    /// To wake the owners that a reader wants a version of: a bell for each worker.
     pub bells: Doorbells,
     /// Whether costs are measured.
     pub meter: Meter,
@@ -277,6 +290,10 @@ pub struct StateSpec<A: Aggregation> {
 pub fn strategy<A: Aggregation>(name: StrategyName, spec: StateSpec<A>) -> Arc<dyn Strategy<A>> {
     match name {
         StrategyName::HoldLock => Arc::new(hold_lock::HoldLock::new(spec)),
+        StrategyName::Actor => Arc::new(actor::Actor::new(spec)),
+        StrategyName::LocalMerge => Arc::new(local_merge::LocalMerge::new(spec)),
+        StrategyName::LocalMergePartitioned => Arc::new(local_merge_partitioned::LocalMergePartitioned::new(spec)),
+        StrategyName::OwnedShards => Arc::new(owned_shards::OwnedShards::new(spec)),
         other => unimplemented!("{other}"),
     }
 }
