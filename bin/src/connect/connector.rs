@@ -237,7 +237,7 @@ fn monitor_interval(
 }
 
 /// Whether `path` is a pipe, a socket or a device and not files.
-fn is_live(path: &str) -> bool {
+pub(super) fn is_live(path: &str) -> bool {
     std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 

@@ -18,6 +18,7 @@ pub mod options;
 pub mod partitioned;
 pub mod print;
 pub mod result;
+mod sample;
 pub mod sink;
 pub mod stdout;
 pub mod value_text;

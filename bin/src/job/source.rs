@@ -82,12 +82,12 @@ impl Operator<Flow> for SourceOperator {
         let has_read = self.read()?;
         let has_passed = self.pass(cx)?;
         if let Some(watermark) = &self.watermark
-            && self.tail.advance(watermark.chain.promise(), cx)
+            && self.tail.advance(watermark.chain.promise(), cx)?
         {
             watermark.chain.announce();
         }
         if self.is_ended && self.stash.is_empty() {
-            self.tail.finish(cx);
+            self.tail.finish(cx)?;
             if let Some(watermark) = &self.watermark {
                 watermark.chain.end_reader();
             }
@@ -97,7 +97,7 @@ impl Operator<Flow> for SourceOperator {
     }
 
     fn barrier(&mut self, cx: &mut Context<'_, Flow>, _: Epoch) -> Result<(), Fault> {
-        self.tail.flush(cx);
+        self.tail.flush(cx)?;
         Ok(())
     }
 

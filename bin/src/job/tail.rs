@@ -1,26 +1,23 @@
 //! The end of a stage on one worker: fold and send partials, pass rows on, or encode them for a sink.
 
-use std::sync::Arc;
-
 use arrow_array::{Array, RecordBatch};
 use thalweg_operators::batch::Batch;
-use thalweg_operators::group::{FoldScratch, GroupAggregation, GroupShard};
-use thalweg_operators::{own, window};
-use thalweg_runtime::state::{Aggregation, Release};
+use thalweg_operators::group::GroupAggregation;
+use thalweg_operators::own;
+use thalweg_operators::spec::Tumbling;
+use thalweg_operators::window;
+use thalweg_runtime::state::{Message, Producer, Release, Sends};
 use thalweg_runtime::{Context, EdgeId, EventTimeMs, WorkerId};
 
 use super::account::{StageCounters, add};
+use super::costs::Tally;
 use super::flow::{Flow, Output};
 use crate::connect::Encoder;
 use crate::error::{Error, Result};
 
-/// Groups in the private tables of a stage at which they are sent to their owners: about 4 MiB of table, past which
-/// folding costs cache misses that the owner's merge has to pay again.
-const PRIVATE_GROUPS_MAX: usize = 1 << 16;
-
 /// Where the batches of a stage go.
 pub(super) enum Tail {
-    /// Into private tables, whose partials go to the owners.
+    /// Into the state of an aggregation.
     Fold(Box<Fold>),
     /// All to worker 0.
     Gather(EdgeId),
@@ -30,15 +27,16 @@ pub(super) enum Tail {
     Sink(SinkTail),
 }
 
-/// The private tables and what was promised of them.
+/// The producer's side of an aggregation, and what was promised of it.
 pub(super) struct Fold {
-    pub(super) aggregation: Arc<GroupAggregation>,
-    pub(super) local: GroupShard,
-    pub(super) scratch: FoldScratch,
-    pub(super) workers: usize,
+    pub(super) producer: Box<dyn Producer<GroupAggregation>>,
+    /// What the producer leaves to be sent; empty between two calls, kept for its memory.
+    pub(super) sends: Sends<GroupAggregation>,
+    pub(super) window: Option<Tumbling>,
     pub(super) edge: EdgeId,
     /// Least time that closes a window which is open after the last promise.
     pub(super) next_close: EventTimeMs,
+    pub(super) tally: Tally,
 }
 
 /// The end of a pipeline.
@@ -60,13 +58,13 @@ impl Tail {
         }
         match self {
             Self::Fold(fold) => {
-                let Fold { aggregation, local, scratch, .. } = &mut **fold;
-                let counts = aggregation.fold(local, &batch, scratch).map_err(aggregate_refused)?;
-                add(&counters.folded, counts.folded);
-                add(&counters.late, counts.late);
-                if fold.aggregation.groups(&fold.local) >= PRIVATE_GROUPS_MAX {
-                    fold.flush(Release::All, cx);
-                }
+                let began = fold.tally.begin_batch();
+                let processed = fold.producer.process(&batch, &mut fold.sends).map_err(aggregate_refused)?;
+                fold.tally.end_batch(began, rows, processed.cost);
+                add(&counters.folded, processed.folded.folded);
+                add(&counters.late, processed.folded.late);
+                add(&counters.handed, processed.passed);
+                fold.send(cx);
             }
             Self::Gather(edge) => {
                 add(&counters.passed, rows);
@@ -99,45 +97,46 @@ impl Tail {
         }
     }
 
-    /// Everything at or below `time` has been pushed: sends what that closes, then promises it. Says whether windows may
-    /// close by it.
-    pub(super) fn advance(&mut self, time: EventTimeMs, cx: &mut Context<'_, Flow>) -> bool {
+    /// Everything at or below `time` has been pushed: lets go of what that closes, then promises it. Says whether windows
+    /// may close by it.
+    pub(super) fn advance(&mut self, time: EventTimeMs, cx: &mut Context<'_, Flow>) -> Result<bool> {
         match self {
             Self::Fold(fold) => {
                 // Promises between two closes change nothing at the owner, so they are not sent.
-                let window = fold.aggregation.spec().window.as_ref();
-                if window.is_none() || time < fold.next_close {
-                    return false;
+                if fold.window.is_none() || time < fold.next_close {
+                    return Ok(false);
                 }
-                fold.next_close = window::next_close_after(window, time);
-                fold.flush(Release::ClosedBy(time), cx);
+                fold.release(Release::ClosedBy(time), cx)?;
+                fold.next_close = window::next_close_after(fold.window.as_ref(), time);
                 cx.promise(time);
-                true
+                Ok(true)
             }
             Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => {
                 cx.promise(time);
-                false
+                Ok(false)
             }
         }
     }
 
-    /// No batch will come any more: sends what is held.
-    pub(super) fn finish(&mut self, cx: &mut Context<'_, Flow>) {
-        if let Self::Fold(fold) = self {
-            fold.flush(Release::All, cx);
+    /// No batch will come any more: lets go of what is held.
+    pub(super) fn finish(&mut self, cx: &mut Context<'_, Flow>) -> Result<()> {
+        match self {
+            Self::Fold(fold) => fold.release(Release::All, cx),
+            Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => Ok(()),
         }
     }
 
-    /// Sends all that is held privately, ahead of a barrier.
-    pub(super) fn flush(&mut self, cx: &mut Context<'_, Flow>) {
-        self.finish(cx);
+    /// Lets go of all that is held privately, ahead of a barrier.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_, Flow>) -> Result<()> {
+        self.finish(cx)?;
         self.end_block(None, cx);
+        Ok(())
     }
 
-    /// Bytes of the private tables.
+    /// Bytes of the state that this side answers for.
     pub(super) fn state_bytes(&self) -> usize {
         match self {
-            Self::Fold(fold) => fold.aggregation.bytes(&fold.local),
+            Self::Fold(fold) => fold.producer.bytes(),
             Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => 0,
         }
     }
@@ -155,9 +154,20 @@ impl SinkTail {
 }
 
 impl Fold {
-    fn flush(&mut self, release: Release, cx: &mut Context<'_, Flow>) {
-        for (owner, partials) in self.aggregation.split(&mut self.local, release, self.workers) {
-            cx.send(self.edge, WorkerId(owner as u16), Flow::Partials(partials));
+    fn release(&mut self, release: Release, cx: &mut Context<'_, Flow>) -> Result<()> {
+        let cost = self.producer.release(release, &mut self.sends).map_err(aggregate_refused)?;
+        self.tally.add(cost);
+        self.send(cx);
+        Ok(())
+    }
+
+    fn send(&mut self, cx: &mut Context<'_, Flow>) {
+        for (owner, message) in self.sends.drain(..) {
+            let data = match message {
+                Message::Groups(partials) => Flow::Partials(partials),
+                Message::Rows(batch) => Flow::Rows(batch),
+            };
+            cx.send(self.edge, owner, data);
         }
     }
 }

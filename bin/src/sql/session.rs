@@ -23,6 +23,7 @@ use super::text::SqlText;
 use crate::connect::{Connector, infer_file};
 use crate::error::{Error, Result};
 use crate::plan::JobPlan;
+use crate::plan::strategy::StrategyChoice;
 
 /// What the command line gives a session.
 #[derive(Clone, Debug, Default)]
@@ -119,6 +120,22 @@ impl Session {
     #[must_use]
     pub fn setting(&self, key: &str) -> Option<&str> {
         self.configuration.get(key)
+    }
+
+    /// The strategy that was SET, if one was.
+    ///
+    /// # Errors
+    /// If `--set` gave something else than a strategy.
+    pub fn strategy(&self) -> Result<Option<StrategyChoice>> {
+        self.configuration.strategy()
+    }
+
+    /// Whether SET switched metrics on or off, if it did.
+    ///
+    /// # Errors
+    /// If `--set` gave something else than `on` or `off`.
+    pub fn metrics(&self) -> Result<Option<bool>> {
+        self.configuration.metrics()
     }
 
     pub(super) fn execute_kind(&mut self, kind: &StatementKind, text: &Arc<SqlText>) -> Result<Outcome> {

@@ -150,12 +150,20 @@ impl Aggregation for GroupAggregation {
         self.together(rows.collect::<Result<_, _>>()?)
     }
 
+    fn end(&self, closed: &ClosedWindow) -> EventTimeMs {
+        closed.window.last
+    }
+
     fn hash(&self, key: &GroupKey) -> u64 {
         key.hash()
     }
 
     fn own(&self, batch: &Batch) -> Result<Batch, AggregateError> {
         Ok(own::batch(batch)?)
+    }
+
+    fn rows(&self, batch: &Batch) -> u64 {
+        batch.rows() as u64
     }
 
     fn groups(&self, shard: &GroupShard) -> usize {

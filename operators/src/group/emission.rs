@@ -47,6 +47,12 @@ impl Emission {
         Self { aggregation, due: BTreeMap::new(), current: None, bytes: 0, share, ids: Vec::new() }
     }
 
+    /// What is emitted.
+    #[must_use]
+    pub fn aggregation(&self) -> &Arc<GroupAggregation> {
+        &self.aggregation
+    }
+
     /// Takes windows that are over. Pieces of one window may come in any order, as long as it has not begun to leave; they
     /// may hold different groups or parts of the same.
     ///

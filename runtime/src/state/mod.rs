@@ -28,7 +28,10 @@
 
 mod actor;
 mod bytes;
+mod clone_swap;
 mod cost;
+mod counted;
+mod directory;
 mod frontier;
 mod hold_lock;
 mod local_merge;
@@ -38,7 +41,10 @@ mod name;
 mod owned;
 mod owned_shards;
 mod private_tables;
+mod partition_lock;
 mod published;
+mod read_write_lock;
+mod sharing;
 mod witness;
 
 pub use bytes::{Share, SharedBytes};
@@ -47,6 +53,12 @@ pub use frontier::SharedFrontier;
 pub use name::{StrategyName, UnknownStrategy};
 pub use published::{Published, Version};
 pub use witness::{Witness, WitnessCounts};
+
+use clone_swap::CloneSwap;
+use hold_lock::HoldLock;
+use partition_lock::PartitionLock;
+use read_write_lock::ReadWriteLock;
+use sharing::Shared;
 
 use crate::sync::Arc;
 use crate::{Doorbells, EventTimeMs, WorkerId};
@@ -289,11 +301,13 @@ pub struct StateSpec<A: Aggregation> {
 #[must_use]
 pub fn strategy<A: Aggregation>(name: StrategyName, spec: StateSpec<A>) -> Arc<dyn Strategy<A>> {
     match name {
-        StrategyName::HoldLock => Arc::new(hold_lock::HoldLock::new(spec)),
         StrategyName::Actor => Arc::new(actor::Actor::new(spec)),
         StrategyName::LocalMerge => Arc::new(local_merge::LocalMerge::new(spec)),
         StrategyName::LocalMergePartitioned => Arc::new(local_merge_partitioned::LocalMergePartitioned::new(spec)),
         StrategyName::OwnedShards => Arc::new(owned_shards::OwnedShards::new(spec)),
-        other => unimplemented!("{other}"),
+        StrategyName::CloneSwap => Arc::new(Shared::new(CloneSwap::new(spec))),
+        StrategyName::PartitionLock => Arc::new(Shared::new(PartitionLock::new(spec))),
+        StrategyName::ReadWriteLock => Arc::new(Shared::new(ReadWriteLock::new(spec))),
+        StrategyName::HoldLock => Arc::new(Shared::new(HoldLock::new(spec))),
     }
 }

@@ -31,6 +31,12 @@ impl<T> Published<T> {
         self.is_wanted.load(Ordering::Relaxed) && self.is_wanted.swap(false, Ordering::Relaxed)
     }
 
+    /// How new the latest version is; asks for nothing.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        lock(&self.latest).0
+    }
+
     /// Replaces the latest version, unless it is as new. May wait for a reader that is taking the latest version.
     pub fn publish(&self, version: Version, value: Arc<T>) {
         replace(lock(&self.latest), version, value);

@@ -17,13 +17,7 @@ use proptest::prelude::*;
 use thalweg_runtime::state::{Cost, Meter, StrategyName};
 
 /// Those that are built.
-const STRATEGIES: [StrategyName; 5] = [
-    StrategyName::HoldLock,
-    StrategyName::Actor,
-    StrategyName::LocalMerge,
-    StrategyName::LocalMergePartitioned,
-    StrategyName::OwnedShards,
-];
+const STRATEGIES: [StrategyName; 8] = StrategyName::ALL;
 
 /// Schedules that each strategy is run under.
 const SCHEDULES: u64 = 10_000;
@@ -60,6 +54,21 @@ fn local_merge_partitioned_loses_no_update_under_any_schedule() {
 #[test]
 fn owned_shards_lose_no_update_under_any_schedule() {
     no_update_is_lost_under_any_schedule(StrategyName::OwnedShards);
+}
+
+#[test]
+fn clone_swap_loses_no_update_under_any_schedule() {
+    no_update_is_lost_under_any_schedule(StrategyName::CloneSwap);
+}
+
+#[test]
+fn partition_lock_loses_no_update_under_any_schedule() {
+    no_update_is_lost_under_any_schedule(StrategyName::PartitionLock);
+}
+
+#[test]
+fn read_write_lock_loses_no_update_under_any_schedule() {
+    no_update_is_lost_under_any_schedule(StrategyName::ReadWriteLock);
 }
 
 /// Rows of (key, time, value) for each source and worker, cut in one way.
