@@ -60,6 +60,7 @@ impl Operator<Flow> for MergeOperator {
     fn poll(&mut self, cx: &mut Context<'_, Flow>) -> Result<Activity, Fault> {
         // A step begins with a poll, also one that a reader's ring brought about.
         self.owner.publish();
+        self.tail.answer_readers(cx)?;
         if !self.is_emitting {
             return Ok(Activity::Waiting);
         }

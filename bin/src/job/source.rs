@@ -81,6 +81,7 @@ impl Operator<Flow> for SourceOperator {
     fn poll(&mut self, cx: &mut Context<'_, Flow>) -> Result<Activity, Fault> {
         let has_read = self.read()?;
         let has_passed = self.pass(cx)?;
+        self.tail.answer_readers(cx)?;
         if let Some(watermark) = &self.watermark
             && self.tail.advance(watermark.chain.promise(), cx)?
         {

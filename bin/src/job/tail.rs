@@ -118,6 +118,14 @@ impl Tail {
         }
     }
 
+    /// Lets go of what readers of live state ask for. Called in every step.
+    pub(super) fn answer_readers(&mut self, cx: &mut Context<'_, Flow>) -> Result<()> {
+        match self {
+            Self::Fold(fold) if fold.producer.is_awaited() => fold.release(Release::All, cx),
+            _ => Ok(()),
+        }
+    }
+
     /// No batch will come any more: lets go of what is held.
     pub(super) fn finish(&mut self, cx: &mut Context<'_, Flow>) -> Result<()> {
         match self {

@@ -77,13 +77,13 @@ impl GroupAggregation {
     }
 
     /// Makes a table for a window of `shard` that begins with so many rows or groups.
-    pub(super) fn maker(&self, shard: &GroupShard, rows: usize) -> impl FnOnce() -> Box<GroupStore> + use<'_> {
+    pub(super) fn maker(&self, shard: &GroupShard, rows: usize) -> impl FnOnce() -> GroupStore + use<'_> {
         // Tables come back from windows that were closed, so they go to those who close windows. A shard that is only
         // split keeps its own, which are as large as it needs them.
         let draws = shard.has_closed();
         move || {
             let spare = if draws { self.spares.take(rows) } else { None };
-            spare.unwrap_or_else(|| Box::new(GroupStore::new(&self.layout)))
+            spare.unwrap_or_else(|| GroupStore::new(&self.layout))
         }
     }
 }

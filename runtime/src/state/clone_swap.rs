@@ -83,7 +83,7 @@ impl<A: Aggregation> Sharing<A> for CloneSwap<A> {
         &self.basis
     }
 
-    fn private(&self) -> A::Scratch {
+    fn private(&self, _: WorkerId) -> A::Scratch {
         A::Scratch::default()
     }
 

@@ -54,7 +54,7 @@ impl<A: Aggregation> Sharing<A> for HoldLock<A> {
         &self.basis
     }
 
-    fn private(&self) -> A::Scratch {
+    fn private(&self, _: WorkerId) -> A::Scratch {
         A::Scratch::default()
     }
 

@@ -17,109 +17,56 @@
 //! **Where it hurts**: every group is looked up twice, once in the private tables and once in the state; and with many
 //! producers, or batches of nearly as many groups as rows, the one lock is where all of them meet.
 
-use super::bytes::Share;
-use super::locked_shard::{LockedShard, Sharing};
-use super::private_tables::PrivateTables;
+use super::counted::Apart;
+use super::locked_shard::LockedShard;
+use super::sharing::{Basis, Sharing};
 use super::*;
 
 /// The strategy.
-pub(super) struct LocalMerge<A: Aggregation>(Arc<Inner<A>>);
-
-struct Inner<A: Aggregation> {
-    sharing: Sharing<A>,
-    shard: LockedShard<A>,
+pub(super) struct LocalMerge<A: Aggregation> {
+    basis: Basis<A>,
+    state: LockedShard<A>,
 }
 
 impl<A: Aggregation> LocalMerge<A> {
-    pub(super) fn new(spec: StateSpec<A>) -> Self {
-        let sharing = Sharing::new(spec);
-        Self(Arc::new(Inner { shard: LockedShard::new(&sharing), sharing }))
+    pub fn new(spec: StateSpec<A>) -> Self {
+        let basis = Basis::new(spec.aggregation, spec.meter);
+        Self { state: LockedShard::new(&basis), basis }
     }
 }
 
-impl<A: Aggregation> Strategy<A> for LocalMerge<A> {
-    fn name(&self) -> StrategyName {
-        StrategyName::LocalMerge
+impl<A: Aggregation> Sharing<A> for LocalMerge<A> {
+    const NAME: StrategyName = StrategyName::LocalMerge;
+    type Private = Apart<A>;
+
+    fn basis(&self) -> &Basis<A> {
+        &self.basis
     }
 
-    fn producer(&self, _: WorkerId) -> Box<dyn Producer<A>> {
-        let Sharing { aggregation, bytes, meter, .. } = &self.0.sharing;
-        let (private, share) = (PrivateTables::new(aggregation, *meter), bytes.share());
-        Box::new(Merger { inner: Arc::clone(&self.0), private, share })
+    fn private(&self, _: WorkerId) -> Apart<A> {
+        Apart::new(&self.basis)
     }
 
-    fn owner(&self, _: WorkerId) -> Box<dyn Owner<A>> {
-        Box::new(Closer { inner: Arc::clone(&self.0), share: self.0.sharing.bytes.share() })
-    }
-
-    fn reader(&self) -> Arc<dyn Reader<A>> {
-        Arc::clone(&self.0) as Arc<dyn Reader<A>>
-    }
-
-    fn witness(&self) -> WitnessCounts {
-        self.0.sharing.witness.counts()
-    }
-}
-
-struct Merger<A: Aggregation> {
-    inner: Arc<Inner<A>>,
-    private: PrivateTables<A>,
-    share: Share,
-}
-
-impl<A: Aggregation> Producer<A> for Merger<A> {
-    fn process(&mut self, batch: &A::Batch, _: &mut Sends<A>) -> Result<Processed, A::Error> {
-        let Inner { sharing, shard } = &*self.inner;
-        let mut cost = Cost::default();
-        let folded = self.private.fold(batch, &mut cost)?;
-        let partials = self.private.split(Release::All, 1, &mut cost);
-        let witness = &sharing.witness;
-        Witness::add(&witness.batches, 1);
+    fn process(&self, apart: &mut Apart<A>, batch: &A::Batch, cost: &mut Cost) -> Result<Folded, A::Error> {
+        let split = |aggregation: &A, shard: &mut A::Shard| aggregation.split(shard, Release::All, 1);
+        let (folded, partials) = apart.fold(&self.basis, batch, cost, split)?;
         if !partials.is_empty() {
-            Witness::add(&witness.locks, 1);
-            Witness::add(&witness.merges_locked, partials.len() as u64);
-            shard.merge(sharing, partials.into_iter().map(|(_, partial)| partial), &mut cost)?;
+            Witness::add(&self.basis.witness.locks, 1);
+            Witness::add(&self.basis.witness.merges_locked, partials.len() as u64);
+            self.state.merge(&self.basis, partials.into_iter().map(|(_, partial)| partial), cost)?;
         }
-        Ok(Processed { folded, passed: 0, cost })
+        Ok(folded)
     }
 
-    fn release(&mut self, _: Release, _: &mut Sends<A>) -> Result<Cost, A::Error> {
-        Ok(Cost::default())
+    fn close(&self, frontier: EventTimeMs, cost: &mut Cost) -> Result<Vec<A::Closed>, A::Error> {
+        Ok(self.state.close(&self.basis, frontier, cost))
     }
 
-    fn bytes(&self) -> usize {
-        self.private.bytes() + self.share.report()
-    }
-}
-
-struct Closer<A: Aggregation> {
-    inner: Arc<Inner<A>>,
-    share: Share,
-}
-
-impl<A: Aggregation> Owner<A> for Closer<A> {
-    fn receive(&mut self, _: Message<A>) -> Result<Received, A::Error> {
-        unreachable!("the producers of this strategy send nothing")
-    }
-
-    fn close(&mut self, frontier: EventTimeMs) -> Result<Closing<A>, A::Error> {
-        let Inner { sharing, shard } = &*self.inner;
-        Ok(sharing.close(frontier, |cost| shard.close(sharing, frontier, cost)))
-    }
-
-    fn publish(&mut self) {}
-
-    fn bytes(&self) -> usize {
-        self.share.report()
-    }
-}
-
-impl<A: Aggregation> Reader<A> for Inner<A> {
     fn lookup(&self, key: &A::Key) -> Result<(Version, A::Rows), A::Error> {
-        self.shard.read(|shard| self.sharing.aggregation.lookup(shard, key))
+        self.state.read(|shard| self.basis.aggregation.lookup(shard, key))
     }
 
     fn scan(&self) -> Result<Vec<(Version, A::Rows)>, A::Error> {
-        Ok(vec![self.shard.read(|shard| self.sharing.aggregation.scan(shard))?])
+        Ok(vec![self.state.read(|shard| self.basis.aggregation.scan(shard))?])
     }
 }

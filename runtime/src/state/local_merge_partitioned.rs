@@ -28,9 +28,9 @@
 //! **Where it hurts**: every batch touches nearly all partitions, however few groups each of them gets; and every group is
 //! looked up twice.
 
-use super::bytes::Share;
-use super::locked_shard::{LockedShard, Sharing};
-use super::private_tables::PrivateTables;
+use super::counted::Apart;
+use super::locked_shard::LockedShard;
+use super::sharing::{Basis, Sharing};
 use super::*;
 use crate::exchange::key_group::{self, KEY_GROUPS};
 
@@ -38,98 +38,39 @@ use crate::exchange::key_group::{self, KEY_GROUPS};
 const PARTITIONS_PER_WORKER: usize = 4;
 
 /// The strategy.
-pub(super) struct LocalMergePartitioned<A: Aggregation>(Arc<Inner<A>>);
-
-struct Inner<A: Aggregation> {
-    sharing: Sharing<A>,
+pub(super) struct LocalMergePartitioned<A: Aggregation> {
+    basis: Basis<A>,
     /// A power of two of them, by key group.
     partitions: Box<[LockedShard<A>]>,
     workers: usize,
 }
 
-impl<A: Aggregation> LocalMergePartitioned<A> {
-    pub(super) fn new(spec: StateSpec<A>) -> Self {
-        let workers = spec.workers;
-        let sharing = Sharing::new(spec);
-        let partitions = (0..partitions(workers)).map(|_| LockedShard::new(&sharing)).collect();
-        Self(Arc::new(Inner { sharing, partitions, workers }))
-    }
-}
-
-/// Partitions for this many workers.
-fn partitions(workers: usize) -> usize {
-    workers.saturating_mul(PARTITIONS_PER_WORKER).clamp(1, KEY_GROUPS).next_power_of_two()
-}
-
-impl<A: Aggregation> Strategy<A> for LocalMergePartitioned<A> {
-    fn name(&self) -> StrategyName {
-        StrategyName::LocalMergePartitioned
-    }
-
-    fn producer(&self, worker: WorkerId) -> Box<dyn Producer<A>> {
-        let Inner { sharing, partitions, workers } = &*self.0;
-        let first = usize::from(worker.0) * partitions.len() / workers % partitions.len();
-        let (private, share) = (PrivateTables::new(&sharing.aggregation, sharing.meter), sharing.bytes.share());
-        let parts = partitions.iter().map(|_| Vec::new()).collect();
-        Box::new(Merger { inner: Arc::clone(&self.0), private, parts, first, share })
-    }
-
-    fn owner(&self, _: WorkerId) -> Box<dyn Owner<A>> {
-        Box::new(Closer { inner: Arc::clone(&self.0), share: self.0.sharing.bytes.share() })
-    }
-
-    fn reader(&self) -> Arc<dyn Reader<A>> {
-        Arc::clone(&self.0) as Arc<dyn Reader<A>>
-    }
-
-    fn witness(&self) -> WitnessCounts {
-        self.0.sharing.witness.counts()
-    }
-}
-
-struct Merger<A: Aggregation> {
-    inner: Arc<Inner<A>>,
-    private: PrivateTables<A>,
+/// What a producer has for itself.
+pub(super) struct Merger<A: Aggregation> {
+    apart: Apart<A>,
     /// What a batch has for each partition. Empty between two batches; kept for its memory.
     parts: Box<[Vec<A::Partial>]>,
     /// The partition to start with.
     first: usize,
-    share: Share,
 }
 
-impl<A: Aggregation> Producer<A> for Merger<A> {
-    fn process(&mut self, batch: &A::Batch, _: &mut Sends<A>) -> Result<Processed, A::Error> {
-        let mut cost = Cost::default();
-        let folded = self.private.fold(batch, &mut cost)?;
-        for (part, partial) in self.private.split(Release::All, self.parts.len(), &mut cost) {
-            self.parts[part].push(partial);
-        }
-        Witness::add(&self.inner.sharing.witness.batches, 1);
-        self.merge(&mut cost)?;
-        Ok(Processed { folded, passed: 0, cost })
+impl<A: Aggregation> LocalMergePartitioned<A> {
+    pub fn new(spec: StateSpec<A>) -> Self {
+        let basis = Basis::new(spec.aggregation, spec.meter);
+        let partitions = (0..partitions(spec.workers)).map(|_| LockedShard::new(&basis)).collect();
+        Self { basis, partitions, workers: spec.workers }
     }
 
-    fn release(&mut self, _: Release, _: &mut Sends<A>) -> Result<Cost, A::Error> {
-        Ok(Cost::default())
-    }
-
-    fn bytes(&self) -> usize {
-        self.private.bytes() + self.share.report()
-    }
-}
-
-impl<A: Aggregation> Merger<A> {
     /// Merges all parts into their partitions: first what is free, then what has to be waited for.
-    fn merge(&mut self, cost: &mut Cost) -> Result<(), A::Error> {
-        let Self { inner, parts, first, .. } = self;
-        let Inner { sharing, partitions, .. } = &**inner;
+    fn merge(&self, parts: &mut [Vec<A::Partial>], first: usize, cost: &mut Cost) -> Result<(), A::Error> {
+        let Self { basis, partitions, .. } = self;
         let (mut locks, mut merges, mut awaited) = (0, 0, 0);
-        let (before, after) = (0..*first, *first..partitions.len());
+        let (before, after) = (0..first, first..partitions.len());
         for index in after.clone().chain(before.clone()) {
             let part = &mut parts[index];
             if !part.is_empty() {
                 (locks, merges) = (locks + 1, merges + part.len() as u64);
-                if !partitions[index].try_merge(sharing, part, cost)? {
+                if !partitions[index].try_merge(basis, part, cost)? {
                     awaited += 1;
                 }
             }
@@ -138,54 +79,61 @@ impl<A: Aggregation> Merger<A> {
             for index in after.chain(before) {
                 let part = &mut parts[index];
                 if !part.is_empty() {
-                    partitions[index].merge(sharing, part.drain(..), cost)?;
+                    partitions[index].merge(basis, part.drain(..), cost)?;
                 }
             }
-            Witness::add(&sharing.witness.locks_awaited, awaited);
+            Witness::add(&basis.witness.locks_awaited, awaited);
         }
-        Witness::add(&sharing.witness.locks, locks);
-        Witness::add(&sharing.witness.merges_locked, merges);
+        Witness::add(&basis.witness.locks, locks);
+        Witness::add(&basis.witness.merges_locked, merges);
         Ok(())
     }
 }
 
-struct Closer<A: Aggregation> {
-    inner: Arc<Inner<A>>,
-    share: Share,
-}
+impl<A: Aggregation> Sharing<A> for LocalMergePartitioned<A> {
+    const NAME: StrategyName = StrategyName::LocalMergePartitioned;
+    type Private = Merger<A>;
 
-impl<A: Aggregation> Owner<A> for Closer<A> {
-    fn receive(&mut self, _: Message<A>) -> Result<Received, A::Error> {
-        unreachable!("the producers of this strategy send nothing")
+    fn basis(&self) -> &Basis<A> {
+        &self.basis
     }
 
-    fn close(&mut self, frontier: EventTimeMs) -> Result<Closing<A>, A::Error> {
-        let Inner { sharing, partitions, .. } = &*self.inner;
-        Ok(sharing.close(frontier, |cost| {
-            let mut windows = Vec::new();
-            for partition in partitions {
-                windows.extend(partition.close(sharing, frontier, cost));
-            }
-            windows.sort_by_key(|window| sharing.aggregation.end(window));
-            windows
-        }))
+    fn private(&self, worker: WorkerId) -> Merger<A> {
+        let Self { basis, partitions, workers } = self;
+        let first = usize::from(worker.0) * partitions.len() / workers % partitions.len();
+        Merger { apart: Apart::new(basis), parts: partitions.iter().map(|_| Vec::new()).collect(), first }
     }
 
-    fn publish(&mut self) {}
-
-    fn bytes(&self) -> usize {
-        self.share.report()
+    fn process(&self, merger: &mut Merger<A>, batch: &A::Batch, cost: &mut Cost) -> Result<Folded, A::Error> {
+        let Merger { apart, parts, first } = merger;
+        let split = |aggregation: &A, shard: &mut A::Shard| aggregation.split(shard, Release::All, parts.len());
+        let (folded, partials) = apart.fold(&self.basis, batch, cost, split)?;
+        partials.into_iter().for_each(|(part, partial)| parts[part].push(partial));
+        self.merge(parts, *first, cost)?;
+        Ok(folded)
     }
-}
 
-impl<A: Aggregation> Reader<A> for Inner<A> {
+    fn close(&self, frontier: EventTimeMs, cost: &mut Cost) -> Result<Vec<A::Closed>, A::Error> {
+        let mut windows = Vec::new();
+        for partition in &self.partitions {
+            windows.extend(partition.close(&self.basis, frontier, cost));
+        }
+        windows.sort_by_key(|window| self.basis.aggregation.end(window));
+        Ok(windows)
+    }
+
     fn lookup(&self, key: &A::Key) -> Result<(Version, A::Rows), A::Error> {
-        let aggregation = &self.sharing.aggregation;
+        let aggregation = &self.basis.aggregation;
         let partition = key_group::owner(aggregation.hash(key), self.partitions.len());
         self.partitions[usize::from(partition.0)].read(|shard| aggregation.lookup(shard, key))
     }
 
     fn scan(&self) -> Result<Vec<(Version, A::Rows)>, A::Error> {
-        self.partitions.iter().map(|partition| partition.read(|shard| self.sharing.aggregation.scan(shard))).collect()
+        self.partitions.iter().map(|partition| partition.read(|shard| self.basis.aggregation.scan(shard))).collect()
     }
+}
+
+/// Partitions for this many workers.
+fn partitions(workers: usize) -> usize {
+    workers.saturating_mul(PARTITIONS_PER_WORKER).clamp(1, KEY_GROUPS).next_power_of_two()
 }

@@ -40,7 +40,6 @@ mod locked_shard;
 mod name;
 mod owned;
 mod owned_shards;
-mod private_tables;
 mod partition_lock;
 mod published;
 mod read_write_lock;
@@ -54,8 +53,12 @@ pub use name::{StrategyName, UnknownStrategy};
 pub use published::{Published, Version};
 pub use witness::{Witness, WitnessCounts};
 
+use actor::Actor;
 use clone_swap::CloneSwap;
 use hold_lock::HoldLock;
+use local_merge::LocalMerge;
+use local_merge_partitioned::LocalMergePartitioned;
+use owned_shards::OwnedShards;
 use partition_lock::PartitionLock;
 use read_write_lock::ReadWriteLock;
 use sharing::Shared;
@@ -244,6 +247,12 @@ pub trait Producer<A: Aggregation>: Send {
     /// As [`Aggregation::merge`].
     fn release(&mut self, release: Release, sends: &mut Sends<A>) -> Result<Cost, A::Error>;
 
+    /// A reader asks for what is still held privately: all of it is to be released in this step, whether or not there is
+    /// a next batch. Looked at in every step. Cheap.
+    fn is_awaited(&self) -> bool {
+        false
+    }
+
     /// Bytes of state that this producer answers for, see [`SharedBytes`]. Cheap.
     fn bytes(&self) -> usize;
 }
@@ -301,13 +310,13 @@ pub struct StateSpec<A: Aggregation> {
 #[must_use]
 pub fn strategy<A: Aggregation>(name: StrategyName, spec: StateSpec<A>) -> Arc<dyn Strategy<A>> {
     match name {
-        StrategyName::Actor => Arc::new(actor::Actor::new(spec)),
-        StrategyName::LocalMerge => Arc::new(local_merge::LocalMerge::new(spec)),
-        StrategyName::LocalMergePartitioned => Arc::new(local_merge_partitioned::LocalMergePartitioned::new(spec)),
-        StrategyName::OwnedShards => Arc::new(owned_shards::OwnedShards::new(spec)),
         StrategyName::CloneSwap => Arc::new(Shared::new(CloneSwap::new(spec))),
+        StrategyName::HoldLock => Arc::new(Shared::new(HoldLock::new(spec))),
         StrategyName::PartitionLock => Arc::new(Shared::new(PartitionLock::new(spec))),
         StrategyName::ReadWriteLock => Arc::new(Shared::new(ReadWriteLock::new(spec))),
-        StrategyName::HoldLock => Arc::new(Shared::new(HoldLock::new(spec))),
+        StrategyName::Actor => Arc::new(Actor::new(spec)),
+        StrategyName::LocalMerge => Arc::new(Shared::new(LocalMerge::new(spec))),
+        StrategyName::LocalMergePartitioned => Arc::new(Shared::new(LocalMergePartitioned::new(spec))),
+        StrategyName::OwnedShards => Arc::new(OwnedShards::new(spec)),
     }
 }

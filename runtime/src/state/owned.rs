@@ -36,17 +36,23 @@ impl<A: Aggregation> Owned<A> {
 
     /// Questions that readers have asked so far.
     pub(super) fn questions(&self) -> u64 {
-        // Relaxed: a producer that learns of a question one batch later answers it one batch later.
+        // Relaxed: the bell that follows a question makes it visible.
         self.questions.0.load(Ordering::Relaxed)
     }
 
-    /// What was last published of a shard; its owner is asked for more.
+    /// What was last published of a shard; its owner is asked for more. [`ring`](Self::ring) follows.
     fn read(&self, owner: WorkerId) -> (Version, Arc<A::Shard>) {
         self.questions.0.fetch_add(1, Ordering::Relaxed);
-        let latest = self.published[usize::from(owner.0)].read();
-        // An owner that has nothing else to do answers at once.
-        self.bells.ring(owner);
-        latest
+        self.published[usize::from(owner.0)].read()
+    }
+
+    /// Wakes whoever has to do with what was read: workers that have nothing else to do answer at once.
+    fn ring(&self) {
+        match self.shards() {
+            // Of a single owner nobody else holds anything back.
+            1 => self.bells.ring(WorkerId(0)),
+            _ => self.bells.ring_all(),
+        }
     }
 }
 
@@ -54,12 +60,14 @@ impl<A: Aggregation> Reader<A> for Owned<A> {
     fn lookup(&self, key: &A::Key) -> Result<(Version, A::Rows), A::Error> {
         let owner = key_group::owner(self.aggregation.hash(key), self.shards());
         let (version, shard) = self.read(owner);
+        self.ring();
         Ok((version, self.aggregation.lookup(&shard, key)?))
     }
 
     fn scan(&self) -> Result<Vec<(Version, A::Rows)>, A::Error> {
         // All are asked before the first is looked through: the owners answer meanwhile.
         let latest: Vec<_> = (0..self.shards()).map(|owner| self.read(WorkerId(owner as u16))).collect();
+        self.ring();
         latest.into_iter().map(|(version, shard)| Ok((version, self.aggregation.scan(&shard)?))).collect()
     }
 }

@@ -10,15 +10,15 @@
 //!
 //! A batch is folded into tables that only its producer knows, and stays there: batches of one window add up before
 //! anything travels. Groups leave, divided by the owners of their keys, when a promise closes their window, ahead of a
-//! barrier and at the end, and all of them when there are 65,536. The owner alone merges them into its
-//! shard and takes out of it what closes. No lock and no line of memory is written to by two workers, but for the lanes.
+//! barrier and at the end, and all of them when there are 65,536. The owner alone merges them into its shard and takes out
+//! of it what closes. But for lanes and counters, nothing is written to by two workers, and there is no lock.
 //!
-//! **Readers** never touch a shard. They take the last version that its owner made of it, ask for a newer one and ring
-//! the owner's bell; the owner copies its shard in its next step, between two messages, if it has changed since. What
-//! producers hold in private tables is in no shard and is not seen until it is released; so that it comes, a producer
-//! that learns of a question releases all with its next batch. Therefore: the first question of all finds an empty state;
-//! who asks at intervals sees all batches up to two questions ago, of producers that have had another one since; and when
-//! the input has ended, readers find what is left, which is nothing. Each shard's version is whole and versions never go
+//! **Readers** never touch a shard. They take the last version that its owner made of it, ask for a newer one and ring;
+//! the owner copies its shard in its next step, between two messages, if it has changed since. What producers hold in
+//! private tables is in no shard and is not seen until it is released; so that it comes, every worker is rung, and a
+//! producer that learns of a question releases all in its next step ([`Producer::is_awaited`]). Therefore: the first
+//! question of all finds an empty state; who asks at intervals sees all batches up to two questions ago; and when the
+//! input has ended, readers find what is left, which is nothing. Each shard's version is whole and versions never go
 //! back; those of two shards may be from different moments. A reader stops nobody. A version costs its owner a copy of
 //! the shard, at most one in a step, and the memory of that copy; a question costs each producer one release.
 //!
@@ -26,7 +26,6 @@
 //! pay for messages that one lock would have spared them.
 
 use super::owned::{Owned, ShardOwner};
-use super::private_tables::PrivateTables;
 use super::*;
 
 /// Groups in private tables at which all are sent to their owners: about 4 MiB of tables, past which folding costs cache
@@ -49,8 +48,8 @@ impl<A: Aggregation> Strategy<A> for OwnedShards<A> {
     }
 
     fn producer(&self, worker: WorkerId) -> Box<dyn Producer<A>> {
-        let private = PrivateTables::new(&self.0.aggregation, self.0.meter);
-        Box::new(Folder { owned: Arc::clone(&self.0), private, worker, answered: 0 })
+        let (private, scratch) = (self.0.aggregation.shard(), A::Scratch::default());
+        Box::new(Folder { owned: Arc::clone(&self.0), private, scratch, worker, answered: 0 })
     }
 
     fn owner(&self, worker: WorkerId) -> Box<dyn Owner<A>> {
@@ -68,7 +67,8 @@ impl<A: Aggregation> Strategy<A> for OwnedShards<A> {
 
 struct Folder<A: Aggregation> {
     owned: Arc<Owned<A>>,
-    private: PrivateTables<A>,
+    private: A::Shard,
+    scratch: A::Scratch,
     worker: WorkerId,
     /// Questions of readers that were answered by a release.
     answered: u64,
@@ -76,14 +76,14 @@ struct Folder<A: Aggregation> {
 
 impl<A: Aggregation> Producer<A> for Folder<A> {
     fn process(&mut self, batch: &A::Batch, sends: &mut Sends<A>) -> Result<Processed, A::Error> {
+        let Self { owned, private, scratch, .. } = self;
+        let Owned { aggregation, witness, meter, .. } = &**owned;
         let mut cost = Cost::default();
-        let folded = self.private.fold(batch, &mut cost)?;
-        let questions = self.owned.questions();
-        if self.private.groups() >= PRIVATE_GROUPS_MAX || questions != self.answered {
-            self.answered = questions;
+        let folded = meter.time(&mut cost.fold, || aggregation.fold(private, batch, scratch))?;
+        Witness::add(&witness.batches, 1);
+        if aggregation.groups(private) >= PRIVATE_GROUPS_MAX || self.is_awaited() {
             self.send(Release::All, sends, &mut cost);
         }
-        Witness::add(&self.owned.witness.batches, 1);
         Ok(Processed { folded, passed: 0, cost })
     }
 
@@ -93,19 +93,28 @@ impl<A: Aggregation> Producer<A> for Folder<A> {
         Ok(cost)
     }
 
+    fn is_awaited(&self) -> bool {
+        let Self { owned, private, answered, .. } = self;
+        owned.questions() != *answered && owned.aggregation.groups(private) > 0
+    }
+
     fn bytes(&self) -> usize {
-        self.private.bytes()
+        self.owned.aggregation.bytes(&self.private)
     }
 }
 
 impl<A: Aggregation> Folder<A> {
     fn send(&mut self, release: Release, sends: &mut Sends<A>, cost: &mut Cost) {
+        if release == Release::All {
+            self.answered = self.owned.questions();
+        }
         let Self { owned, private, worker, .. } = self;
-        let parts = private.split(release, owned.shards(), cost);
+        let Owned { aggregation, witness, meter, .. } = &**owned;
+        let parts = meter.time(&mut cost.merge, || aggregation.split(private, release, owned.shards()));
         let is_away = |part: &&(usize, A::Partial)| part.0 != usize::from(worker.0);
-        Witness::add(&owned.witness.messages, parts.len() as u64);
-        Witness::add(&owned.witness.lane_messages, parts.iter().filter(is_away).count() as u64);
-        owned.meter.time(&mut cost.channel, || {
+        Witness::add(&witness.messages, parts.len() as u64);
+        Witness::add(&witness.lane_messages, parts.iter().filter(is_away).count() as u64);
+        meter.time(&mut cost.channel, || {
             let messages = parts.into_iter().map(|(part, groups)| (WorkerId(part as u16), Message::Groups(groups)));
             sends.extend(messages);
         });

@@ -90,7 +90,7 @@ impl<A: Aggregation> Sharing<A> for PartitionLock<A> {
         &self.basis
     }
 
-    fn private(&self) -> Apart<A> {
+    fn private(&self, _: WorkerId) -> Apart<A> {
         Apart::new(&self.basis)
     }
 

@@ -59,9 +59,9 @@ impl<T> Published<T> {
     /// The latest version; asks for a newer one. Whoever calls rings the owner's bell afterwards.
     #[must_use]
     pub fn read(&self) -> (Version, Arc<T>) {
-        // Relaxed: the bell makes the wish visible.
-        self.is_wanted.store(true, Ordering::Relaxed);
         let latest = lock(&self.latest);
+        // Relaxed: the bell makes the wish visible. Behind the lock, whose cache line it shares.
+        self.is_wanted.store(true, Ordering::Relaxed);
         (latest.0, Arc::clone(&latest.1))
     }
 }

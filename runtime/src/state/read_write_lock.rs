@@ -86,7 +86,7 @@ impl<A: Aggregation> Sharing<A> for ReadWriteLock<A> {
         &self.basis
     }
 
-    fn private(&self) -> Apart<A> {
+    fn private(&self, _: WorkerId) -> Apart<A> {
         Apart::new(&self.basis)
     }
 

@@ -16,8 +16,8 @@ pub(super) trait Sharing<A: Aggregation>: Send + Sync + 'static {
 
     fn basis(&self) -> &Basis<A>;
 
-    /// What a new producer has for itself.
-    fn private(&self) -> Self::Private;
+    /// What a new producer on `worker` has for itself.
+    fn private(&self, worker: WorkerId) -> Self::Private;
 
     /// Takes a batch in. When it returns, the state holds all of it.
     fn process(&self, private: &mut Self::Private, batch: &A::Batch, cost: &mut Cost) -> Result<Folded, A::Error>;
@@ -78,9 +78,9 @@ impl<A: Aggregation, S: Sharing<A>> Strategy<A> for Shared<S> {
         S::NAME
     }
 
-    fn producer(&self, _: WorkerId) -> Box<dyn Producer<A>> {
+    fn producer(&self, worker: WorkerId) -> Box<dyn Producer<A>> {
         let (sharing, share) = (Arc::clone(&self.0), self.0.basis().bytes.share());
-        Box::new(SharingProducer { private: sharing.private(), sharing, share })
+        Box::new(SharingProducer { private: sharing.private(worker), sharing, share })
     }
 
     fn owner(&self, _: WorkerId) -> Box<dyn Owner<A>> {

@@ -16,9 +16,6 @@ use job::{Cut, Feed, Job};
 use proptest::prelude::*;
 use thalweg_runtime::state::{Cost, Meter, StrategyName};
 
-/// Those that are built.
-const STRATEGIES: [StrategyName; 8] = StrategyName::ALL;
-
 /// Schedules that each strategy is run under.
 const SCHEDULES: u64 = 10_000;
 
@@ -107,7 +104,7 @@ proptest! {
 
     #[test]
     fn every_strategy_gives_the_rows_of_the_oracle(seed: u64, job in any_job()) {
-        for strategy in STRATEGIES {
+        for strategy in StrategyName::ALL {
             let job = Job { strategy, ..job.clone() };
             job.check(&job.simulate(seed).unwrap());
         }
@@ -128,7 +125,7 @@ fn contended(strategy: StrategyName, round: i64) -> Job {
 
 #[test]
 fn threads_that_contend_lose_no_update_while_a_reader_looks_on() {
-    for strategy in STRATEGIES {
+    for strategy in StrategyName::ALL {
         for round in 0..10 {
             let job = contended(strategy, round);
             let outcome = job.drive().unwrap_or_else(|failure| panic!("{strategy}: {failure}"));
@@ -140,7 +137,7 @@ fn threads_that_contend_lose_no_update_while_a_reader_looks_on() {
 
 #[test]
 fn what_all_ends_answer_for_adds_up_to_nothing_but_empty_shards_at_the_end() {
-    for strategy in STRATEGIES {
+    for strategy in StrategyName::ALL {
         let mut hands = ByHand::new(strategy, 3, Meter::OFF);
         let (empty, keys) = (hands.bytes(), 100);
         for batch in 0..9 {
@@ -157,7 +154,7 @@ fn what_all_ends_answer_for_adds_up_to_nothing_but_empty_shards_at_the_end() {
 
 #[test]
 fn without_a_meter_nothing_is_measured() {
-    for strategy in STRATEGIES {
+    for strategy in StrategyName::ALL {
         let job = Job { meter: Meter::OFF, ..contended(strategy, 1) };
         let outcome = job.drive().unwrap_or_else(|failure| panic!("{strategy}: {failure}"));
         assert_eq!(outcome.tally.cost, Cost::default(), "{strategy}");
