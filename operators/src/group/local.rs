@@ -13,6 +13,7 @@ use super::Partials;
 use super::store::{FoldScratch, GroupStore};
 use crate::aggregate::{AggregateError, Layout};
 use crate::batch::{Batch, Stamps};
+use crate::kernels::Kernels;
 use crate::spec::{GroupSpec, Tumbling};
 use crate::window::TimeWindow;
 
@@ -59,7 +60,7 @@ impl LocalFold {
     /// # Errors
     /// If a key or an aggregate has no implementation for its type.
     pub fn new(spec: Arc<GroupSpec>, input: &SchemaRef, workers: usize) -> Result<Self, AggregateError> {
-        let layout = Layout::new(&spec, input)?;
+        let layout = Layout::new(&spec, input, Kernels::default())?;
         let (open, spare, scratch) = (BTreeMap::new(), Vec::new(), FoldScratch::default());
         Ok(Self { spec, layout, workers, open, spare, scratch, groups: 0, bytes: 0 })
     }

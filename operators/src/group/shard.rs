@@ -11,6 +11,7 @@ use super::Partials;
 use super::store::GroupStore;
 use crate::aggregate::{AggregateError, Layout};
 use crate::batch::{Batch, Ordinal, Ordinals, Stamps};
+use crate::kernels::Kernels;
 use crate::spec::{AggregateFunction, GroupSpec};
 use crate::window::TimeWindow;
 
@@ -67,7 +68,7 @@ impl Shard {
         empty_input: EmptyInput,
     ) -> Result<Self, AggregateError> {
         Ok(Self {
-            layout: Layout::new(&spec, input)?,
+            layout: Layout::new(&spec, input, Kernels::default())?,
             schema: output_schema(&spec, input),
             spec,
             mode,
