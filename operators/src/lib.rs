@@ -9,6 +9,7 @@ pub mod expr;
 pub mod group;
 pub mod kernels;
 pub mod key;
+pub mod own;
 pub mod sort;
 pub mod spec;
 pub mod table;

@@ -28,7 +28,7 @@ const ANY: usize = 0;
 const NEAR_WORDS_MAX: usize = 1 << 17;
 
 /// Groups by key: dense numbers from 0, in the order of first appearance.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct GroupTable {
     slots: Slots,
     rows: Vec<u64>,
@@ -140,6 +140,16 @@ impl GroupTable {
             6 => self.assign_each::<6, L>(keys, ids),
             8 => self.assign_each::<8, L>(keys, ids),
             _ => self.assign_each::<ANY, L>(keys, ids),
+        }
+    }
+
+    /// The group of the first of `keys`, if there is one.
+    #[must_use]
+    pub fn find<L: LongKeys>(&self, keys: &Keys<'_, L>) -> Option<u32> {
+        let &hash = keys.hashes.first()?;
+        match self.shape.words() {
+            0 => (self.groups() > 0).then_some(0),
+            words => self.probe(hash, &keys.cells[..words], keys.long.as_ref().map(|long| (long, 0))).ok(),
         }
     }
 
@@ -258,21 +268,26 @@ impl GroupTable {
         let words = if WORDS == ANY { self.shape.words() } else { WORDS };
         let hash = keys.hashes[row];
         let key = &keys.cells[row * keys.stride..][..words];
+        let long = keys.long.as_ref().map(|long| (long, row));
+        self.probe(hash, key, long).or_else(|slot| self.insert(slot, hash, key, long))
+    }
+
+    /// The group of a key, or the slot where it would be found.
+    #[inline]
+    fn probe(&self, hash: u64, key: &[u64], long: Option<(&impl LongKeys, usize)>) -> Result<u32, usize> {
         let mut slot = self.slots.home(hash);
-        loop {
-            let Some((group, has_tag)) = self.slots.get(slot, hash) else {
-                return self.insert(slot, hash, key, keys.long.as_ref().map(|long| (long, row)));
-            };
+        while let Some((group, has_tag)) = self.slots.get(slot, hash) {
             if has_tag {
                 let at = group as usize * self.template.len();
-                if &self.rows[at..at + words] == key
-                    && keys.long.as_ref().is_none_or(|long| self.is_same_long(group as usize, long, row))
+                if &self.rows[at..at + key.len()] == key
+                    && long.is_none_or(|(long, row)| self.is_same_long(group as usize, long, row))
                 {
                     return Ok(group);
                 }
             }
             slot = self.slots.next(slot);
         }
+        Err(slot)
     }
 
     /// The key of `group` has the same cells as key `row` of `long`: does it have the same bytes behind them?

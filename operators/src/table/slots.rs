@@ -1,7 +1,7 @@
 //! Slots: from a hash to the groups that may be its key's.
 
-/// Slots of an empty table.
-pub(super) const SLOTS_MIN: usize = 64;
+/// Slots of an empty table, one cache line and its padding: state that is kept key by key has a table for each.
+pub(super) const SLOTS_MIN: usize = 8;
 /// Empty slots behind the last, so that a vector of slots can be read from any place.
 pub(super) const PAD: usize = 7;
 
@@ -10,7 +10,7 @@ pub(super) const PAD: usize = 7;
 /// side by side goes to two places, each side by side again, and memory is passed over once instead of being hit at random.
 ///
 /// Invariant: `entries` has `mask + 1 + PAD` slots, of which the last [`PAD`] are empty, and `mask + 1` is a power of two.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Slots {
     entries: Vec<u64>,
     mask: usize,
