@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::Fault;
 
 use crate::cell::{CellPlan, Rounds};
 use crate::conditions::Conditions;
 use crate::contender::{Contender, DataModel, Subject};
 use crate::report::Outputs;
-use crate::strategies::{contenders, report, with_rounds};
+use crate::strategies::{by_row, contenders, report, with_rounds};
 use crate::workload::{Distribution, Workload};
 
 /// What to run.
@@ -42,10 +43,12 @@ pub fn run(arguments: &BreakdownArguments) -> Result<(), Fault> {
     arguments.outputs.write(&report)
 }
 
-/// 200 keys, that is 20 traders and 10 symbols, two producers, batches of 1,000 rows. Every strategy runs with metrics on,
-/// as was predicted, and off; the pure engine has nothing to be switched but is shown with its parts too.
+/// 200 keys, that is 20 traders and 10 symbols, two producers, batches of 1,000 rows. Everything runs with metrics on and scalar
+/// kernels, as was predicted; then with metrics off; then with SIMD too.
 fn plan(rows: u64, repetitions: usize) -> CellPlan {
-    let mut all: Vec<Contender> = [true, false].into_iter().flat_map(|on| contenders(on, true)).collect();
+    let variants = [(true, Kernels::Scalar), (false, Kernels::Scalar), (false, Kernels::Simd)];
+    let columns = variants.into_iter().flat_map(|(is_metered, kernels)| contenders(is_metered, kernels));
+    let mut all: Vec<Contender> = columns.chain([true, false].into_iter().flat_map(by_row)).collect();
     all.sort_by_key(|contender| {
         let name = match contender.subject {
             Subject::Pure => None,
@@ -72,19 +75,17 @@ fn plan(rows: u64, repetitions: usize) -> CellPlan {
 
 #[cfg(test)]
 mod tests {
-    use thalweg_runtime::state::StrategyName;
-
     use super::*;
 
     #[test]
     fn the_seed_workload_runs_in_every_way_that_was_predicted() {
         let plan = plan(5_000, 1);
         assert_eq!(plan.name, "5,000 rows in 5 batches");
-        assert_eq!(plan.contenders.iter().filter_map(crate::predicted::predicted).count(), 9);
-        for name in StrategyName::ALL {
-            assert!([true, false].iter().all(|&on| plan.contenders.contains(&Contender::shared(name, on))));
-        }
-        let rows = Contender::shared(StrategyName::CloneSwap, true).by_row();
-        assert!(plan.contenders.contains(&rows) && plan.contenders.contains(&Contender::pure(false).by_row()));
+        assert_eq!(plan.contenders.len(), 3 * 9 + 4);
+        let predicted = plan.contenders.iter().filter_map(crate::predicted::predicted);
+        let mut times: Vec<f64> = predicted.map(|predicted| predicted.times_current).collect();
+        times.sort_by(f64::total_cmp);
+        assert_eq!(times, [1.0, 1.5, 4.0, 5.0, 6.0, 8.0, 17.0, 21.0, 25.0, 34.0]);
+        assert_eq!(plan.contenders.iter().filter(|contender| contender.is_current(DataModel::Rows)).count(), 2);
     }
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::Fault;
 use thalweg_runtime::state::{Cost, Meter};
 
@@ -166,9 +167,13 @@ pub fn measure(plan: &CellPlan, rounds: Rounds, progress: &mut dyn FnMut(&str)) 
         done += 1;
     }
     let rates_of = |model| {
-        // Predictions were made with metrics on: where both are there, that one is current.
+        // Predictions were made with metrics on and without SIMD: where there are several, that one is current.
         let is_current = |&index: &usize| plan.contenders[index].is_current(model);
-        let current = (0..samples.len()).filter(is_current).max_by_key(|&index| plan.contenders[index].is_metered);
+        let rank = |&index: &usize| {
+            let Contender { is_metered, kernels, .. } = plan.contenders[index];
+            (is_metered, kernels == Kernels::Scalar)
+        };
+        let current = (0..samples.len()).filter(is_current).max_by_key(rank);
         current.map(|index| samples[index].rates.clone())
     };
     let (current, row_current) = (rates_of(DataModel::Columns), rates_of(DataModel::Rows));
@@ -208,7 +213,7 @@ impl<'a> Bench<'a> {
     fn new(plan: &'a CellPlan) -> Result<Self, Fault> {
         let pool = Pool::new(plan.workload);
         let script = Script::new(&plan.workload, plan.producers, plan.repetitions, plan.limit);
-        let columns = Columns::new(&pool)?;
+        let columns = Columns::new(&pool, Kernels::Simd)?;
         let column_batches = Arc::new(Prepared::new(&columns, &pool, script.clone())?);
         let rows = if plan.contenders.iter().any(|contender| contender.model == DataModel::Rows) {
             let rows = Records::new(&pool);
@@ -224,7 +229,10 @@ impl<'a> Bench<'a> {
         let meter = if contender.is_metered { Meter::on() } else { Meter::OFF };
         match (contender.model, &self.rows) {
             (DataModel::Rows, Some((model, batches))) => run(contender.subject, model, batches, meter),
-            _ => run(contender.subject, &self.columns.0, &self.columns.1, meter),
+            _ => {
+                let columns = self.columns.0.with_kernels(contender.kernels);
+                run(contender.subject, &columns, &self.columns.1, meter)
+            }
         }
     }
 
@@ -316,7 +324,7 @@ mod tests {
     use crate::workload::Distribution;
 
     fn plan() -> CellPlan {
-        let rows = Contender::shared(StrategyName::CloneSwap, true).by_row();
+        let rows = Contender::shared(StrategyName::CloneSwap, true, Kernels::Scalar).by_row();
         CellPlan {
             name: "a cell".to_owned(),
             workload: Workload {
@@ -329,9 +337,9 @@ mod tests {
             },
             producers: 2,
             contenders: vec![
-                Contender::pure(false),
-                Contender::shared(StrategyName::CloneSwap, false),
-                Contender::shared(StrategyName::CloneSwap, true),
+                Contender::pure(false, Kernels::Scalar),
+                Contender::shared(StrategyName::CloneSwap, false, Kernels::Simd),
+                Contender::shared(StrategyName::CloneSwap, true, Kernels::Scalar),
                 rows,
             ],
             repetitions: 2,

@@ -9,6 +9,7 @@ use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringViewArr
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
 use thalweg_operators::group::{CloseMode, ClosedWindow, Emission, GroupAggregation};
+use thalweg_operators::kernels::Kernels;
 use thalweg_operators::spec::{AggregateFunction, AggregateSpec, GroupSpec, KeyColumn};
 use thalweg_runtime::{EventTimeMs, Fault};
 
@@ -23,19 +24,20 @@ const TURNOVER: usize = 4;
 const TIME: usize = 5;
 
 /// The rows of a pool as columns. `price * quantity` is one of them: an expression is evaluated before a batch gets here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Columns {
     rows: RecordBatch,
     /// Of the rows, relative to the pool's start.
-    times_ms: Vec<i64>,
+    times_ms: Arc<[i64]>,
+    kernels: Kernels,
 }
 
 impl Columns {
-    /// The columns of these rows.
+    /// The columns of these rows, to be aggregated with these kernels.
     ///
     /// # Errors
     /// If Arrow refuses them: a bug.
-    pub fn new(pool: &Pool) -> Result<Self, Fault> {
+    pub fn new(pool: &Pool, kernels: Kernels) -> Result<Self, Fault> {
         let rows = &pool.rows;
         let columns: Vec<ArrayRef> = vec![
             Arc::new(rows.iter().map(|row| Some(row.trader())).collect::<StringViewArray>()),
@@ -46,7 +48,13 @@ impl Columns {
             Arc::new(TimestampMillisecondArray::from(vec![0; rows.len()])),
         ];
         let times_ms = rows.iter().map(|row| row.time_ms).collect();
-        Ok(Self { rows: RecordBatch::try_new(schema(), columns)?, times_ms })
+        Ok(Self { rows: RecordBatch::try_new(schema(), columns)?, times_ms, kernels })
+    }
+
+    /// The same columns, to be aggregated with other kernels.
+    #[must_use]
+    pub fn with_kernels(&self, kernels: Kernels) -> Self {
+        Self { kernels, ..self.clone() }
     }
 
     fn times(&self, rows: Range<usize>, shift_ms: i64) -> ArrayRef {
@@ -101,7 +109,7 @@ impl Model for Columns {
     type Aggregation = GroupAggregation;
 
     fn aggregation(&self) -> Result<Arc<GroupAggregation>, Fault> {
-        Ok(Arc::new(GroupAggregation::new(Arc::new(spec()), &schema(), CloseMode::WhenPassed)?))
+        Ok(Arc::new(GroupAggregation::new(Arc::new(spec()), &schema(), CloseMode::WhenPassed, self.kernels)?))
     }
 
     fn batch(&self, slice: &Slice, stamp: EventTimeMs) -> Result<Batch, Fault> {

@@ -1,5 +1,6 @@
 //! Who is measured: a strategy or the pure engine, over one of the data models, metered or not.
 
+use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::state::StrategyName;
 
 /// What runs.
@@ -29,19 +30,21 @@ pub struct Contender {
     pub model: DataModel,
     /// Are costs measured?
     pub is_metered: bool,
+    /// How loops over columns are computed. Rows have none.
+    pub kernels: Kernels,
 }
 
 impl Contender {
     /// A strategy over columns.
     #[must_use]
-    pub fn shared(name: StrategyName, is_metered: bool) -> Self {
-        Self { subject: Subject::Shared(name), model: DataModel::Columns, is_metered }
+    pub fn shared(name: StrategyName, is_metered: bool, kernels: Kernels) -> Self {
+        Self { subject: Subject::Shared(name), model: DataModel::Columns, is_metered, kernels }
     }
 
     /// The pure engine over columns.
     #[must_use]
-    pub fn pure(is_metered: bool) -> Self {
-        Self { subject: Subject::Pure, model: DataModel::Columns, is_metered }
+    pub fn pure(is_metered: bool, kernels: Kernels) -> Self {
+        Self { subject: Subject::Pure, model: DataModel::Columns, is_metered, kernels }
     }
 
     /// The same over rows.
@@ -50,7 +53,16 @@ impl Contender {
         Self { model: DataModel::Rows, ..self }
     }
 
-    /// Its name in reports, without whether it is metered.
+    /// What its loops are computed with, in reports.
+    #[must_use]
+    pub fn kernels(&self) -> &'static str {
+        match self.model {
+            DataModel::Columns => self.kernels.name(),
+            DataModel::Rows => "",
+        }
+    }
+
+    /// Its name in reports, without metrics and kernels.
     #[must_use]
     pub fn name(&self) -> String {
         let subject = match self.subject {

@@ -1,5 +1,6 @@
 //! What the analysis of the job server predicted, before anything of this was built.
 
+use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::state::StrategyName;
 
 use crate::contender::{Contender, DataModel, Subject};
@@ -13,16 +14,18 @@ pub struct Predicted {
     pub times_current: f64,
 }
 
-/// What was predicted of it, if anything was. All but the last lines were predicted with metrics on; `owned-shards` was
-/// not thought of.
+/// What was predicted of it, if anything was. The pure engine apart, all but the last two lines are with metrics on and
+/// without SIMD; `owned-shards` was not thought of.
 #[must_use]
 pub fn predicted(contender: &Contender) -> Option<Predicted> {
     use StrategyName as S;
-    let Contender { subject, model, is_metered } = *contender;
+    let Contender { subject, model, is_metered, kernels } = *contender;
     if model == DataModel::Rows {
         return None;
     }
     let (rate, times_current) = match (subject, is_metered) {
+        (Subject::Shared(S::LocalMergePartitioned), false) if kernels == Kernels::Simd => (600e3, 25.0),
+        _ if kernels == Kernels::Simd => return None,
         (Subject::Pure, false) => (790e3, 34.0),
         (Subject::Shared(S::CloneSwap), true) => (23e3, 1.0),
         (Subject::Shared(S::ReadWriteLock), true) => (35e3, 1.5),

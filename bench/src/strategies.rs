@@ -1,7 +1,8 @@
-//! `strategies`: the matrix of strategy × producers × keys × metrics.
+//! `strategies`: the matrix of strategy × producers × keys × metrics × kernels.
 
 use std::time::Duration;
 
+use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::Fault;
 use thalweg_runtime::state::StrategyName;
 
@@ -42,7 +43,7 @@ pub fn run(arguments: &StrategiesArguments) -> Result<(), Fault> {
         (_, true) => (full(), Rounds { min: 3, max: 11, budget: Duration::from_secs(25) }),
         _ => (quick(), Rounds { min: 3, max: 15, budget: Duration::from_secs(36) }),
     };
-    let title = "Strategies of sharing keyed state, by producers, keys and metrics";
+    let title = "Strategies of sharing keyed state, by producers, keys, metrics and kernels";
     let report = report(title, conditions, &plans, with_rounds(rounds, arguments.rounds))?;
     arguments.outputs.write(&report)
 }
@@ -101,23 +102,30 @@ fn workload(keys: u32, distribution: Distribution) -> Workload {
     Workload { keys, distribution, rows: ROWS, pool_rows, batch_rows: 1_000, is_prefilled }
 }
 
-/// All strategies; the pure engine; and the job server as it was.
-pub(crate) fn contenders(is_metered: bool, has_rows: bool) -> Vec<Contender> {
-    let mut contenders = vec![Contender::pure(is_metered)];
-    contenders.extend(StrategyName::ALL.map(|name| Contender::shared(name, is_metered)));
-    if has_rows {
-        contenders.push(Contender::pure(is_metered).by_row());
-        contenders.push(Contender::shared(StrategyName::CloneSwap, is_metered).by_row());
-    }
-    contenders
+/// The pure engine and all strategies, over columns.
+pub(crate) fn contenders(is_metered: bool, kernels: Kernels) -> Vec<Contender> {
+    let pure = Contender::pure(is_metered, kernels);
+    let shared = StrategyName::ALL.map(|name| Contender::shared(name, is_metered, kernels));
+    std::iter::once(pure).chain(shared).collect()
 }
 
-fn plan(name: &str, workload: Workload, producers: usize, is_metered: bool) -> CellPlan {
+/// The job server's data model, alone and as the job server was.
+pub(crate) fn by_row(is_metered: bool) -> [Contender; 2] {
+    let kernels = Kernels::default();
+    let current = Contender::shared(StrategyName::CloneSwap, is_metered, kernels);
+    [Contender::pure(is_metered, kernels).by_row(), current.by_row()]
+}
+
+fn plan(name: &str, workload: Workload, producers: usize, (is_metered, kernels): (bool, Kernels)) -> CellPlan {
+    let mut contenders = contenders(is_metered, kernels);
+    if !workload.is_prefilled {
+        contenders.extend(by_row(is_metered));
+    }
     CellPlan {
         name: name.to_owned(),
         workload,
         producers,
-        contenders: contenders(is_metered, !workload.is_prefilled),
+        contenders,
         repetitions: 1,
         limit: Duration::from_millis(500),
     }
@@ -126,21 +134,23 @@ fn plan(name: &str, workload: Workload, producers: usize, is_metered: bool) -> C
 fn quick() -> Vec<CellPlan> {
     let seed = Workload { rows: 5_000, pool_rows: 5_000, ..workload(200, Distribution::Uniform) };
     let base = workload(200, Distribution::Uniform);
+    let usual = (false, Kernels::Simd);
     let mut plans = vec![
         CellPlan {
             repetitions: 400,
             limit: Duration::from_millis(250),
-            ..plan("the seed workload, 5,000 rows in 5 batches", seed, 2, false)
+            ..plan("the seed workload, 5,000 rows in 5 batches", seed, 2, usual)
         },
-        plan("1,000,000 rows", base, 2, false),
-        plan("one producer", base, 1, false),
-        plan("four producers", base, 4, false),
-        plan("200 keys, skewed", workload(200, ZIPF), 2, false),
-        plan("metrics on", base, 2, true),
+        plan("1,000,000 rows", base, 2, usual),
+        plan("one producer", base, 1, usual),
+        plan("four producers", base, 4, usual),
+        plan("200 keys, skewed", workload(200, ZIPF), 2, usual),
+        plan("metrics on", base, 2, (true, Kernels::Simd)),
+        plan("scalar kernels", base, 2, (false, Kernels::Scalar)),
     ];
     for keys in [10_000, 1_000_000] {
-        plans.push(plan("more keys", workload(keys, Distribution::Uniform), 2, false));
-        plans.push(plan("more keys, skewed", workload(keys, ZIPF), 2, false));
+        plans.push(plan("more keys", workload(keys, Distribution::Uniform), 2, usual));
+        plans.push(plan("more keys, skewed", workload(keys, ZIPF), 2, usual));
     }
     plans
 }
@@ -151,8 +161,11 @@ fn full() -> Vec<CellPlan> {
         for distribution in [Distribution::Uniform, ZIPF] {
             for producers in [1, 2, 4] {
                 for is_metered in [false, true] {
-                    let name = if is_metered { "metrics on" } else { "metrics off" };
-                    plans.push(plan(name, workload(keys, distribution), producers, is_metered));
+                    for kernels in Kernels::ALL {
+                        let metrics = if is_metered { "on" } else { "off" };
+                        let name = format!("metrics {metrics}, {kernels} kernels");
+                        plans.push(plan(&name, workload(keys, distribution), producers, (is_metered, kernels)));
+                    }
                 }
             }
         }
@@ -163,40 +176,41 @@ fn full() -> Vec<CellPlan> {
 fn small() -> Vec<CellPlan> {
     let base = Workload { rows: 20_000, pool_rows: 10_000, ..workload(20 * SYMBOLS, ZIPF) };
     let prefilled = Workload { keys: 2_000, is_prefilled: true, pool_rows: 20_000, ..base };
-    vec![CellPlan { repetitions: 3, ..plan("200 keys", base, 2, true) }, plan("2,000 keys", prefilled, 1, false)]
+    vec![
+        CellPlan { repetitions: 3, ..plan("200 keys", base, 2, (true, Kernels::Scalar)) },
+        plan("2,000 keys", prefilled, 1, (false, Kernels::Simd)),
+    ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// All factors of a cell.
+    fn factors(plan: &CellPlan) -> (Workload, usize, bool, Kernels) {
+        let Contender { is_metered, kernels, .. } = plan.contenders[0];
+        assert_eq!(plan.contenders[..9], contenders(is_metered, kernels));
+        (plan.workload, plan.producers, is_metered, kernels)
+    }
+
     #[test]
     fn the_full_matrix_is_every_combination_once() {
         let plans = full();
-        assert_eq!(plans.len(), 3 * 2 * 3 * 2);
+        assert_eq!(plans.len(), 3 * 2 * 3 * 2 * 2);
         for (index, plan) in plans.iter().enumerate() {
-            let same = |other: &CellPlan| {
-                (other.workload, other.producers, &other.name) == (plan.workload, plan.producers, &plan.name)
-            };
+            let same = |other: &CellPlan| factors(other) == factors(plan);
             assert_eq!(plans.iter().position(same), Some(index));
-            assert!(
-                StrategyName::ALL
-                    .iter()
-                    .all(|&name| { plan.contenders.contains(&Contender::shared(name, plan.name == "metrics on")) })
-            );
         }
     }
 
     #[test]
     fn the_quick_matrix_changes_one_factor_at_a_time() {
         let plans = quick();
-        let base = &plans[1];
+        let (base, producers, metered, kernels) = factors(&plans[1]);
         for plan in &plans[2..] {
-            let changes = [
-                plan.producers != base.producers,
-                plan.contenders[0].is_metered != base.contenders[0].is_metered,
-                (plan.workload.keys, plan.workload.distribution) != (base.workload.keys, base.workload.distribution),
-            ];
+            let other = factors(plan);
+            let keys = (other.0.keys, other.0.distribution) != (base.keys, base.distribution);
+            let changes = [keys, other.1 != producers, other.2 != metered, other.3 != kernels];
             assert_eq!(changes.iter().filter(|&&is_other| is_other).count(), 1, "{}", plan.name);
         }
         assert!(plans.len() as u64 * 36 < 7 * 60, "making rows and the last rounds take time too");

@@ -38,6 +38,7 @@ fn fields(cell: &Cell, entry: &Entry) -> Vec<(String, String)> {
     add("strategy", contender.name());
     add("data", model.to_owned());
     add("metrics", contender.metrics().to_owned());
+    add("kernels", contender.kernels().to_owned());
     add("rows", rows.to_string());
     add("is_cut", is_cut.to_string());
     let spreads =

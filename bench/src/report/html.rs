@@ -76,7 +76,7 @@ fn parts(cell: &Cell) -> String {
         };
         let pieces = parts.all().into_iter().zip(PARTS).map(piece).collect();
         let text = format!("{sum:.1} ns, lock held {:.1}", parts.held);
-        groups.push(Group { label: entry.contender.name(), bars: vec![Bar { text, pieces }] });
+        groups.push(Group { label: label(cell, &entry.contender), bars: vec![Bar { text, pieces }] });
     }
     bars("Where the time goes", &groups, Scale::Linear)
 }
@@ -97,11 +97,18 @@ fn prediction(cell: &Cell) -> String {
     bars("Predicted against measured", &groups, Scale::Logarithmic(0.1))
 }
 
-/// A contender's name; with its metrics where the cell has both.
+/// A contender's name; with its metrics and its kernels where the cell has several.
 fn label(cell: &Cell, contender: &Contender) -> String {
-    let has_both = cell.entries.iter().any(|entry| entry.contender.is_metered != contender.is_metered);
-    let metrics = if has_both { format!(", metrics {}", contender.metrics()) } else { String::new() };
-    contender.name() + &metrics
+    let mut others = cell.entries.iter().map(|entry| &entry.contender);
+    let mut label = contender.name();
+    if others.clone().any(|other| other.is_metered != contender.is_metered) {
+        label += if contender.is_metered { ", metrics on" } else { ", off" };
+    }
+    if contender.model == DataModel::Columns && others.any(|other| other.kernels != contender.kernels) {
+        label += ", ";
+        label += contender.kernels();
+    }
+    label
 }
 
 fn legend(names: &[&str]) -> String {

@@ -49,6 +49,10 @@ fn entry(entry: &Entry) -> Value {
         "strategy": contender.name(),
         "data": match contender.model { DataModel::Columns => "columns", DataModel::Rows => "rows" },
         "metrics": contender.metrics(),
+        "kernels": match contender.model {
+            DataModel::Columns => Some(contender.kernels()),
+            DataModel::Rows => None,
+        },
         "rows": rows,
         "is_cut": is_cut,
         "rows_per_s": spread(rate),

@@ -60,6 +60,7 @@ fn throughput(cell: &Cell) -> Grid {
     let header = [
         "strategy",
         "metrics",
+        "kernels",
         "rows/s",
         "quartiles",
         "× current",
@@ -73,13 +74,14 @@ fn throughput(cell: &Cell) -> Grid {
         "predicted",
         "predicted ×",
     ];
-    let mut grid = Grid::new(&header, 2);
+    let mut grid = Grid::new(&header, 3);
     for entry in &cell.entries {
         let Entry { contender, rate, times_current, times_row_current, latencies, predicted, .. } = entry;
         let percentile = |share| latencies.percentile(share).map_or_else(String::new, |nanos| duration(nanos as f64));
         grid.push(vec![
             contender.name(),
             contender.metrics().to_owned(),
+            contender.kernels().to_owned(),
             count(rate.median),
             quartiles(rate, count),
             times_current.map_or_else(String::new, |spread| times(spread.median)),
@@ -102,11 +104,12 @@ fn parts(cell: &Cell) -> Option<Grid> {
     for entry in &cell.entries {
         let Some(parts) = entry.parts else { continue };
         let names = parts.all().map(|(name, _)| name);
-        let header: Vec<&str> = ["strategy"].into_iter().chain(names).chain(["sum", "lock held"]).collect();
+        let header: Vec<&str> = ["strategy", "kernels"].into_iter().chain(names).chain(["sum", "lock held"]).collect();
         let sum: f64 = parts.all().iter().map(|(_, nanos)| nanos).sum();
         let figures = parts.all().into_iter().map(|(_, nanos)| nanos).chain([sum, parts.held]);
-        let row = std::iter::once(entry.contender.name()).chain(figures.map(|nanos| format!("{nanos:.1}"))).collect();
-        grid.get_or_insert_with(|| Grid::new(&header, 1)).push(row);
+        let names = [entry.contender.name(), entry.contender.kernels().to_owned()];
+        let row = names.into_iter().chain(figures.map(|nanos| format!("{nanos:.1}"))).collect();
+        grid.get_or_insert_with(|| Grid::new(&header, 2)).push(row);
     }
     grid
 }

@@ -1,3 +1,4 @@
+use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::state::StrategyName;
 
 use super::*;
@@ -36,11 +37,11 @@ fn report() -> Report {
         is_prefilled: false,
     };
     let entries = vec![
-        entry(Contender::pure(false), 20e6),
-        entry(Contender::shared(StrategyName::CloneSwap, true), 2e6),
-        entry(Contender::shared(StrategyName::LocalMergePartitioned, true), 16e6),
-        entry(Contender::shared(StrategyName::OwnedShards, false), 19e6),
-        entry(Contender::shared(StrategyName::CloneSwap, true).by_row(), 1e5),
+        entry(Contender::pure(false, Kernels::Scalar), 20e6),
+        entry(Contender::shared(StrategyName::CloneSwap, true, Kernels::Scalar), 2e6),
+        entry(Contender::shared(StrategyName::LocalMergePartitioned, true, Kernels::Scalar), 16e6),
+        entry(Contender::shared(StrategyName::OwnedShards, false, Kernels::Scalar), 19e6),
+        entry(Contender::shared(StrategyName::CloneSwap, true, Kernels::Scalar).by_row(), 1e5),
     ];
     let name = "\"<quoted>\" & more".to_owned();
     let cell = Cell { name, workload, producers: 2, rounds: 5, entries };
@@ -124,7 +125,7 @@ fn every_line_of_the_values_has_every_field_of_the_header() {
     assert_eq!(lines.len(), 6);
     let header: Vec<&str> = lines[0].split(',').collect();
     assert!(lines[1].starts_with(
-        "\"\"\"<quoted>\"\" & more\",2,10000,zipf 1.1,5000,5,pure engine,columns,off,5000,false,20000000,"
+        "\"\"\"<quoted>\"\" & more\",2,10000,zipf 1.1,5000,5,pure engine,columns,off,scalar,5000,false,20000000,"
     ));
     let field = |line: &str, name: &str| {
         // The only other comma is within the name of the last contender.
@@ -144,7 +145,7 @@ fn tables_leave_out_what_nobody_has_and_say_what_was_cut() {
     let markdown = tables::markdown(&report());
     assert!(markdown.contains("### \"<quoted>\" & more: 2 producers, 10,000 keys zipf 1.1; 5 rounds\n\n| strategy"));
     let row = markdown.lines().find(|line| line.starts_with("| local-merge-partitioned ")).unwrap();
-    assert_eq!(row.matches('|').count(), 14, "{row}");
+    assert_eq!(row.matches('|').count(), 15, "{row}");
     assert!(
         row.contains(" 16.0 M ") && row.contains(" 8.00 ") && row.contains(" 400 K ") && row.contains(" 17.0 "),
         "{row}"

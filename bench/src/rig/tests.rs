@@ -1,6 +1,8 @@
 use std::time::Duration;
 
 use super::*;
+use thalweg_operators::kernels::Kernels;
+
 use crate::columns::Columns;
 use crate::row_at_a_time::Records as Rows;
 use crate::workload::{Distribution, Pool, Script, Workload};
@@ -17,7 +19,7 @@ const WORKLOAD: Workload = Workload {
 /// Every strategy over both data models: the answer is the naive one, and so is the pure engine's.
 fn check(workload: Workload, producers: usize, repetitions: usize, meters: &[Meter]) -> Vec<Run> {
     let pool = Pool::new(workload);
-    let (columns, rows) = (Columns::new(&pool).unwrap(), Rows::new(&pool));
+    let (columns, rows) = (Columns::new(&pool, Kernels::Simd).unwrap(), Rows::new(&pool));
     let script = Script::new(&workload, producers, repetitions, Duration::from_secs(60));
     let column_batches = Arc::new(Prepared::new(&columns, &pool, script.clone()).unwrap());
     let row_batches = Arc::new(Prepared::new(&rows, &pool, script.clone()).unwrap());
@@ -25,7 +27,10 @@ fn check(workload: Workload, producers: usize, repetitions: usize, meters: &[Met
     for &meter in meters {
         runs.push(run_pure(&columns, &column_batches, meter).unwrap());
         runs.push(run_pure(&rows, &row_batches, meter).unwrap());
+        let scalar = columns.with_kernels(Kernels::Scalar);
+        runs.push(run_pure(&scalar, &column_batches, meter).unwrap());
         for name in StrategyName::ALL {
+            runs.push(run_strategy(name, &scalar, &column_batches, meter).unwrap());
             runs.push(run_strategy(name, &columns, &column_batches, meter).unwrap());
             runs.push(run_strategy(name, &rows, &row_batches, meter).unwrap());
         }
@@ -89,7 +94,7 @@ fn prefilled_state_is_held_before_the_first_row_that_is_measured() {
 fn a_limit_ends_a_repetition_between_two_batches() {
     let workload = Workload { keys: 3_000, rows: 5_000, pool_rows: 5_000, is_prefilled: true, ..WORKLOAD };
     let pool = Pool::new(workload);
-    let columns = Columns::new(&pool).unwrap();
+    let columns = Columns::new(&pool, Kernels::Simd).unwrap();
     let script = Script::new(&workload, 2, 1, Duration::ZERO);
     let prepared = Arc::new(Prepared::new(&columns, &pool, script).unwrap());
     for name in StrategyName::ALL {
@@ -102,7 +107,7 @@ fn a_limit_ends_a_repetition_between_two_batches() {
 #[test]
 fn a_metered_run_says_where_its_time_went_and_no_more_than_there_was() {
     let pool = Pool::new(WORKLOAD);
-    let columns = Columns::new(&pool).unwrap();
+    let columns = Columns::new(&pool, Kernels::Simd).unwrap();
     let script = Script::new(&WORKLOAD, 2, 3, Duration::from_secs(60));
     let prepared = Arc::new(Prepared::new(&columns, &pool, script).unwrap());
     for name in StrategyName::ALL {

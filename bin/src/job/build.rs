@@ -94,7 +94,7 @@ impl Build {
             let state = match &plan.head {
                 Head::Merge { spec, input } => {
                     let decision = decisions.get(&index).copied().unwrap_or(Decision::LATER);
-                    Some(State::new(decision, (spec, input), mode, (read.workers, bells, meter))?)
+                    Some(State::new(decision, (spec, input), mode, (read, bells, meter))?)
                 }
                 _ => None,
             };
@@ -107,14 +107,7 @@ impl Build {
                 stage.ledger = Some(Arc::new(ledgers.open(table, bells, control)?));
             }
         }
-        Ok(Self {
-            stages,
-            encoders,
-            required,
-            counters,
-            progress: control.counters(),
-            batch_rows: read.batch_rows,
-        })
+        Ok(Self { stages, encoders, required, counters, progress: control.counters(), batch_rows: read.batch_rows })
     }
 
     /// Every stage has one outgoing edge, of the same number.

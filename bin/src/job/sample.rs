@@ -112,11 +112,8 @@ impl Sample<'_> {
 
     /// Counts the keys of a batch of the source, after the stage's steps.
     fn take_in(&mut self, stage: &Stage, columns: RecordBatch) -> Result<()> {
-        let batch = Batch {
-            columns,
-            ordinals: Ordinals::Run(Ordinal::of_row(0)),
-            stamps: Stamps::Uniform(EventTimeMs::MIN),
-        };
+        let batch =
+            Batch { columns, ordinals: Ordinals::Run(Ordinal::of_row(0)), stamps: Stamps::Uniform(EventTimeMs::MIN) };
         let (counters, mut failed) = (StageCounters::default(), Vec::new());
         steps::run_rejecting(&stage.steps, batch, &counters, &mut failed, &mut |batch| self.count(&batch))
     }

@@ -114,7 +114,9 @@ fn at_producer(strategy: StrategyName) -> [&'static str; 2] {
         StrategyName::CloneSwap => ["fold into a clone of all state, in turn", "write it back: the state of"],
         StrategyName::HoldLock => ["fold into the state, locked for the whole batch", "one state: that of"],
         StrategyName::PartitionLock => ["fold, then add each group to its key, locked alone", "one state: that of"],
-        StrategyName::ReadWriteLock => ["fold beside a snapshot, then merge under the write lock", "one state: that of"],
+        StrategyName::ReadWriteLock => {
+            ["fold beside a snapshot, then merge under the write lock", "one state: that of"]
+        }
         StrategyName::Actor => ["send rows as they are, to be folded", "exchange: rows to worker 0 of"],
         StrategyName::LocalMerge => ["fold into a private table, then merge it under one lock", "one state: that of"],
         StrategyName::LocalMergePartitioned => {

@@ -211,7 +211,8 @@ mod tests {
 
     #[test]
     fn facts_are_told_in_one_line() {
-        let facts = Facts { sources: 2, workers: 1, readers: 0, keys: Some(KeyEstimate { rows: 5_000, seen: 200, keys: 210 }) };
+        let facts =
+            Facts { sources: 2, workers: 1, readers: 0, keys: Some(KeyEstimate { rows: 5_000, seen: 200, keys: 210 }) };
         assert_eq!(facts.to_string(), "2 sources, 1 worker, no readers, about 210 keys (200 in the first 5,000 rows)");
     }
 }

@@ -73,9 +73,10 @@ fn run_every_way(case: &Case, number: usize) -> Result<Runs, String> {
     let mut totals: BTreeMap<&str, Vec<Totals>> = BTreeMap::new();
     while let Some(&way) = ways.get(runs.all) {
         // A panic of the engine is a failure of this case, not of the run.
-        let accounts = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run::check(case, &way, directory.path())))
-            .unwrap_or_else(|_| Err("the engine panicked; see above".into()))
-            .map_err(|why| format!("{} ({way}): {why}", case.name))?;
+        let accounts =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run::check(case, &way, directory.path())))
+                .unwrap_or_else(|_| Err("the engine panicked; see above".into()))
+                .map_err(|why| format!("{} ({way}): {why}", case.name))?;
         if runs.all == 0 && accounts.iter().any(account::has_choice) {
             let more = matrix::strategy_ways(case, number);
             runs.of_strategies = more.len();

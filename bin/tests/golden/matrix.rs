@@ -4,6 +4,7 @@ use std::fmt;
 
 use thalweg::plan::RuntimeMode;
 use thalweg::plan::strategy::StrategyChoice;
+use thalweg_operators::kernels::Kernels;
 
 use crate::case::Case;
 
@@ -36,7 +37,17 @@ pub struct Way {
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { mode, workers, batch_rows, block_bytes, strategy } = self;
-        write!(f, "{mode:?}, {workers} workers, batches of {batch_rows} rows, blocks of {block_bytes} bytes, {strategy}")
+        write!(
+            f,
+            "{mode:?}, {workers} workers, batches of {batch_rows} rows, blocks of {block_bytes} bytes, {strategy}"
+        )
+    }
+}
+
+impl Way {
+    /// Scalar ones in the ways of small batches with an odd number of workers, so in some of each case.
+    pub fn kernels(&self) -> Kernels {
+        if self.workers % 2 == 1 && self.batch_rows < 4096 { Kernels::Scalar } else { Kernels::Simd }
     }
 }
 

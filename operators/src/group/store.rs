@@ -28,8 +28,7 @@ pub struct FoldScratch {
 
 impl GroupStore {
     pub(super) fn new(layout: &Layout) -> Self {
-        let table = GroupTable::new(layout.shape.clone(), &layout.accumulators);
-        Self { table, sides: layout.sides.iter().map(|_| Side::new()).collect() }
+        Self { table: layout.table(), sides: layout.sides.iter().map(|_| Side::new()).collect() }
     }
 
     pub(super) fn groups(&self) -> usize {
