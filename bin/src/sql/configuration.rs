@@ -156,11 +156,14 @@ fn kernels(value: &str) -> Result<Kernels> {
 }
 
 fn strategy(value: &str) -> Result<StrategyChoice> {
-    value.parse().map_err(|unknown: UnknownStrategy| {
+    value.parse().map_err(|_: UnknownStrategy| {
         let error = Error::statement(format!("'{value}' is not a strategy of sharing state"));
         match nearest(value, StrategyChoice::NAMES.into_iter()) {
             Some(near) => error.help(format!("did you mean '{near}'?")),
-            None => error.help(format!("{unknown}, and auto")),
+            None => {
+                let [names @ .., last] = StrategyChoice::NAMES;
+                error.help(format!("there are {} and {last}", names.join(", ")))
+            }
         }
     })
 }

@@ -35,6 +35,20 @@ fn strings_whose_cells_and_hashes_are_equal_are_told_apart_by_their_bytes() {
 }
 
 #[test]
+fn a_key_is_found_by_its_bytes_and_one_that_is_not_there_is_not() {
+    let mut table = table(DataType::Utf8View);
+    let find = |table: &GroupTable, hash, text| {
+        table.find(&Keys { cells: &[19, 5], stride: 2, hashes: &[hash], long: Some(Texts(vec![text])) })
+    };
+    assert_eq!(find(&table, 5, "the length is 19: a"), None);
+    let texts = ["the length is 19: a", "the length is 19: b"];
+    assign(&mut table, &[19, 5].repeat(2), &[5; 2], Some(Texts(texts.to_vec())));
+    assert_eq!(texts.map(|text| find(&table, 5, text)), [Some(0), Some(1)]);
+    assert_eq!(find(&table, 5, "the length is 19: c"), None);
+    assert_eq!(find(&table, 7, "the length is 19: d"), None);
+}
+
+#[test]
 fn short_and_long_strings_share_a_table() {
     let mut table = table(DataType::Utf8View);
     let short = |ids: &[u64]| ids.iter().flat_map(|&id| [3, id]).collect::<Vec<_>>();
