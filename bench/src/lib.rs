@@ -7,6 +7,7 @@ pub mod cell;
 pub mod columns;
 pub mod conditions;
 pub mod contender;
+pub mod kernels;
 pub mod model;
 pub mod predicted;
 pub mod report;

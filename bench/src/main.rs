@@ -1,9 +1,10 @@
-//! `cargo run --release -p thalweg-bench -- seed | strategies | overhead-breakdown`
+//! `cargo run --release -p thalweg-bench -- seed | kernels | strategies | overhead-breakdown`
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use thalweg_bench::breakdown::{self, BreakdownArguments};
+use thalweg_bench::kernels::{self, KernelsArguments};
 use thalweg_bench::seed::{self, SeedArguments};
 use thalweg_bench::strategies::{self, StrategiesArguments};
 
@@ -23,6 +24,8 @@ struct Cli {
 enum Command {
     /// The seed query end to end, over a CSV file
     Seed(SeedArguments),
+    /// Kernels of a GROUP BY, stage by stage, scalar against vector instructions
+    Kernels(KernelsArguments),
     /// Eight ways to share keyed state, side by side: by producers, keys and metrics
     Strategies(StrategiesArguments),
     /// Where the time goes on exactly the seed workload, and on larger ones, beside what was predicted
@@ -32,6 +35,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Seed(arguments) => seed::run(arguments),
+        Command::Kernels(arguments) => kernels::run(arguments),
         Command::Strategies(arguments) => strategies::run(&arguments),
         Command::OverheadBreakdown(arguments) => breakdown::run(&arguments),
     };
@@ -52,7 +56,13 @@ mod tests {
     #[test]
     fn the_command_line_holds_together() {
         Cli::command().debug_assert();
-        for line in ["seed --small", "strategies --small --csv a", "strategies --full", "overhead-breakdown --html b"] {
+        for line in [
+            "seed --small",
+            "kernels --rounds 2",
+            "strategies --small --csv a",
+            "strategies --full",
+            "overhead-breakdown --html b",
+        ] {
             let arguments = ["thalweg-bench"].into_iter().chain(line.split(' '));
             assert!(Cli::try_parse_from(arguments).is_ok(), "{line}");
         }

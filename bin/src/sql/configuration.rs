@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use thalweg_operators::kernels::Kernels;
+use thalweg_operators::kernels::{Kernels, UnknownKernels};
 use thalweg_runtime::state::UnknownStrategy;
 
 use super::nearest;
@@ -151,8 +151,9 @@ fn mode(value: &str) -> Result<ModeSetting> {
 }
 
 fn kernels(value: &str) -> Result<Kernels> {
-    let accepted = |_| Error::statement(format!("'{value}' are no kernels")).help("'scalar' or 'simd'");
-    value.to_ascii_lowercase().parse().map_err(accepted)
+    value.parse().map_err(|_: UnknownKernels| {
+        Error::statement(format!("there are no kernels '{value}'")).help("'scalar' or 'simd'")
+    })
 }
 
 fn strategy(value: &str) -> Result<StrategyChoice> {

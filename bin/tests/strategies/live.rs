@@ -149,8 +149,7 @@ fn a_key_that_does_not_fit_is_refused_with_the_columns_that_would() {
     assert_eq!(error.kind, Kind::Statement);
     assert!(error.message.contains("one row of 2 columns (n, k)"), "{error}");
     let schema = Schema::new(vec![Field::new("n", DataType::Utf8, true), Field::new("k", DataType::Utf8, true)]);
-    let columns: Vec<ArrayRef> =
-        vec![Arc::new(StringArray::from(vec!["x"])), Arc::new(StringArray::from(vec!["a"]))];
+    let columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(vec!["x"])), Arc::new(StringArray::from(vec!["a"]))];
     let error = state.lookup(&RecordBatch::try_new(Arc::new(schema), columns).expect("two columns"));
     assert!(error.expect_err("x is no number").message.contains("`n` of the key"));
 }

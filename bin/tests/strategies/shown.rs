@@ -16,7 +16,8 @@ fn keys(rows: usize, keys: usize) -> String {
 fn explain_shows_which_strategy_runs_each_aggregation() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = file(directory.path(), "in.csv", &keys(1_000, 10));
-    let nested = format!("SELECT total, COUNT(*) FROM (SELECT k, SUM(n) AS total FROM '{path}' GROUP BY k) AS t GROUP BY total");
+    let nested =
+        format!("SELECT total, COUNT(*) FROM (SELECT k, SUM(n) AS total FROM '{path}' GROUP BY k) AS t GROUP BY total");
     for strategy in StrategyName::ALL {
         let text = job::explain(plan(&nested), &options(strategy, 2));
         let states: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("state: ")).collect();
@@ -30,7 +31,8 @@ fn auto_tells_what_it_chose_and_from_which_facts() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let few = file(directory.path(), "few.csv", &keys(1_000, 10));
     let many = file(directory.path(), "many.csv", &keys(20_000, 20_000));
-    let auto = |workers, readers| JobOptions { workers, readers, strategy: StrategyChoice::Auto, ..JobOptions::default() };
+    let auto =
+        |workers, readers| JobOptions { workers, readers, strategy: StrategyChoice::Auto, ..JobOptions::default() };
     for (sql, options, expected) in [
         (
             format!("SELECT k, SUM(n) FROM '{few}' GROUP BY k"),
@@ -38,7 +40,9 @@ fn auto_tells_what_it_chose_and_from_which_facts() {
             "1 source, 1 worker, no readers, about 10 keys (10 in the first 1,000 rows)",
         ),
         (
-            format!("SELECT k, SUM(n) FROM (SELECT * FROM '{few}' WHERE n >= 500 UNION ALL SELECT * FROM '{many}') AS t GROUP BY k"),
+            format!(
+                "SELECT k, SUM(n) FROM (SELECT * FROM '{few}' WHERE n >= 500 UNION ALL SELECT * FROM '{many}') AS t GROUP BY k"
+            ),
             auto(4, 2),
             "2 sources, 4 workers, 2 readers, about 20,000 keys (20,000 in the first 20,500 rows)",
         ),

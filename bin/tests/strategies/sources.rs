@@ -113,12 +113,7 @@ fn rows_of_two_sources_are_in_their_groups_once_or_late_under_any_schedule() {
 }
 
 /// Answers how many rows were late.
-fn check(
-    batches: &[RecordBatch],
-    account: &Account,
-    files: [&(Vec<Event>, BTreeSet<i32>); 2],
-    what: &str,
-) -> u64 {
+fn check(batches: &[RecordBatch], account: &Account, files: [&(Vec<Event>, BTreeSet<i32>); 2], what: &str) -> u64 {
     account.check().unwrap_or_else(|why| panic!("{what}: {why}"));
     let places = places(batches);
     let folded: u64 = account.operators.iter().map(|operator| operator.folded).sum();

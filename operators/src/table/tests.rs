@@ -98,14 +98,13 @@ fn a_table_that_was_large_once_is_cleared_as_fast_as_a_small_one() {
 
 /// All levels that this processor has.
 fn levels() -> Vec<Level> {
+    let mut levels = vec![Level::Scalar];
     #[cfg(target_arch = "x86_64")]
     {
-        let avx2 = crate::kernels::Avx2::detect().map(Level::Avx2);
-        let avx512 = crate::kernels::Avx512::detect().map(Level::Avx512);
-        return [Some(Level::Scalar), avx2, avx512].into_iter().flatten().collect();
+        levels.extend(crate::kernels::Avx2::detect().map(Level::Avx2));
+        levels.extend(crate::kernels::Avx512::detect().map(Level::Avx512));
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    vec![Level::Scalar]
+    levels
 }
 
 /// Long strings by key and column: of one length, so that cells and hashes may be equal where the bytes are not.
@@ -119,7 +118,7 @@ impl LongKeys for Digits<'_> {
     }
 }
 
-/// Batches of keys: a number, and what is behind the long string among its columns. `(stride − words, shared bits)`.
+/// Batches of keys: a number, and which text is behind the long string among its columns.
 #[derive(Clone, Debug)]
 struct Case {
     columns: usize,
