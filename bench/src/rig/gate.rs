@@ -13,7 +13,6 @@ use thalweg_runtime::{Control, Doorbells, Nanos};
 use crate::workload::Script;
 
 /// Shared by the operators of one run. All orderings are sequentially consistent: it is not on the path of a row.
-#[derive(Debug)]
 pub(super) struct Gate {
     clock: MonotonicClock,
     bells: Doorbells,
@@ -26,19 +25,10 @@ pub(super) struct Gate {
     /// Repetitions that may be entered.
     open: AtomicUsize,
     is_over: AtomicBool,
-    control: OnceLock<ControlHandle>,
-}
-
-struct ControlHandle(Control);
-
-impl std::fmt::Debug for ControlHandle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Control")
-    }
+    control: OnceLock<Control>,
 }
 
 /// One repetition.
-#[derive(Debug)]
 struct Turn {
     is_measured: bool,
     arrived: AtomicUsize,
@@ -84,7 +74,7 @@ impl Gate {
     /// Nobody waits at the gate of a job that has failed.
     pub(super) fn watch(&self, control: &Control) {
         // Set once, before the workers are driven.
-        let _ = self.control.set(ControlHandle(control.clone()));
+        let _ = self.control.set(control.clone());
     }
 
     /// The time.
@@ -103,7 +93,7 @@ impl Gate {
         }
         turn.arrived.fetch_add(1, Ordering::SeqCst);
         while turn.arrived.load(Ordering::SeqCst) < self.workers {
-            if self.control.get().is_some_and(|control| control.0.has_failed()) {
+            if self.control.get().is_some_and(Control::has_failed) {
                 return Entry::Over;
             }
             if self.has_cores { std::hint::spin_loop() } else { std::thread::yield_now() }

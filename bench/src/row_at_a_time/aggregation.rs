@@ -369,6 +369,11 @@ impl Aggregation for RowAggregation {
         groups.map(|(window, group)| self.record(window, group)).collect()
     }
 
+    fn next_close(&self, shard: &RowShard) -> Option<EventTimeMs> {
+        let (first, _) = shard.windows.first_key_value()?;
+        Some(EventTimeMs(first.saturating_add(self.window_ms - 1)))
+    }
+
     fn end(&self, closed: &Closed) -> EventTimeMs {
         EventTimeMs(closed.window.saturating_add(self.window_ms - 1))
     }
