@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 
 /// Milliseconds since 1970 of the first trade: 2023-11-14 22:13:20.
-const FIRST_MS: i64 = 1_700_000_000_000;
+pub const FIRST_MS: i64 = 1_700_000_000_000;
 /// A trade is up to this much older than its place in the file says.
-const DISORDER_MS: u64 = 2_000;
+pub const DISORDER_MS: u64 = 2_000;
 
 /// One trade.
 #[derive(Clone, Copy, Debug)]
@@ -78,26 +78,44 @@ pub struct Trades {
     traders: u32,
     symbols: u32,
     row: u64,
-    state: u64,
+    random: Random,
 }
 
 impl Trades {
     /// Trades by `traders` traders in `symbols` symbols, both uniform.
     #[must_use]
     pub fn new(traders: u32, symbols: u32) -> Self {
-        Self { traders, symbols, row: 0, state: 0x9e37_79b9_7f4a_7c15 }
+        Self { traders, symbols, row: 0, random: Random::new() }
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014), from a fixed seed.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// The sequence from its start.
+    #[expect(clippy::new_without_default, reason = "a default would hide that there is one sequence")]
+    #[must_use]
+    pub fn new() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
     }
 
-    /// SplitMix64 (Steele, Lea, Flood 2014).
-    fn random(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.state ^ (self.state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    fn word(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
-        ((u128::from(self.random()) * u128::from(bound)) >> 64) as u64
+    /// The next whole number below `bound`, each as likely as the others.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.word()) * u128::from(bound)) >> 64) as u64
+    }
+
+    /// The next number in `[0, 1)`.
+    pub fn unit(&mut self) -> f64 {
+        (self.word() >> 11) as f64 / (1u64 << 53) as f64
     }
 }
 
@@ -107,11 +125,11 @@ impl Iterator for Trades {
     fn next(&mut self) -> Option<Trade> {
         let (traders, symbols) = (u64::from(self.traders), u64::from(self.symbols));
         let trade = Trade {
-            trader: self.below(traders) as u32,
-            symbol: self.below(symbols) as u32,
-            price_cents: 100 + self.below(99_900) as i64,
-            quantity: 1 + self.below(999) as i64,
-            time_ms: FIRST_MS + self.row as i64 - self.below(DISORDER_MS + 1) as i64,
+            trader: self.random.below(traders) as u32,
+            symbol: self.random.below(symbols) as u32,
+            price_cents: 100 + self.random.below(99_900) as i64,
+            quantity: 1 + self.random.below(999) as i64,
+            time_ms: FIRST_MS + self.row as i64 - self.random.below(DISORDER_MS + 1) as i64,
         };
         self.row += 1;
         Some(trade)

@@ -7,6 +7,7 @@ pub mod aggregate;
 pub mod batch;
 pub mod expr;
 pub mod group;
+pub mod kernels;
 pub mod key;
 pub mod own;
 pub mod sort;

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::{Idle, Pin};
 
 use crate::connect::result::ResultFormat;
@@ -130,6 +131,10 @@ pub(super) struct EngineArgs {
     memory: Option<u64>,
     #[command(flatten)]
     pub(super) strategy: StrategyArg,
+    /// How loops over rows are computed: a value at a time, or with the best instructions that the processor has; without
+    /// it SET 'thalweg.kernels', else simd
+    #[arg(long, value_name = "scalar|simd", value_parser = kernels_parser(), help_heading = TUNING)]
+    kernels: Option<Kernels>,
     /// Measure where the time of each GROUP BY goes, and show it in the closing account; without it SET
     /// 'thalweg.metrics', else off
     #[arg(long, value_name = "off|on", value_parser = switch_parser(), help_heading = TUNING)]
@@ -145,6 +150,7 @@ impl EngineArgs {
     /// As for [`WorkersArg::count`] and [`StrategyArg::choice`].
     pub(super) fn job_options(&self, session: &Session, format: ResultFormat) -> Result<JobOptions, Error> {
         let metrics = self.metrics.map_or_else(|| session.metrics(), |metrics| Ok(Some(metrics)))?;
+        let kernels = self.kernels.map_or_else(|| session.kernels(), |kernels| Ok(Some(kernels)))?;
         Ok(JobOptions {
             workers: self.workers.count(session)?,
             pin: self.pin.clone(),
@@ -154,6 +160,7 @@ impl EngineArgs {
             memory_bytes: self.memory,
             format,
             strategy: self.strategy.choice(session)?,
+            kernels: kernels.unwrap_or_default(),
             metrics: metrics.unwrap_or(false),
             // Whoever reads live state is a program that links this library.
             readers: 0,
@@ -185,6 +192,10 @@ pub(super) fn format_parser() -> impl TypedValueParser<Value = ResultFormat> {
 
 fn strategy_parser() -> impl TypedValueParser<Value = StrategyChoice> {
     PossibleValuesParser::new(StrategyChoice::NAMES).try_map(|name| name.parse::<StrategyChoice>())
+}
+
+fn kernels_parser() -> impl TypedValueParser<Value = Kernels> {
+    PossibleValuesParser::new(Kernels::ALL.map(Kernels::name)).try_map(|name| name.parse::<Kernels>())
 }
 
 fn switch_parser() -> impl TypedValueParser<Value = bool> {

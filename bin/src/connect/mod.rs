@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::WorkerId;
 
 use self::bad_input::{BadInput, Rejects, RowPlaces};
@@ -49,6 +50,8 @@ pub struct ReadOptions {
     pub block_bytes: usize,
     /// Workers that will ask for a reader.
     pub workers: usize,
+    /// What text is taken apart with.
+    pub kernels: Kernels,
 }
 
 /// What a query reads of a table, and how.

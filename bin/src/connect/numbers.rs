@@ -26,7 +26,7 @@ impl Numbers {
             schema: Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)])),
             format: Format::Csv(CsvOptions::default()),
             bad_input: BadInput { on_error, ..BadInput::default() },
-            read: ReadOptions { batch_rows, block_bytes, workers: 1 },
+            read: ReadOptions { batch_rows, block_bytes, workers: 1, kernels: Default::default() },
             bells: Doorbells::new(1),
         }
     }

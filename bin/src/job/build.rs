@@ -94,7 +94,7 @@ impl Build {
             let state = match &plan.head {
                 Head::Merge { spec, input } => {
                     let decision = decisions.get(&index).copied().unwrap_or(Decision::LATER);
-                    Some(State::new(decision, (spec, input), mode, (read.workers, bells, meter))?)
+                    Some(State::new(decision, (spec, input), mode, (read, bells, meter))?)
                 }
                 _ => None,
             };

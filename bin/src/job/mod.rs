@@ -27,6 +27,7 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::driver::{DriveOptions, JobFailure, drive};
 pub use thalweg_runtime::driver::{Idle, Pin};
 use thalweg_runtime::exchange::doorbell::Doorbells;
@@ -73,6 +74,8 @@ pub struct JobOptions {
     pub format: ResultFormat,
     /// How workers share the state of aggregations that are fed by sources.
     pub strategy: StrategyChoice,
+    /// How loops over rows are computed.
+    pub kernels: Kernels,
     /// Whether the time that aggregations take is measured, for the account.
     pub metrics: bool,
     /// Readers of live state that will be attached: what [`StrategyChoice::Auto`] goes by, among others.
@@ -90,6 +93,7 @@ impl Default for JobOptions {
             memory_bytes: None,
             format: ResultFormat::Csv,
             strategy: StrategyChoice::default(),
+            kernels: Kernels::default(),
             metrics: false,
             readers: 0,
         }
@@ -215,6 +219,7 @@ fn read_options(options: &JobOptions) -> ReadOptions {
         batch_rows: options.batch_rows.max(1),
         block_bytes: options.block_bytes.max(1),
         workers: options.workers,
+        kernels: options.kernels,
     }
 }
 

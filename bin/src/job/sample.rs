@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::{ArrayRef, RecordBatch};
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
+use thalweg_operators::kernels::Kernels;
 use thalweg_operators::key::PackedKeys;
 use thalweg_operators::spec::GroupSpec;
 use thalweg_runtime::exchange::doorbell::Doorbells;
@@ -34,7 +35,8 @@ const WAIT_MAX: Duration = Duration::from_millis(250);
 pub(super) fn estimate_keys(feeders: &[&Stage], spec: &GroupSpec, read: &ReadOptions) -> Option<KeyEstimate> {
     let read = ReadOptions { workers: 1, ..read.clone() };
     let rows_of_each = (ROWS_MAX / feeders.len().max(1) as u64).max(1);
-    let mut sample = Sample { spec, packed: PackedKeys::default(), counts: HashMap::new(), rows: 0, deadline: None };
+    let (kernels, packed, counts) = (read.kernels, PackedKeys::default(), HashMap::new());
+    let mut sample = Sample { spec, kernels, packed, counts, rows: 0, deadline: None };
     let mut rows_max = Some(0_u64);
     for stage in feeders {
         // A source that cannot be read will say so when the job opens it.
@@ -46,6 +48,7 @@ pub(super) fn estimate_keys(feeders: &[&Stage], spec: &GroupSpec, read: &ReadOpt
 
 struct Sample<'a> {
     spec: &'a GroupSpec,
+    kernels: Kernels,
     packed: PackedKeys,
     /// Rows by the hash of their key. Two keys with one hash of 64 bits are too rare to show in an estimate.
     counts: HashMap<u64, u64>,
@@ -120,7 +123,7 @@ impl Sample<'_> {
 
     fn count(&mut self, batch: &Batch) -> Result<()> {
         let keys: Vec<&ArrayRef> = self.spec.keys.iter().map(|key| batch.columns.column(key.column)).collect();
-        self.packed.pack(&keys, batch.rows()).map_err(|error| Error::internal(error.to_string()))?;
+        self.packed.pack(&keys, batch.rows(), self.kernels).map_err(|error| Error::internal(error.to_string()))?;
         self.rows += batch.rows() as u64;
         for hash in &self.packed.hashes {
             *self.counts.entry(*hash).or_default() += 1;

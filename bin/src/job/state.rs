@@ -59,14 +59,15 @@ impl State {
         decision: Decision,
         (spec, input): (&Arc<GroupSpec>, &SchemaRef),
         mode: RuntimeMode,
-        (workers, bells, meter): (usize, &Doorbells, Meter),
+        (read, bells, meter): (&ReadOptions, &Doorbells, Meter),
     ) -> Result<Self> {
         let close = match mode {
             RuntimeMode::Streaming => CloseMode::WhenPassed,
             RuntimeMode::Batch => CloseMode::AtEnd,
         };
-        let aggregation = GroupAggregation::new(Arc::clone(spec), input, close).map_err(aggregate_refused)?;
-        let aggregation = Arc::new(aggregation);
+        let aggregation = GroupAggregation::new(Arc::clone(spec), input, close, read.kernels);
+        let aggregation = Arc::new(aggregation.map_err(aggregate_refused)?);
+        let workers = read.workers;
         let of = StateSpec { aggregation: Arc::clone(&aggregation), workers, bells: bells.clone(), meter };
         let strategy = strategy(decision.strategy, of);
         Ok(Self { decision, aggregation, strategy, costs: Arc::new(AggregationCosts::new(meter)) })

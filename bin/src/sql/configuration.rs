@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use thalweg_operators::kernels::{Kernels, UnknownKernels};
 use thalweg_runtime::state::UnknownStrategy;
 
 use super::nearest;
@@ -10,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::plan::strategy::StrategyChoice;
 
 /// The keys whose values decide something here: a slip in them would be lost in silence, since Flink takes any key.
-const KEYS: [&str; 5] = [MODE, TIME_ZONE, NOT_NULL, STRATEGY, METRICS];
+const KEYS: [&str; 6] = [MODE, TIME_ZONE, NOT_NULL, STRATEGY, KERNELS, METRICS];
 
 /// `execution.runtime-mode`.
 pub(crate) const MODE: &str = "execution.runtime-mode";
@@ -21,6 +22,8 @@ const NOT_NULL: &str = "table.exec.sink.not-null-enforcer";
 
 /// As `--strategy`.
 pub(crate) const STRATEGY: &str = "thalweg.state.strategy";
+/// As `--kernels`.
+pub(crate) const KERNELS: &str = "thalweg.kernels";
 /// As `--metrics`.
 pub(crate) const METRICS: &str = "thalweg.metrics";
 
@@ -99,6 +102,14 @@ impl Configuration {
         self.get(STRATEGY).map(strategy).transpose()
     }
 
+    /// `thalweg.kernels`, if it is set.
+    ///
+    /// # Errors
+    /// If it was set on the command line to something else than kernels.
+    pub(crate) fn kernels(&self) -> Result<Option<Kernels>> {
+        self.get(KERNELS).map(kernels).transpose()
+    }
+
     /// `thalweg.metrics`, if it is set.
     ///
     /// # Errors
@@ -139,6 +150,12 @@ fn mode(value: &str) -> Result<ModeSetting> {
     }
 }
 
+fn kernels(value: &str) -> Result<Kernels> {
+    value.parse().map_err(|_: UnknownKernels| {
+        Error::statement(format!("there are no kernels '{value}'")).help("'scalar' or 'simd'")
+    })
+}
+
 fn strategy(value: &str) -> Result<StrategyChoice> {
     value.parse().map_err(|_: UnknownStrategy| {
         let error = Error::statement(format!("'{value}' is not a strategy of sharing state"));
@@ -165,6 +182,7 @@ fn check(key: &str, value: &str) -> Result<()> {
     match key {
         MODE => mode(value).map(drop),
         STRATEGY => strategy(value).map(drop),
+        KERNELS => kernels(value).map(drop),
         METRICS => switch(value).map(drop),
         TIME_ZONE => match value {
             "UTC" | "Etc/UTC" | "GMT" | "Z" | "+00:00" | "GMT+00:00" | "UTC+00:00" => Ok(()),

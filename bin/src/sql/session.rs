@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use thalweg_operators::kernels::Kernels;
 
 use super::binder::{plan, with_names};
 use super::catalog::{Catalog, CatalogTable, Entry, View};
@@ -128,6 +129,14 @@ impl Session {
     /// If `--set` gave something else than a strategy.
     pub fn strategy(&self) -> Result<Option<StrategyChoice>> {
         self.configuration.strategy()
+    }
+
+    /// The kernels that SET chose, if it did.
+    ///
+    /// # Errors
+    /// If `--set` gave something else than kernels.
+    pub fn kernels(&self) -> Result<Option<Kernels>> {
+        self.configuration.kernels()
     }
 
     /// Whether SET switched metrics on or off, if it did.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use thalweg::plan::RuntimeMode;
 use thalweg::plan::strategy::StrategyChoice;
+use thalweg_operators::kernels::Kernels;
 
 use crate::case::Case;
 
@@ -40,6 +41,13 @@ impl fmt::Display for Way {
             f,
             "{mode:?}, {workers} workers, batches of {batch_rows} rows, blocks of {block_bytes} bytes, {strategy}"
         )
+    }
+}
+
+impl Way {
+    /// Scalar ones in the ways of small batches with an odd number of workers, so in some of each case.
+    pub fn kernels(&self) -> Kernels {
+        if self.workers % 2 == 1 && self.batch_rows < 4096 { Kernels::Scalar } else { Kernels::Simd }
     }
 }
 

@@ -55,6 +55,7 @@ fn run(case: &Case, way: &Way, plan: JobPlan, late: u64) -> Result<Account, Stri
         batch_rows: way.batch_rows,
         block_bytes: way.block_bytes,
         strategy: way.strategy,
+        kernels: way.kernels(),
         // Several cases run at a time: bound to cores, all of them would share the first ones.
         pin: Pin::Off,
         ..JobOptions::default()

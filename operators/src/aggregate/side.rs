@@ -36,7 +36,7 @@ pub(crate) enum SideKind {
 
 /// One entry for each group.
 #[derive(Clone, Debug)]
-pub(crate) struct Side {
+pub struct Side {
     entries: Vec<Entry>,
     /// What entries hold outside of their vector, roughly.
     held: usize,

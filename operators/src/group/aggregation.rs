@@ -13,6 +13,7 @@ use super::store::GroupStore;
 use super::{ClosedWindow, FoldScratch, GroupKey, GroupShard, Partials, output_schema};
 use crate::aggregate::{AggregateError, Layout};
 use crate::batch::Batch;
+use crate::kernels::Kernels;
 use crate::own;
 use crate::spec::GroupSpec;
 
@@ -36,12 +37,17 @@ pub enum CloseMode {
 }
 
 impl GroupAggregation {
-    /// Plans `spec` over batches with the columns `input`.
+    /// Plans `spec` over batches with the columns `input`; groups are found and updated with `kernels`.
     ///
     /// # Errors
     /// If a key or an aggregate has no implementation for its type.
-    pub fn new(spec: Arc<GroupSpec>, input: &SchemaRef, mode: CloseMode) -> Result<Self, AggregateError> {
-        let (layout, schema) = (Layout::new(&spec, input)?, output_schema(&spec, input));
+    pub fn new(
+        spec: Arc<GroupSpec>,
+        input: &SchemaRef,
+        mode: CloseMode,
+        kernels: Kernels,
+    ) -> Result<Self, AggregateError> {
+        let (layout, schema) = (Layout::new(&spec, input, kernels)?, output_schema(&spec, input));
         Ok(Self { spec, layout, schema, mode, spares: Spares::default() })
     }
 

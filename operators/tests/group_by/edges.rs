@@ -9,6 +9,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use thalweg_operators::aggregate::AggregateError;
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
 use thalweg_operators::group::{CloseMode, Emission, FoldScratch, GroupAggregation, GroupShard, output_schema};
+use thalweg_operators::kernels::Kernels;
 use thalweg_operators::spec::{AggregateFunction as F, AggregateSpec, GroupSpec, KeyColumn, Tumbling};
 use thalweg_runtime::EventTimeMs;
 use thalweg_runtime::state::{Aggregation, Folded, Release};
@@ -36,7 +37,7 @@ fn global(aggregates: Vec<AggregateSpec>) -> Arc<GroupSpec> {
 }
 
 fn plan(spec: &Arc<GroupSpec>, schema: &SchemaRef, mode: CloseMode) -> Result<Arc<GroupAggregation>, AggregateError> {
-    GroupAggregation::new(Arc::clone(spec), schema, mode).map(Arc::new)
+    GroupAggregation::new(Arc::clone(spec), schema, mode, Kernels::default()).map(Arc::new)
 }
 
 fn streaming(spec: &Arc<GroupSpec>, schema: &SchemaRef) -> Arc<GroupAggregation> {

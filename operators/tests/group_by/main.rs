@@ -15,6 +15,7 @@ use oracle::{Expected, Groups, Row};
 use proptest::prelude::*;
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
 use thalweg_operators::group::{CloseMode, Emission, FoldScratch, GroupAggregation, GroupShard, Partials};
+use thalweg_operators::kernels::Kernels;
 use thalweg_operators::key::is_supported;
 use thalweg_operators::spec::{AggregateFunction as F, AggregateSpec, GroupSpec, KeyColumn, Tumbling};
 use thalweg_operators::window::TimeWindow;
@@ -127,7 +128,9 @@ impl Case {
     }
 
     fn aggregation(&self) -> Arc<GroupAggregation> {
-        Arc::new(GroupAggregation::new(Arc::new(self.spec()), &self.schema(), self.mode).expect("a plan"))
+        let kernels = Kernels::ALL[self.workers % 2];
+        let aggregation = GroupAggregation::new(Arc::new(self.spec()), &self.schema(), self.mode, kernels);
+        Arc::new(aggregation.expect("a plan"))
     }
 
     /// Digits behind the point of an argument that is a decimal.

@@ -382,7 +382,7 @@ mod tests {
     }
 
     fn read_all(options: &DatagenOptions, columns: &[usize], batch_rows: usize, workers: usize) -> RecordBatch {
-        let read = ReadOptions { batch_rows, block_bytes: 1, workers };
+        let read = ReadOptions { batch_rows, block_bytes: 1, workers, kernels: Default::default() };
         let source = options.open(&schema(), columns, &read, &Doorbells::new(workers)).unwrap();
         let mut readers: Vec<_> = (0..workers).map(|worker| source.reader(WorkerId(worker as u16))).collect();
         let mut blocks = BTreeMap::new();
@@ -450,7 +450,7 @@ mod tests {
     #[test]
     fn slow_source_waits_rings_and_drains() {
         let options = options(&[("rows-per-second", "1")]).unwrap();
-        let read = ReadOptions { batch_rows: 10, block_bytes: 1, workers: 1 };
+        let read = ReadOptions { batch_rows: 10, block_bytes: 1, workers: 1, kernels: Default::default() };
         let bells = Doorbells::new(1);
         let source = options.open(&schema(), &[0], &read, &bells).unwrap();
         let mut reader = source.reader(WorkerId(0));
@@ -465,7 +465,7 @@ mod tests {
     #[test]
     fn sleeping_worker_is_rung_for_each_block() {
         let options = options(&[("rows-per-second", "100")]).unwrap();
-        let read = ReadOptions { batch_rows: 10, block_bytes: 1, workers: 1 };
+        let read = ReadOptions { batch_rows: 10, block_bytes: 1, workers: 1, kernels: Default::default() };
         let bells = Doorbells::new(1);
         let source = options.open(&schema(), &[0], &read, &bells).unwrap();
         let mut reader = source.reader(WorkerId(0));

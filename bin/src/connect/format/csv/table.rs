@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Schema, SchemaRef, TimeUnit};
+use thalweg_operators::kernels::Kernels;
 
 use super::decode::Decoder;
 use super::options::{CsvOptions, Header};
@@ -29,6 +30,8 @@ pub struct Table {
     pub bad_input: BadInput,
     /// Rows of a batch at most; not 0.
     pub batch_rows: usize,
+    /// What records are found with.
+    pub kernels: Kernels,
 }
 
 impl Table {
@@ -43,7 +46,8 @@ impl Table {
         let projected = Arc::new(Schema::new(fields));
         let schema = Arc::clone(schema);
         let (bad_input, batch_rows) = (scan.bad_input.clone(), scan.read.batch_rows.max(1));
-        Ok(Self { schema, columns: columns.to_vec(), projected, options, bad_input, batch_rows })
+        let kernels = scan.read.kernels;
+        Ok(Self { schema, columns: columns.to_vec(), projected, options, bad_input, batch_rows, kernels })
     }
 }
 
@@ -56,6 +60,10 @@ impl RecordFormat for Table {
 
     fn bad_input(&self) -> &BadInput {
         &self.bad_input
+    }
+
+    fn kernels(&self) -> Kernels {
+        self.kernels
     }
 
     fn first_record(&self, fields: &[&[u8]], at: &InputPlace) -> Result<Option<FirstRecord>> {

@@ -136,7 +136,12 @@ impl Reading {
     /// All blocks in order, read by workers who take turns at random.
     fn blocks(&self, input: Memory) -> Result<Vec<SourceBlock>, Error> {
         let bells = Doorbells::new(self.workers);
-        let read = ReadOptions { batch_rows: self.batch_rows, block_bytes: self.block_bytes, workers: self.workers };
+        let read = ReadOptions {
+            batch_rows: self.batch_rows,
+            block_bytes: self.block_bytes,
+            workers: self.workers,
+            kernels: Default::default(),
+        };
         let block_count = input.blocks.len() as u64;
         let source = self.open(input, &read, &bells)?;
         let mut readers: Vec<_> = (0..self.workers).map(|worker| source.reader(WorkerId(worker as u16))).collect();
@@ -188,7 +193,12 @@ impl Reading {
     /// What the workers come to as threads: all blocks, or the errors of those that have one.
     fn read_by_threads(&self, text: &str) -> Result<Vec<SourceBlock>, Vec<Error>> {
         let bells = Doorbells::new(self.workers);
-        let read = ReadOptions { batch_rows: self.batch_rows, block_bytes: self.block_bytes, workers: self.workers };
+        let read = ReadOptions {
+            batch_rows: self.batch_rows,
+            block_bytes: self.block_bytes,
+            workers: self.workers,
+            kernels: Default::default(),
+        };
         let input = Memory::new(&[text.as_bytes().to_vec()], self.block_bytes);
         let source = self.open(input, &read, &bells);
         let source = source.expect("the table opens");
@@ -738,7 +748,7 @@ fn an_error_is_kept_back_while_another_worker_holds_an_earlier_block() {
     for (text, first_is_bad) in [("a,1,b\na,2,b\n", false), ("a,x,b\na,2,b\n", true)] {
         let bells = Doorbells::new(2);
         let reading = three_columns();
-        let read = ReadOptions { batch_rows: 10, block_bytes: 6, workers: 2 };
+        let read = ReadOptions { batch_rows: 10, block_bytes: 6, workers: 2, kernels: Default::default() };
         let (is_asked, asked) = bounded(1);
         let (go, goes_on) = bounded(1);
         let gate = Gate { blocks: Memory::new(&[text.as_bytes().to_vec()], 6), is_asked, goes_on };

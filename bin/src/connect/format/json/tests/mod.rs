@@ -105,7 +105,12 @@ impl Reading {
     /// All blocks in order, read by workers who take turns.
     fn blocks(&self, text: &[u8]) -> Result<Vec<SourceBlock>> {
         let bells = Doorbells::new(self.workers);
-        let read = ReadOptions { batch_rows: self.batch_rows, block_bytes: text.len().max(1), workers: self.workers };
+        let read = ReadOptions {
+            batch_rows: self.batch_rows,
+            block_bytes: text.len().max(1),
+            workers: self.workers,
+            kernels: Default::default(),
+        };
         let scan = TableScan {
             name: "t",
             schema: &self.schema,

@@ -1,10 +1,9 @@
 //! The seed query end to end: a CSV of trades in, windows of a minute out, with every answer compared to the generator's
 //! own totals.
 //!
-//! `cargo run --release -p thalweg-bench --bin seed -- [--rows N] [--rounds N] [--small]`
+//! `cargo run --release -p thalweg-bench -- seed [--rows N] [--rounds N] [--small]`
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -15,17 +14,37 @@ use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, RecordBatch};
 use thalweg::job::{self, JobOptions};
 use thalweg::sql::{Outcome, Session, SessionOptions};
-use thalweg_bench::conditions;
-use thalweg_bench::trades::{Group, Trade, Trades};
+use thalweg_runtime::Fault;
+
+use crate::conditions::Conditions;
+use crate::trades::{Group, Trade, Trades};
 
 const WORKERS: [usize; 2] = [1, 2];
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse(std::env::args().skip(1))?;
+/// What to run.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct SeedArguments {
+    /// Rows of the file
+    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+    rows: u64,
+    /// Runs of each kind
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
+    /// A few rows and one round: does it run, and is the answer right?
+    #[arg(long, conflicts_with_all = ["rows", "rounds"])]
+    small: bool,
+}
+
+/// Runs the seed query over one file in both modes, with one and two workers, and prints how long it took.
+///
+/// # Errors
+/// If the file cannot be made, a job fails, or an answer is wrong.
+pub fn run(arguments: SeedArguments) -> Result<(), Fault> {
+    let arguments = if arguments.small { SeedArguments { rows: 200_000, rounds: 1, ..arguments } } else { arguments };
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("trades.csv");
     let expected = generate(&path, arguments.rows)?;
-    conditions::print();
+    println!("{}", Conditions::now().line());
     println!(
         "seed query, {} rows, {} groups, {} rounds, alternating",
         arguments.rows,
@@ -36,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut seconds: Vec<Vec<Duration>> = vec![Vec::new(); WORKERS.len()];
         for _ in 0..arguments.rounds {
             for (index, workers) in WORKERS.into_iter().enumerate() {
-                seconds[index].push(run(&path, mode, workers, arguments.rows, &expected)?);
+                seconds[index].push(time(&path, mode, workers, arguments.rows, &expected)?);
             }
         }
         for (workers, mut times) in WORKERS.into_iter().zip(seconds) {
@@ -54,7 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Writes the trades and returns what the query must answer.
-fn generate(path: &Path, rows: u64) -> Result<BTreeMap<Group, Totals>, Box<dyn Error>> {
+fn generate(path: &Path, rows: u64) -> Result<BTreeMap<Group, Totals>, Fault> {
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     writeln!(file, "trader_id,symbol,price,quantity,trade_time")?;
     let mut expected: BTreeMap<Group, Totals> = BTreeMap::new();
@@ -67,13 +86,13 @@ fn generate(path: &Path, rows: u64) -> Result<BTreeMap<Group, Totals>, Box<dyn E
 }
 
 /// Runs the query once, checks its answer and returns how long the job took, planning included.
-fn run(
+fn time(
     path: &Path,
     mode: &str,
     workers: usize,
     rows: u64,
     expected: &BTreeMap<Group, Totals>,
-) -> Result<Duration, Box<dyn Error>> {
+) -> Result<Duration, Fault> {
     let sql = format!(
         "SET 'execution.runtime-mode' = '{mode}';
          CREATE TABLE trades (
@@ -107,7 +126,7 @@ fn run(
 }
 
 /// Every group once, integers equal, doubles to 1e-12 of their size.
-fn check(answer: &[RecordBatch], expected: &BTreeMap<Group, Totals>) -> Result<(), Box<dyn Error>> {
+fn check(answer: &[RecordBatch], expected: &BTreeMap<Group, Totals>) -> Result<(), Fault> {
     let mut seen = 0;
     for batch in answer {
         let (traders, symbols) = (batch.column(0).as_string_view(), batch.column(1).as_string_view());
@@ -148,27 +167,5 @@ impl Totals {
         self.cents += trade.price_cents;
         self.quantity += trade.quantity;
         self.turnover_cents += trade.price_cents * trade.quantity;
-    }
-}
-
-struct Arguments {
-    rows: u64,
-    rounds: usize,
-}
-
-impl Arguments {
-    fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
-        let mut parsed = Self { rows: 10_000_000, rounds: 5 };
-        let mut arguments = arguments;
-        while let Some(argument) = arguments.next() {
-            let mut number = || arguments.next().ok_or_else(|| format!("{argument} needs a number"));
-            match argument.as_str() {
-                "--rows" => parsed.rows = number()?.parse()?,
-                "--rounds" => parsed.rounds = number()?.parse::<usize>()?.max(1),
-                "--small" => parsed = Self { rows: 200_000, rounds: 1 },
-                other => return Err(format!("unknown argument {other}: --rows N, --rounds N, --small").into()),
-            }
-        }
-        Ok(parsed)
     }
 }
