@@ -8,6 +8,7 @@ use super::decode::Decoder;
 use super::options::{CsvOptions, Header};
 use super::refusal::type_name;
 use super::shape::resolve;
+use super::vector::Vectors;
 use crate::connect::TableScan;
 use crate::connect::bad_input::BadInput;
 use crate::connect::block::BlockInput;
@@ -29,6 +30,8 @@ pub struct Table {
     pub bad_input: BadInput,
     /// Rows of a batch at most; not 0.
     pub batch_rows: usize,
+    /// Decode many rows at a time where that can be done.
+    pub vectors: Option<Vectors>,
 }
 
 impl Table {
@@ -43,7 +46,8 @@ impl Table {
         let projected = Arc::new(Schema::new(fields));
         let schema = Arc::clone(schema);
         let (bad_input, batch_rows) = (scan.bad_input.clone(), scan.read.batch_rows.max(1));
-        Ok(Self { schema, columns: columns.to_vec(), projected, options, bad_input, batch_rows })
+        let vectors = Vectors::detect();
+        Ok(Self { schema, columns: columns.to_vec(), projected, options, bad_input, batch_rows, vectors })
     }
 }
 
