@@ -78,12 +78,8 @@ pub fn decode(column: Column<'_>, fields: Fields<'_>, dates: &mut DateCache, ref
         DataType::Int8 => out.integers::<Int8Type>(),
         DataType::Int16 => out.integers::<Int16Type>(),
         DataType::Int32 => out.integers::<Int32Type>(),
-        DataType::Int64 => {
-            Arc::new(out.plain::<Int64Type>(Vectors::integers, |b, s, e| Ok(number::integer(b, s, e)?)))
-        }
-        DataType::Float32 => {
-            Arc::new(out.plain::<Float32Type>(Vectors::floats, |b, s, e| Ok(number::float(b, s, e)?)))
-        }
+        DataType::Int64 => Arc::new(out.plain::<Int64Type>(Vectors::integers, |b, s, e| Ok(number::integer(b, s, e)?))),
+        DataType::Float32 => Arc::new(out.plain::<Float32Type>(Vectors::floats, |b, s, e| Ok(number::float(b, s, e)?))),
         DataType::Float64 => {
             Arc::new(out.plain::<Float64Type>(Vectors::doubles, |b, s, e| Ok(number::double(b, s, e)?)))
         }
@@ -213,11 +209,9 @@ impl Out<'_, '_> {
             }
             values
         };
-        Arc::new(
-            self.plain::<T>(narrow, |b, s, e| {
-                T::Native::try_from(number::integer(b, s, e)?).map_err(|_| Refusal::OutOfRange)
-            }),
-        )
+        Arc::new(self.plain::<T>(narrow, |b, s, e| {
+            T::Native::try_from(number::integer(b, s, e)?).map_err(|_| Refusal::OutOfRange)
+        }))
     }
 
     fn times<T: ArrowPrimitiveType>(&mut self, unit_ns: i64) -> PrimitiveArray<T>

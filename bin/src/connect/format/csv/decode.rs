@@ -37,14 +37,14 @@ impl Decoder {
         let rejects = std::mem::take(&mut region.rejects);
         let mut decoded = Decoded { records: rejects.total(), rejects, ..Decoded::default() };
         if let Some(shape) = region.shape.clone() {
-            let rows = match self.slicer.dense_rows(&region, shape.fields, table.vectors) {
+            let rows = match self.slicer.dense_rows(&region, shape.fields) {
                 Some(rows) => {
                     decoded.records += rows as u64;
                     Selected::Dense { rows }
                 }
                 None => Selected::Listed(select_rows(&mut region, &shape, table, &mut decoded)),
             };
-            self.slicer.slice(&region, &shape, &rows, table.options.dialect.escape, table.vectors);
+            self.slicer.slice(&region, &shape, &rows, table.options.dialect.escape);
             self.refused.clear();
             if region.has_quotes {
                 self.unquote(&mut region, table);

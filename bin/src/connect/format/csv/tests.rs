@@ -15,7 +15,7 @@ use rand::{RngExt, SeedableRng};
 use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 
-use super::{CsvOptions, CsvSource, Header, csv_source};
+use super::{CsvOptions, CsvSource, Header, Table, csv_source};
 use crate::connect::bad_input::{BadInput, OnError, Reject, RejectReason};
 use crate::connect::block::{BlockInput, BlockPool, RawBlock, Taken};
 use crate::connect::format::Format;
@@ -24,6 +24,7 @@ use crate::error::Error;
 
 mod cuts;
 mod dialects;
+mod vectors;
 
 /// Files in memory.
 struct Memory {
@@ -100,6 +101,8 @@ struct Reading {
     workers: usize,
     batch_rows: usize,
     seed: u64,
+    /// Without the kernels.
+    is_scalar: bool,
 }
 
 impl Reading {
@@ -109,7 +112,17 @@ impl Reading {
         let options = CsvOptions { header: Header::Absent, ..CsvOptions::default() };
         let columns = (0..columns.len()).collect();
         let bad_input = BadInput::default();
-        Self { schema, columns, options, bad_input, block_bytes: 1 << 17, workers: 1, batch_rows: 4096, seed: 0 }
+        Self {
+            schema,
+            columns,
+            options,
+            bad_input,
+            block_bytes: 1 << 17,
+            workers: 1,
+            batch_rows: 4096,
+            seed: 0,
+            is_scalar: false,
+        }
     }
 
     fn open<I: BlockInput + 'static>(
@@ -127,6 +140,10 @@ impl Reading {
             read,
             bells,
         };
+        if self.is_scalar {
+            let table = Table { vectors: None, ..Table::new(self.options.clone(), &scan)? };
+            return Ok(CsvSource::new(input, table, self.workers, bells));
+        }
         csv_source(input, self.options.clone(), &scan)
     }
 

@@ -4,10 +4,10 @@ use std::arch::x86_64::{
     __m512d, __m512i, __mmask8, _mm256_div_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm512_add_epi64, _mm512_and_si512,
     _mm512_andnot_si512, _mm512_castpd_si512, _mm512_castsi512_pd, _mm512_cmpeq_epi8_mask, _mm512_cmpeq_epi64_mask,
     _mm512_cmpge_epu64_mask, _mm512_cmpgt_epu64_mask, _mm512_cmplt_epi64_mask, _mm512_cvtepu64_pd, _mm512_cvtepu64_ps,
-    _mm512_cvtpd_ps, _mm512_div_pd, _mm512_i64gather_epi64, _mm512_loadu_pd, _mm512_lzcnt_epi64, _mm512_mask_add_epi64,
-    _mm512_mask_mov_epi64, _mm512_mask_sub_epi64, _mm512_mask_xor_epi64, _mm512_max_epi64, _mm512_min_epu64,
-    _mm512_movm_epi8, _mm512_mul_epu32, _mm512_mullo_epi64, _mm512_or_si512, _mm512_permutex2var_pd, _mm512_set1_epi8,
-    _mm512_set1_epi64, _mm512_setzero_si512, _mm512_slli_epi64, _mm512_sllv_epi64, _mm512_srli_epi64,
+    _mm512_cvtpd_ps, _mm512_div_pd, _mm512_loadu_pd, _mm512_lzcnt_epi64, _mm512_mask_add_epi64, _mm512_mask_mov_epi64,
+    _mm512_mask_sub_epi64, _mm512_mask_xor_epi64, _mm512_max_epi64, _mm512_min_epu64, _mm512_movm_epi8,
+    _mm512_mul_epu32, _mm512_mullo_epi64, _mm512_or_si512, _mm512_permutex2var_pd, _mm512_set1_epi8, _mm512_set1_epi64,
+    _mm512_setr_epi64, _mm512_setzero_si512, _mm512_slli_epi64, _mm512_sllv_epi64, _mm512_srli_epi64,
     _mm512_srlv_epi64, _mm512_storeu_pd, _mm512_storeu_si512, _mm512_sub_epi64, _mm512_test_epi64_mask,
     _mm512_xor_si512,
 };
@@ -286,6 +286,21 @@ pub fn floats(texts: Texts<'_>, odd: &mut Vec<u32>) -> Vec<f32> {
     values
 }
 
+/// Powers of ten with these exponents, 0 to 18, and the largest numbers whose product with them fits an `i64`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd")]
+fn factors(exponents: __m512i) -> (__m512i, __m512i) {
+    let mut indices = [0_u64; 8];
+    // SAFETY: eight numbers of eight bytes.
+    unsafe { _mm512_storeu_si512(indices.as_mut_ptr().cast::<__m512i>(), exponents) };
+    let power = |row: usize| WHOLE_POWERS[indices[row] as usize];
+    let most = |row: usize| FACTORS_MAX[indices[row] as usize];
+    (
+        _mm512_setr_epi64(power(0), power(1), power(2), power(3), power(4), power(5), power(6), power(7)),
+        _mm512_setr_epi64(most(0), most(1), most(2), most(3), most(4), most(5), most(6), most(7)),
+    )
+}
+
 /// DECIMALs, unscaled.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd")]
 pub fn decimals(texts: Texts<'_>, precision: u8, scale: i8, odd: &mut Vec<u32>) -> Vec<i128> {
@@ -301,10 +316,7 @@ pub fn decimals(texts: Texts<'_>, precision: u8, scale: i8, odd: &mut Vec<u32>) 
         // Below 0 if digits are to be rounded away: odd, as what is above 18.
         let missing = _mm512_sub_epi64(_mm512_set1_epi64(scale.into()), fractions);
         let exponents = _mm512_min_epu64(missing, _mm512_set1_epi64(18));
-        // SAFETY: the exponents are 0 to 18, and both tables have 19 numbers of eight bytes.
-        let factors = unsafe { _mm512_i64gather_epi64::<8>(exponents, WHOLE_POWERS.as_ptr().cast()) };
-        // SAFETY: as above.
-        let most = unsafe { _mm512_i64gather_epi64::<8>(exponents, FACTORS_MAX.as_ptr().cast()) };
+        let (factors, most) = factors(exponents);
         let unscaled = _mm512_mullo_epi64(digits, factors);
         let does_not_fit = _mm512_cmpgt_epu64_mask(missing, _mm512_set1_epi64(18))
             | _mm512_cmpgt_epu64_mask(digits, most)

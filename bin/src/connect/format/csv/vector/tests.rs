@@ -90,7 +90,8 @@ fn almost_a_timestamp() -> impl Strategy<Value = String> {
         "[0-9]{4}-[01][0-9]-[0-3][0-9]",
         "(0000|0400|1600|1900|2000|2023|2024|9999)-(0[0-9]|1[0-3])-(0[01]|2[89]|3[0-2])",
     ];
-    let clock = prop_oneof!["[01][0-9]:[0-5][0-9]:[0-5][0-9]", "[0-9]{2}:[0-9]{2}:[0-9]{2}", Just("23:59:59".to_owned())];
+    let clock =
+        prop_oneof!["[01][0-9]:[0-5][0-9]:[0-5][0-9]", "[0-9]{2}:[0-9]{2}:[0-9]{2}", Just("23:59:59".to_owned())];
     let fraction = prop_oneof![Just(String::new()), "[.][0-9]{3}", "[.][0-9]{0,10}"];
     let zone = prop_oneof![4 => Just(""), 2 => Just("Z"), 1 => Just(" Z"), 1 => Just("+01:00")];
     let whole = (date, prop_oneof![4 => Just(" "), 1 => Just("T"), 1 => Just("t")], clock, fraction, zone)
@@ -174,44 +175,6 @@ proptest! {
         let read = |b: &[u8], s, e| temporal::timestamp(&b[s..e], &mut DateCache::default())?.in_units(1_000_000);
         let odd = agree(&texts, |vectors, texts, odd| vectors.timestamps::<1_000_000>(texts, Zone::Local, odd), read)?;
         prop_assert!(all_taken(&odd, texts.len()));
-    }
-
-    #[test]
-    fn separators_of_a_column_are_every_so_manieth(stride in 1_usize..40, rows in 0_usize..70, offset in 0_usize..40) {
-        let positions: Vec<u32> = (0..(stride * rows + offset) as u32).map(|number| number.wrapping_mul(2_654_435_761)).collect();
-        let expected: Vec<u32> = positions.iter().copied().step_by(stride).take(rows).collect();
-        if let Some(vectors) = Vectors::detect() {
-            let mut found = vec![7; 3];
-            vectors.every(&positions, stride, rows, &mut found);
-            prop_assert_eq!(found, expected);
-        }
-    }
-
-    #[test]
-    fn line_ends_are_what_stands_there(
-        lines in proptest::collection::vec(("[a-z\r]{0,3}", prop_oneof![60 => Just('\n'), 1 => Just('x'), 1 => Just('\r')]), 0..70),
-        front in 0_usize..4,
-    ) {
-        let mut bytes = b" ".repeat(front);
-        let mut ends = Vec::new();
-        for (text, end) in &lines {
-            bytes.extend_from_slice(text.as_bytes());
-            ends.push(bytes.len() as u32);
-            bytes.push(*end as u8);
-        }
-        let at = |end: u32, before: usize| (end as usize).checked_sub(before).map(|place| bytes[place]);
-        let expected = LineEnds {
-            are_newlines: ends.iter().all(|&end| at(end, 0) == Some(b'\n')),
-            has_returns: ends.iter().any(|&end| at(end, 1) == Some(b'\r')),
-        };
-        if let Some(vectors) = Vectors::detect() {
-            match vectors.line_ends(&bytes, &ends) {
-                Some(found) => prop_assert_eq!(found, expected),
-                None => prop_assert!(ends.iter().any(|&end| end < 3)),
-            }
-            ends.push(bytes.len() as u32);
-            prop_assert_eq!(vectors.line_ends(&bytes, &ends), None, "behind the end");
-        }
     }
 }
 

@@ -95,10 +95,8 @@ fn days_of(year_month: __m512i, day: __m512i) -> (__m512i, __mmask8) {
     let before_month = _mm512_add_epi64(_mm512_mul_epu32(month, number(979)), number(18));
     let before_month = _mm512_srli_epi64::<5>(before_month);
     let century = hundredth(year);
-    let leap_days = _mm512_add_epi64(
-        _mm512_sub_epi64(_mm512_srli_epi64::<2>(year), century),
-        _mm512_srli_epi64::<2>(century),
-    );
+    let leap_days =
+        _mm512_add_epi64(_mm512_sub_epi64(_mm512_srli_epi64::<2>(year), century), _mm512_srli_epi64::<2>(century));
     let before_year = _mm512_add_epi64(_mm512_mul_epu32(year, number(365)), leap_days);
     let days = _mm512_add_epi64(_mm512_add_epi64(before_year, before_month), day);
     (_mm512_sub_epi64(days, number(1 + 719_468 + 146_097)), bad)
@@ -170,11 +168,7 @@ pub fn timestamps<const PER_SECOND: i64>(texts: Texts<'_>, zone: Zone, odd: &mut
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd")]
-fn eight_timestamps<const PER_SECOND: i64>(
-    eight: &Eight<'_>,
-    zone: Zone,
-    dates: &mut Dates,
-) -> (__m512i, __mmask8) {
+fn eight_timestamps<const PER_SECOND: i64>(eight: &Eight<'_>, zone: Zone, dates: &mut Dates) -> (__m512i, __mmask8) {
     let number = |number: i64| _mm512_set1_epi64(number);
     let mut lengths = eight.lengths();
     let mut bad = 0;

@@ -2,10 +2,9 @@
 
 use std::arch::x86_64::{
     __m256i, __m512i, __mmask8, _mm256_cmpge_epu32_mask, _mm256_cmple_epu32_mask, _mm256_loadu_si256,
-    _mm256_set1_epi32, _mm256_sub_epi32, _mm512_add_epi8, _mm512_add_epi64, _mm512_cvtepu32_epi64,
-    _mm512_i32gather_epi64, _mm512_madd_epi16, _mm512_maddubs_epi16, _mm512_mul_epu32, _mm512_or_si512,
-    _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_srli_epi64,
-    _mm512_test_epi64_mask,
+    _mm256_set1_epi32, _mm256_sub_epi32, _mm512_add_epi8, _mm512_add_epi64, _mm512_cvtepu32_epi64, _mm512_madd_epi16,
+    _mm512_maddubs_epi16, _mm512_mul_epu32, _mm512_or_si512, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32,
+    _mm512_set1_epi64, _mm512_setr_epi64, _mm512_srli_epi64, _mm512_test_epi64_mask,
 };
 
 use super::Texts;
@@ -18,34 +17,38 @@ const BACK_BYTES: usize = 32;
 
 /// Eight texts. Invariant: around each there are [`FRONT_BYTES`] before its start and [`BACK_BYTES`] behind its end within
 /// `bytes`, and its positions are below 2³¹.
+///
+/// Words are loaded one by one: a gather of the processor takes about twice as long.
 #[derive(Clone, Copy)]
 pub struct Eight<'a> {
     bytes: &'a [u8],
-    starts: __m256i,
-    ends: __m256i,
+    starts: &'a [u32; 8],
+    ends: &'a [u32; 8],
+    lengths: __m256i,
 }
 
 impl<'a> Eight<'a> {
     /// The texts; `None` if one of them is too near an end of `bytes`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd")]
-    pub fn new(bytes: &'a [u8], starts: &[u32; 8], ends: &[u32; 8]) -> Option<Self> {
+    pub fn new(bytes: &'a [u8], starts: &'a [u32; 8], ends: &'a [u32; 8]) -> Option<Self> {
         let last = i32::try_from(bytes.len().checked_sub(BACK_BYTES)?).unwrap_or(i32::MAX);
         // SAFETY: eight numbers of four bytes.
-        let starts = unsafe { _mm256_loadu_si256(starts.as_ptr().cast()) };
+        let first = unsafe { _mm256_loadu_si256(starts.as_ptr().cast()) };
         // SAFETY: as above.
-        let ends = unsafe { _mm256_loadu_si256(ends.as_ptr().cast()) };
-        let is_inside = _mm256_cmpge_epu32_mask(starts, _mm256_set1_epi32(FRONT_BYTES as i32))
-            & _mm256_cmple_epu32_mask(starts, ends)
-            & _mm256_cmple_epu32_mask(ends, _mm256_set1_epi32(last));
-        (is_inside == __mmask8::MAX).then_some(Self { bytes, starts, ends })
+        let behind = unsafe { _mm256_loadu_si256(ends.as_ptr().cast()) };
+        let is_inside = _mm256_cmpge_epu32_mask(first, _mm256_set1_epi32(FRONT_BYTES as i32))
+            & _mm256_cmple_epu32_mask(first, behind)
+            & _mm256_cmple_epu32_mask(behind, _mm256_set1_epi32(last));
+        let lengths = _mm256_sub_epi32(behind, first);
+        (is_inside == __mmask8::MAX).then_some(Self { bytes, starts, ends, lengths })
     }
 
     /// Their lengths.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd")]
     pub fn lengths(&self) -> __m512i {
-        _mm512_cvtepu32_epi64(_mm256_sub_epi32(self.ends, self.starts))
+        _mm512_cvtepu32_epi64(self.lengths)
     }
 
     /// The eight bytes from `OFFSET` behind the start on. What is behind the end means nothing.
@@ -53,9 +56,13 @@ impl<'a> Eight<'a> {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd")]
     pub fn from_start<const OFFSET: usize>(&self) -> __m512i {
         const { assert!(OFFSET + 8 <= BACK_BYTES, "no word reaches further") };
-        let base = self.bytes.as_ptr().wrapping_add(OFFSET);
-        // SAFETY: by the invariant, `start + OFFSET + 8` is at most `end + BACK_BYTES`, which is within `bytes`.
-        unsafe { _mm512_i32gather_epi64::<1>(self.starts, base.cast()) }
+        let word = |text: usize| {
+            // SAFETY: by the invariant, `start + OFFSET + 8` is at most `end + BACK_BYTES`, which is within `bytes`.
+            let from = unsafe { self.bytes.as_ptr().add(self.starts[text] as usize + OFFSET) };
+            // SAFETY: as above.
+            unsafe { from.cast::<i64>().read_unaligned() }
+        };
+        _mm512_setr_epi64(word(0), word(1), word(2), word(3), word(4), word(5), word(6), word(7))
     }
 
     /// The eight bytes from `OFFSET` before the end on. What is before the start means nothing.
@@ -63,10 +70,14 @@ impl<'a> Eight<'a> {
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd")]
     pub fn before_end<const OFFSET: usize>(&self) -> __m512i {
         const { assert!(OFFSET >= 8 && OFFSET <= FRONT_BYTES, "no word reaches further") };
-        let base = self.bytes.as_ptr().wrapping_sub(OFFSET);
-        // SAFETY: by the invariant, `end - OFFSET` is at least `start - FRONT_BYTES`, which is at least 0; the word ends
-        // at or before `end`.
-        unsafe { _mm512_i32gather_epi64::<1>(self.ends, base.cast()) }
+        let word = |text: usize| {
+            // SAFETY: by the invariant, `end - OFFSET` is at least `start - FRONT_BYTES`, which is at least 0; the word ends
+            // at or before `end`.
+            let from = unsafe { self.bytes.as_ptr().add(self.ends[text] as usize - OFFSET) };
+            // SAFETY: as above.
+            unsafe { from.cast::<i64>().read_unaligned() }
+        };
+        _mm512_setr_epi64(word(0), word(1), word(2), word(3), word(4), word(5), word(6), word(7))
     }
 }
 
