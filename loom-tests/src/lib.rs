@@ -6,3 +6,5 @@
 
 #[cfg(all(thalweg_loom, feature = "model"))]
 pub mod explore;
+#[cfg(all(thalweg_loom, feature = "model"))]
+pub mod sums;

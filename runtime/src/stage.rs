@@ -234,7 +234,7 @@ impl<D: Payload> Stage<D> {
     }
 
     /// A source ends the epochs that were asked for, one call each.
-    fn inject_barriers(&mut self, shift: &mut Shift<'_, D>) -> Result<bool, Fault> {
+    pub fn inject_barriers(&mut self, shift: &mut Shift<'_, D>) -> Result<bool, Fault> {
         let mut worked = false;
         let requested = shift.control.requested_epoch();
         while self.injected < requested && !self.is_backlogged && !self.is_done() {

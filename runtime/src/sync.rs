@@ -8,13 +8,14 @@
 //! `Arc` is std's in both: nothing here hangs on the order in which references are counted.
 
 pub use std::sync::Arc;
+use std::sync::TryLockError;
 
 #[cfg(not(thalweg_loom))]
 mod real {
     pub use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
     pub use std::hint::spin_loop;
     pub use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-    pub use std::sync::{Mutex, MutexGuard, RwLock};
+    pub use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
     pub use std::thread::{Thread, ThreadId, current, park_timeout};
 }
 
@@ -23,7 +24,7 @@ mod real {
     pub use super::model_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
     pub use loom::hint::spin_loop;
     pub use loom::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-    pub use loom::sync::{Mutex, MutexGuard, RwLock};
+    pub use loom::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
     pub use loom::thread::{Thread, ThreadId, current};
 
     /// Parks without a bound: a model must not be saved by a time limit from a wake-up that was lost.
@@ -38,6 +39,31 @@ pub use real::*;
 /// ([`Control`](crate::Control)), and all that our locks guard stays whole between two statements.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     match mutex.lock() {
+        Ok(guard) => guard,
+        Err(poisoned) => poisoned.into_inner(),
+    }
+}
+
+/// Locks `mutex` if nobody holds it; otherwise as [`lock`].
+pub fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// Locks `rw_lock` for reading, beside others; as [`lock`] where a thread panicked.
+pub fn read<T>(rw_lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    match rw_lock.read() {
+        Ok(guard) => guard,
+        Err(poisoned) => poisoned.into_inner(),
+    }
+}
+
+/// Locks `rw_lock` for writing, alone; as [`lock`] where a thread panicked.
+pub fn write<T>(rw_lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    match rw_lock.write() {
         Ok(guard) => guard,
         Err(poisoned) => poisoned.into_inner(),
     }

@@ -143,9 +143,7 @@ impl<D: Payload> Worker<D> {
         let is_draining = self.control.is_draining();
         for index in 0..self.stages.len() {
             // Reading more while something downstream is stuck would only move the queue into memory.
-            if self.stages[index].is_source() && self.stages.iter().any(Stage::is_backlogged) {
-                break;
-            }
+            let may_read = !self.stages.iter().any(Stage::is_backlogged);
             let stage = &mut self.stages[index];
             if stage.is_done() {
                 continue;
@@ -153,7 +151,13 @@ impl<D: Payload> Worker<D> {
             let (worker, workers, control) = (self.id, self.workers, &self.control);
             self.running = Some(stage.id);
             let mut shift = Shift { worker, workers, is_draining, control, outbox: &mut self.outbox };
-            worked |= stage.run(&mut shift, budget).map_err(|fault| JobFailure::Fault {
+            let ran = if stage.is_source() && !may_read {
+                // Another source may be stuck behind a barrier that waits for this one's.
+                stage.inject_barriers(&mut shift)
+            } else {
+                stage.run(&mut shift, budget)
+            };
+            worked |= ran.map_err(|fault| JobFailure::Fault {
                 worker: Some(worker),
                 stage: control.stage_name(stage.id),
                 fault,

@@ -2,11 +2,13 @@
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::{Idle, Pin};
 
 use crate::connect::result::ResultFormat;
 use crate::error::Error;
 use crate::job::JobOptions;
+use crate::plan::strategy::StrategyChoice;
 use crate::report::number::parse_bytes;
 use crate::report::stderr::StderrFormat;
 use crate::sql::{Session, SessionOptions};
@@ -83,6 +85,29 @@ impl WorkersArg {
     }
 }
 
+/// How workers share the state of a GROUP BY.
+#[derive(Clone, Debug, Args)]
+pub(super) struct StrategyArg {
+    /// How workers share the state of a GROUP BY; without it SET 'thalweg.state.strategy', else owned-shards
+    ///
+    /// All give the same rows. auto goes by the number of sources, workers, readers and keys; EXPLAIN shows what it takes.
+    #[arg(long, value_name = "NAME", value_parser = strategy_parser(), help_heading = TUNING)]
+    strategy: Option<StrategyChoice>,
+}
+
+impl StrategyArg {
+    /// The strategy: of the flag, else of the session, else the default.
+    ///
+    /// # Errors
+    /// If the session's setting is not a strategy.
+    pub(super) fn choice(&self, session: &Session) -> Result<StrategyChoice, Error> {
+        match self.strategy {
+            Some(choice) => Ok(choice),
+            None => Ok(session.strategy()?.unwrap_or_default()),
+        }
+    }
+}
+
 /// How a job is run.
 #[derive(Clone, Debug, Args)]
 pub(super) struct EngineArgs {
@@ -104,6 +129,16 @@ pub(super) struct EngineArgs {
     /// Most bytes of state, such as 4G; a job that needs more ends with exit code 6. Without it there is no limit
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     memory: Option<u64>,
+    #[command(flatten)]
+    pub(super) strategy: StrategyArg,
+    /// How loops over rows are computed: a value at a time, or with the best instructions that the processor has; without
+    /// it SET 'thalweg.kernels', else simd
+    #[arg(long, value_name = "scalar|simd", value_parser = kernels_parser(), help_heading = TUNING)]
+    kernels: Option<Kernels>,
+    /// Measure where the time of each GROUP BY goes, and show it in the closing account; without it SET
+    /// 'thalweg.metrics', else off
+    #[arg(long, value_name = "off|on", value_parser = switch_parser(), help_heading = TUNING)]
+    metrics: Option<bool>,
 }
 
 const TUNING: &str = "Tuning";
@@ -112,8 +147,10 @@ impl EngineArgs {
     /// The options of a job.
     ///
     /// # Errors
-    /// As for [`WorkersArg::count`].
+    /// As for [`WorkersArg::count`] and [`StrategyArg::choice`].
     pub(super) fn job_options(&self, session: &Session, format: ResultFormat) -> Result<JobOptions, Error> {
+        let metrics = self.metrics.map_or_else(|| session.metrics(), |metrics| Ok(Some(metrics)))?;
+        let kernels = self.kernels.map_or_else(|| session.kernels(), |kernels| Ok(Some(kernels)))?;
         Ok(JobOptions {
             workers: self.workers.count(session)?,
             pin: self.pin.clone(),
@@ -122,6 +159,11 @@ impl EngineArgs {
             block_bytes: self.block_bytes,
             memory_bytes: self.memory,
             format,
+            strategy: self.strategy.choice(session)?,
+            kernels: kernels.unwrap_or_default(),
+            metrics: metrics.unwrap_or(false),
+            // Whoever reads live state is a program that links this library.
+            readers: 0,
         })
     }
 }
@@ -146,6 +188,18 @@ pub(super) fn error_format_parser() -> impl TypedValueParser<Value = StderrForma
 /// Reads `--format`.
 pub(super) fn format_parser() -> impl TypedValueParser<Value = ResultFormat> {
     PossibleValuesParser::new(ResultFormat::NAMES).try_map(|name| name.parse::<ResultFormat>())
+}
+
+fn strategy_parser() -> impl TypedValueParser<Value = StrategyChoice> {
+    PossibleValuesParser::new(StrategyChoice::NAMES).try_map(|name| name.parse::<StrategyChoice>())
+}
+
+fn kernels_parser() -> impl TypedValueParser<Value = Kernels> {
+    PossibleValuesParser::new(Kernels::ALL.map(Kernels::name)).try_map(|name| name.parse::<Kernels>())
+}
+
+fn switch_parser() -> impl TypedValueParser<Value = bool> {
+    PossibleValuesParser::new(["off", "on"]).map(|name| name == "on")
 }
 
 fn idle_parser() -> impl TypedValueParser<Value = Idle> {

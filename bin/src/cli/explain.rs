@@ -2,17 +2,17 @@
 
 use clap::Args;
 
-use super::arguments::{ErrorFormatArg, SqlArgs, WorkersArg};
+use super::arguments::{ErrorFormatArg, SqlArgs, StrategyArg, WorkersArg};
 use super::script::{ParsedScript, parse_all};
 use super::{Reported, say};
-use crate::plan::explain::render;
+use crate::job::{self, JobOptions};
 use crate::report::stderr;
 use crate::sql::{Outcome, Session};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   thalweg explain job.sql
-  thalweg explain -e \"SELECT symbol, COUNT(*) FROM 'trades.csv' GROUP BY symbol\"";
+  thalweg explain -e \"SELECT symbol, COUNT(*) FROM 'trades.csv' GROUP BY symbol\" --strategy auto";
 
 /// `thalweg explain`.
 #[derive(Debug, Args)]
@@ -21,6 +21,8 @@ pub(super) struct ExplainArgs {
     sql: SqlArgs,
     #[command(flatten)]
     workers: WorkersArg,
+    #[command(flatten)]
+    strategy: StrategyArg,
     #[command(flatten)]
     errors: ErrorFormatArg,
 }
@@ -33,7 +35,10 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<(), Reported> {
         for statement in &script.statements {
             let shown = session.execute(statement).and_then(|outcome| match outcome {
                 Outcome::Explain(plan) | Outcome::Job(plan) => {
-                    let text = render(plan, args.workers.count(&session)?);
+                    let workers = args.workers.count(&session)?;
+                    let options =
+                        JobOptions { workers, strategy: args.strategy.choice(&session)?, ..JobOptions::default() };
+                    let text = job::explain(plan, &options);
                     say(&format!("{}\n\n", text.trim_end()))
                 }
                 Outcome::Done | Outcome::Rows(_) => Ok(()),

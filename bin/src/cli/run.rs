@@ -13,7 +13,7 @@ use super::{Reported, interrupt, say};
 use crate::connect::result::{self, ResultFormat};
 use crate::error::Result;
 use crate::job::{self, Account, JobControl, JobOptions};
-use crate::plan::{JobPlan, Node, NodeOp, Table, explain};
+use crate::plan::{JobPlan, Node, NodeOp, Table};
 use crate::report::progress::{ProgressLine, ProgressMeter};
 use crate::report::stderr::{self, StderrFormat, note};
 use crate::sql::{Outcome, Session, Statement};
@@ -90,7 +90,8 @@ fn run_statement(
         Outcome::Done => Ok(()),
         Outcome::Rows(rows) => result::write_rows(format_of(args, Boundedness::Bounded), &rows),
         Outcome::Explain(plan) => {
-            let text = explain::render(plan, args.engine.workers.count(session)?);
+            let options = args.engine.job_options(session, ResultFormat::Csv)?;
+            let text = job::explain(plan, &options);
             say(&format!("{}\n", text.trim_end()))
         }
         Outcome::Job(plan) => {

@@ -237,7 +237,7 @@ fn monitor_interval(
 }
 
 /// Whether `path` is a pipe, a socket or a device and not files.
-fn is_live(path: &str) -> bool {
+pub(super) fn is_live(path: &str) -> bool {
     std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
@@ -401,7 +401,7 @@ mod tests {
 
     /// All rows of a table, read with one reader.
     fn rows(table: &Table, block_bytes: usize) -> RecordBatch {
-        let read = ReadOptions { batch_rows: 100, block_bytes, workers: 1 };
+        let read = ReadOptions { batch_rows: 100, block_bytes, workers: 1, kernels: Default::default() };
         let columns: Vec<usize> = (0..table.schema.fields().len()).collect();
         let source = table.connector.open_source(table, &columns, &read, &Doorbells::new(1)).unwrap();
         let mut reader = source.reader(WorkerId(0));
@@ -485,7 +485,7 @@ mod tests {
     #[test]
     fn tables_are_read_or_written_only_where_that_is_possible() {
         let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, true)]));
-        let read = ReadOptions { batch_rows: 1, block_bytes: 1, workers: 1 };
+        let read = ReadOptions { batch_rows: 1, block_bytes: 1, workers: 1, kernels: Default::default() };
         let print = table("p", &schema, &[("connector", "print")]);
         let refused = print.connector.open_source(&print, &[0], &read, &Doorbells::new(1)).err().unwrap();
         assert_eq!(refused.message, "table `p` with connector 'print' can only be written");

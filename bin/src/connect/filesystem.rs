@@ -140,7 +140,7 @@ mod tests {
 
     fn open_numbers(path: &Path, block_bytes: usize) -> Result<Arc<dyn Source>> {
         let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
-        let read = ReadOptions { batch_rows: 10, block_bytes, workers: 1 };
+        let read = ReadOptions { batch_rows: 10, block_bytes, workers: 1, kernels: Default::default() };
         let path = path.to_str().expect("a path of the test is UTF-8");
         let (format, bad_input, bells) = (Format::Csv(CsvOptions::default()), BadInput::default(), Doorbells::new(1));
         let scan = TableScan {

@@ -18,6 +18,7 @@ pub mod options;
 pub mod partitioned;
 pub mod print;
 pub mod result;
+mod sample;
 pub mod sink;
 pub mod stdout;
 pub mod value_text;
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::WorkerId;
 
 use self::bad_input::{BadInput, Rejects, RowPlaces};
@@ -46,6 +48,8 @@ pub struct ReadOptions {
     pub block_bytes: usize,
     /// Workers that will ask for a reader.
     pub workers: usize,
+    /// What text is taken apart with.
+    pub kernels: Kernels,
 }
 
 /// What a query reads of a table, and how.

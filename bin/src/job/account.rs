@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::costs::AggregationAccount;
 use crate::connect::bad_input::RejectCounts;
 use crate::report::number::{self, grouped, rounded};
 
@@ -27,14 +28,16 @@ pub struct StageCounters {
     pub unnested: AtomicU64,
     /// Rows that it made of them.
     pub produced: AtomicU64,
-    /// Rows folded into a private table.
+    /// Rows folded into groups.
     pub folded: AtomicU64,
     /// Rows whose windows had closed.
     pub late: AtomicU64,
+    /// Rows sent as rows to the owner of an aggregation's state, who folds them.
+    pub handed: AtomicU64,
+    /// Rows that the owner took in as rows.
+    pub taken: AtomicU64,
     /// Rows that left the stage as rows.
     pub passed: AtomicU64,
-    /// Partials taken in by the owner.
-    pub merged: AtomicU64,
 }
 
 /// Adds to a counter. Relaxed: a counter orders nothing; the final reading comes after the workers were joined.
@@ -76,6 +79,10 @@ pub struct OperatorAccount {
     pub filtered: u64,
     /// Rows that came after their windows had closed.
     pub late: u64,
+    /// Rows handed to the owner of all groups, to be folded there.
+    pub handed: u64,
+    /// Rows that were taken in to be folded.
+    pub taken: u64,
     /// Rows rejected for an expression, or for their event time.
     pub failed: u64,
     /// Rows that an UNNEST took in.
@@ -106,6 +113,8 @@ pub struct Account {
     pub operators: Vec<OperatorAccount>,
     /// One for each edge.
     pub edges: Vec<EdgeAccount>,
+    /// One for each aggregation.
+    pub aggregations: Vec<AggregationAccount>,
     /// Rows written, over all sinks.
     pub emitted: u64,
     /// Rows that were on their way to a sink when its reader went away (`| head`), and never arrived.
@@ -121,9 +130,9 @@ pub struct Account {
 }
 
 impl Account {
-    /// Whether every row went somewhere: `records = rows + rejected + unread` for each source, `in + produced = folded + passed +
-    /// filtered + late + failed + unnested` for each stage, `sent = received` for each edge; and the reasons add up to
-    /// what was rejected.
+    /// Whether every row went somewhere: `records = rows + rejected + unread` for each source, `in + produced + taken =
+    /// folded + passed + filtered + late + failed + unnested + handed` for each stage, `handed = taken` over all of them,
+    /// `sent = received` for each edge; and the reasons add up to what was rejected.
     ///
     /// # Errors
     /// The first sum that does not balance, in words.
@@ -137,14 +146,20 @@ impl Account {
             }
         }
         for operator in &self.operators {
-            let OperatorAccount { name, rows_in, folded, passed, filtered, late, failed, unnested, produced } =
-                operator;
-            if rows_in + produced != folded + passed + filtered + late + failed + unnested {
+            let OperatorAccount { name, rows_in, folded, passed, filtered, late, .. } = operator;
+            let OperatorAccount { failed, unnested, produced, handed, taken, .. } = operator;
+            if rows_in + produced + taken != folded + passed + filtered + late + failed + unnested + handed {
                 return Err(format!(
-                    "stage {name}: {rows_in} rows in + {produced} produced, but {folded} folded + {passed} passed + \
-                     {filtered} filtered + {late} late + {failed} failed + {unnested} unnested"
+                    "stage {name}: {rows_in} rows in + {produced} produced + {taken} taken, but {folded} folded + \
+                     {passed} passed + {filtered} filtered + {late} late + {failed} failed + {unnested} unnested + \
+                     {handed} handed on"
                 ));
             }
+        }
+        let sum = |of: fn(&OperatorAccount) -> u64| self.operators.iter().map(of).sum::<u64>();
+        let (handed, taken) = (sum(|operator| operator.handed), sum(|operator| operator.taken));
+        if handed != taken {
+            return Err(format!("{handed} rows handed to the owners of groups, but {taken} taken"));
         }
         let (reasons, rejected) = (self.rejects().total(), self.rejected());
         if reasons != rejected {
@@ -192,7 +207,7 @@ impl Account {
     }
 }
 
-/// Three lines for a person, and one more for each source if there are several.
+/// Three lines for a person, and more for each source if there are several, and for each aggregation if it was measured.
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.elapsed.as_secs_f64().max(1e-6);
@@ -237,6 +252,9 @@ impl fmt::Display for Account {
         if self.undelivered > 0 {
             let rows = grouped(self.undelivered);
             writeln!(f, "{rows} rows were on their way when the reader of a sink went away")?;
+        }
+        for aggregation in self.aggregations.iter().filter(|aggregation| aggregation.cost.is_some()) {
+            writeln!(f, "{aggregation}")?;
         }
         match self.check() {
             Ok(()) => write!(f, "every row is accounted for"),

@@ -3,23 +3,24 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use arrow_schema::SchemaRef;
-use thalweg_operators::group::{CloseMode, EmptyInput, LocalFold, Shard};
+use thalweg_operators::group::Emission;
 use thalweg_operators::sort::Sorter;
-use thalweg_operators::spec::GroupSpec;
 use thalweg_runtime::exchange::doorbell::Doorbells;
+use thalweg_runtime::state::Meter;
 use thalweg_runtime::topology::{EdgeSpec, Target, Topology};
 use thalweg_runtime::{EdgeId, EventTimeMs, Operator, StageId, WorkerId};
 
 use super::account::{Counters, StageCounters};
 use super::control::{JobControl, Progress};
+use super::costs::AggregationAccount;
 use super::event_time::{Chain, EventTime};
 use super::flow::{Flow, Output};
 use super::merge::MergeOperator;
 use super::rejects::{Ledger, Ledgers};
 use super::sort::SortOperator;
 use super::source::SourceOperator;
-use super::tail::{Fold, SinkTail, Tail, aggregate_refused};
+use super::state::{LiveState, State};
+use super::tail::{Fold, SinkTail, Tail};
 use super::union::UnionOperator;
 use super::values::ValuesOperator;
 use super::watermark::{Future, Watermark};
@@ -27,6 +28,7 @@ use crate::connect::bad_input::RejectCounts;
 use crate::connect::{MakeEncoder, ReadOptions, Source};
 use crate::error::{Error, Result};
 use crate::plan::stages::{Head, Stage, StageGraph, Step, Tail as PlannedTail};
+use crate::plan::strategy::Decision;
 use crate::plan::{RuntimeMode, SinkTable, SortKey};
 
 /// Messages in one lane at most: enough to ride out a neighbour's block, few enough to stay in the caches.
@@ -40,8 +42,6 @@ pub(super) struct Build {
     required: Vec<Vec<(usize, String)>>,
     pub(super) counters: Counters,
     progress: Arc<Progress>,
-    mode: RuntimeMode,
-    workers: usize,
     batch_rows: usize,
 }
 
@@ -51,24 +51,35 @@ struct BuildStage {
     chain: Option<Arc<Chain>>,
     /// Of a scan.
     ledger: Option<Arc<Ledger>>,
+    /// Of an aggregation.
+    state: Option<State>,
+}
+
+/// How a job's stages are to be run.
+pub(super) struct BuildOptions<'a> {
+    pub(super) mode: RuntimeMode,
+    pub(super) read: &'a ReadOptions,
+    pub(super) bells: &'a Doorbells,
+    /// By stage: how the state of the aggregation there is shared.
+    pub(super) decisions: &'a BTreeMap<usize, Decision>,
+    pub(super) meter: Meter,
 }
 
 impl Build {
     /// Opens the sources of `graph`. `encoders`: one for each sink.
     pub(super) fn open(
         graph: StageGraph,
-        mode: RuntimeMode,
         encoders: Vec<Option<MakeEncoder>>,
-        read: &ReadOptions,
-        bells: &Doorbells,
+        options: &BuildOptions<'_>,
         control: &JobControl,
     ) -> Result<Self> {
+        let BuildOptions { mode, read, bells, decisions, meter } = *options;
         let mut event_times = event_times(&graph);
         let aggregations: Vec<usize> = (0..graph.stages.len()).map(|stage| graph.last_aggregation(stage)).collect();
         let required = graph.sinks.iter().map(|(table, _)| required(table)).collect();
         let counters = graph.stages.iter().map(|_| Arc::new(StageCounters::default())).collect();
         let mut stages = Vec::with_capacity(graph.stages.len());
-        for (plan, aggregation) in graph.stages.into_iter().zip(aggregations) {
+        for (index, (plan, aggregation)) in graph.stages.into_iter().zip(aggregations).enumerate() {
             let source = match &plan.head {
                 Head::Scan { table, columns, pruning } => {
                     Some(table.connector.open_pruned_source(table, columns, pruning, read, bells)?)
@@ -80,7 +91,14 @@ impl Build {
                 *chains += 1;
                 event_time.chain(*chains - 1, read.workers, bells)
             });
-            stages.push(BuildStage { plan, source, chain, ledger: None });
+            let state = match &plan.head {
+                Head::Merge { spec, input } => {
+                    let decision = decisions.get(&index).copied().unwrap_or(Decision::LATER);
+                    Some(State::new(decision, (spec, input), mode, (read, bells, meter))?)
+                }
+                _ => None,
+            };
+            stages.push(BuildStage { plan, source, chain, ledger: None, state });
         }
         let mut ledgers = Ledgers::default();
         // Consumers come after their producers, statements after those that follow them: backwards is as it was written.
@@ -89,16 +107,7 @@ impl Build {
                 stage.ledger = Some(Arc::new(ledgers.open(table, bells, control)?));
             }
         }
-        Ok(Self {
-            stages,
-            encoders,
-            required,
-            counters,
-            progress: control.counters(),
-            mode,
-            workers: read.workers,
-            batch_rows: read.batch_rows,
-        })
+        Ok(Self { stages, encoders, required, counters, progress: control.counters(), batch_rows: read.batch_rows })
     }
 
     /// Every stage has one outgoing edge, of the same number.
@@ -146,6 +155,26 @@ impl Build {
         names.collect()
     }
 
+    /// The state of every aggregation, for readers.
+    pub(super) fn live_states(&self) -> Vec<LiveState> {
+        self.states().map(|(name, state)| state.live(name)).collect()
+    }
+
+    /// What became of the state of every aggregation, for the account.
+    pub(super) fn aggregations(&self) -> Vec<AggregationAccount> {
+        let account = |(name, state): (String, &State)| AggregationAccount {
+            name,
+            decision: state.decision,
+            cost: state.costs.account(),
+        };
+        self.states().map(account).collect()
+    }
+
+    fn states(&self) -> impl Iterator<Item = (String, &State)> {
+        let stages = self.stages.iter().enumerate();
+        stages.filter_map(|(index, stage)| Some((format!("{index} {}", stage.plan.name), stage.state.as_ref()?)))
+    }
+
     /// Records that the source of `stage` did not read, since no filter would let them through.
     pub(super) fn unread(&self, stage: usize) -> u64 {
         self.stages[stage].source.as_ref().map_or(0, |source| source.unread())
@@ -172,9 +201,9 @@ impl Build {
     /// The operator of `stage` on `worker`.
     pub(super) fn operator(&self, stage: StageId, worker: WorkerId) -> Result<Box<dyn Operator<Flow>>> {
         let index = usize::from(stage.0);
-        let BuildStage { plan, source, chain, ledger } = &self.stages[index];
+        let BuildStage { plan, source, chain, ledger, .. } = &self.stages[index];
         let counters = Arc::clone(&self.counters[index]);
-        let tail = self.tail(index)?;
+        let tail = self.tail(index, worker);
         let steps = plan.steps.clone();
         Ok(match &plan.head {
             Head::Scan { table, .. } => {
@@ -204,15 +233,20 @@ impl Build {
                 tail,
                 counters,
             }),
-            Head::Merge { spec, input } => Box::new(MergeOperator {
-                shard: self.shard(spec, input, worker)?,
-                batch_rows: self.batch_rows,
-                steps,
-                tail,
-                counters,
-                frontier: EventTimeMs::MIN,
-                is_emitting: false,
-            }),
+            Head::Merge { .. } => {
+                let state = self.state(index);
+                Box::new(MergeOperator {
+                    owner: state.strategy.owner(worker),
+                    emission: Emission::new(Arc::clone(&state.aggregation)),
+                    batch_rows: self.batch_rows,
+                    steps,
+                    tail,
+                    counters,
+                    tally: state.costs.tally(),
+                    frontier: EventTimeMs::MIN,
+                    is_emitting: false,
+                })
+            }
             Head::Sort { keys, offset, limit } => Box::new(SortOperator {
                 sorter: Some(self.sorter(index, keys, *offset, *limit)?),
                 sorted: None,
@@ -226,14 +260,8 @@ impl Build {
         })
     }
 
-    fn shard(&self, spec: &Arc<GroupSpec>, input: &SchemaRef, worker: WorkerId) -> Result<Shard> {
-        let close = match self.mode {
-            RuntimeMode::Streaming => CloseMode::WhenPassed,
-            RuntimeMode::Batch => CloseMode::AtEnd,
-        };
-        // Without GROUP BY there is one group, whose row comes out even if nothing went in: worker 0 says so.
-        let empty = if worker == WorkerId(0) { EmptyInput::Emits } else { EmptyInput::Silent };
-        Shard::new(Arc::clone(spec), input, close, empty).map_err(aggregate_refused)
+    fn state(&self, stage: usize) -> &State {
+        self.stages[stage].state.as_ref().expect("every aggregation has its state")
     }
 
     fn sorter(&self, stage: usize, keys: &[SortKey], offset: u64, limit: Option<u64>) -> Result<Sorter> {
@@ -246,16 +274,20 @@ impl Build {
             .map_err(|error| Error::statement(format!("ORDER BY: {error}")))
     }
 
-    fn tail(&self, stage: usize) -> Result<Tail> {
+    fn tail(&self, stage: usize, worker: WorkerId) -> Tail {
         let edge = EdgeId(stage as u16);
-        Ok(match &self.stages[stage].plan.tail {
-            PlannedTail::Fold { spec, .. } => Tail::Fold(Box::new(Fold {
-                local: LocalFold::new(Arc::clone(spec), &self.stages[stage].plan.schema, self.workers)
-                    .map_err(aggregate_refused)?,
-                spec: Arc::clone(spec),
-                edge,
-                next_close: EventTimeMs::MIN,
-            })),
+        match &self.stages[stage].plan.tail {
+            PlannedTail::Fold { spec, to } => {
+                let state = self.state(*to);
+                Tail::Fold(Box::new(Fold {
+                    producer: state.strategy.producer(worker),
+                    sends: Vec::new(),
+                    window: spec.window,
+                    edge,
+                    next_close: EventTimeMs::MIN,
+                    tally: state.costs.tally(),
+                }))
+            }
             PlannedTail::Gather { .. } => Tail::Gather(edge),
             PlannedTail::Pass { .. } => Tail::Pass(edge),
             PlannedTail::Sink { sink } => Tail::Sink(SinkTail {
@@ -264,7 +296,7 @@ impl Build {
                 output: Output::default(),
                 required: self.required[*sink].clone(),
             }),
-        })
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use thalweg_runtime::Control;
 use thalweg_runtime::EventTimeMs;
 
 use super::account::{Counters, StageCounters};
+use super::state::LiveState;
 use crate::connect::Source;
 use crate::connect::bad_input::{RejectCounts, RejectReason};
 
@@ -20,6 +21,8 @@ struct Shared {
     progress: Arc<Progress>,
     /// Those of the stages, once the job runs.
     stages: OnceLock<Counters>,
+    /// Once the job runs.
+    states: OnceLock<Vec<LiveState>>,
     running: Mutex<Option<Running>>,
     /// Shows the user what is worth knowing of a job that goes on.
     tell: Mutex<Option<Tell>>,
@@ -94,6 +97,17 @@ impl JobControl {
             self.0.stages.get().into_iter().flatten().map(|stage| of(stage).load(Ordering::Relaxed)).sum()
         };
         ProgressSnapshot { late: sum(|stage| &stage.late), ..self.0.progress.snapshot() }
+    }
+
+    /// The state of each aggregation, to be read from any thread: empty until the job has been set up, from then on always
+    /// the same, also when the job has ended.
+    #[must_use]
+    pub fn states(&self) -> Vec<LiveState> {
+        self.0.states.get().cloned().unwrap_or_default()
+    }
+
+    pub(super) fn show_states(&self, states: Vec<LiveState>) {
+        let _ = self.0.states.set(states);
     }
 
     pub(super) fn show_stages(&self, counters: Counters) {

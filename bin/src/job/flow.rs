@@ -10,7 +10,7 @@ use thalweg_runtime::Payload;
 pub enum Flow {
     /// Groups of one window on their way to their owner.
     Partials(Partials),
-    /// Rows on their way to another stage.
+    /// Rows on their way to another stage, also to the owner of all groups, who folds them.
     Rows(Batch),
     /// Rows on their way to a sink.
     Output(Output),

@@ -1,24 +1,28 @@
-//! The owner's side of an aggregation on one worker: partials are merged into its shard, closed windows leave as rows.
+//! The owner's side of an aggregation on one worker: what producers send is taken in, closed windows leave as rows.
 
 use std::sync::Arc;
 
-use thalweg_operators::group::Shard;
+use thalweg_operators::group::{Emission, GroupAggregation};
+use thalweg_runtime::state::{Message, Owner};
 use thalweg_runtime::{Activity, Context, EdgeId, Epoch, EventTimeMs, Fault, Operator, WorkerId};
 
 use super::account::{StageCounters, add};
+use super::costs::Tally;
 use super::flow::Flow;
 use super::steps;
 use super::tail::{Tail, aggregate_refused};
 use crate::error::Error;
 use crate::plan::stages::Step;
 
-/// Merges, closes and emits.
+/// Takes in, closes and emits.
 pub(super) struct MergeOperator {
-    pub(super) shard: Shard,
+    pub(super) owner: Box<dyn Owner<GroupAggregation>>,
+    pub(super) emission: Emission,
     pub(super) batch_rows: usize,
     pub(super) steps: Vec<Step>,
     pub(super) tail: Tail,
     pub(super) counters: Arc<StageCounters>,
+    pub(super) tally: Tally,
     /// What the inputs have promised; promised downstream as soon as everything that it closes was emitted.
     pub(super) frontier: EventTimeMs,
     pub(super) is_emitting: bool,
@@ -26,26 +30,41 @@ pub(super) struct MergeOperator {
 
 impl Operator<Flow> for MergeOperator {
     fn receive(&mut self, _: &mut Context<'_, Flow>, _: EdgeId, _: WorkerId, data: Flow) -> Result<(), Fault> {
-        let Flow::Partials(partials) = data else {
-            return Err(Error::internal("a merge takes partials").into());
+        let message = match data {
+            Flow::Partials(partials) => Message::Groups(partials),
+            Flow::Rows(batch) => {
+                add(&self.counters.taken, batch.rows() as u64);
+                Message::Rows(batch)
+            }
+            Flow::Output(_) => return Err(Error::internal("a merge takes partials and rows").into()),
         };
-        add(&self.counters.merged, partials.rows() as u64);
-        self.shard.merge(partials).map_err(aggregate_refused)?;
+        let received = self.owner.receive(message).map_err(aggregate_refused)?;
+        add(&self.counters.folded, received.folded.folded);
+        add(&self.counters.late, received.folded.late);
+        self.tally.add(received.cost);
         Ok(())
     }
 
     fn advance(&mut self, _: &mut Context<'_, Flow>, frontier: EventTimeMs) -> Result<(), Fault> {
         self.frontier = frontier;
-        self.shard.close(frontier).map_err(aggregate_refused)?;
+        let closing = self.owner.close(frontier).map_err(aggregate_refused)?;
+        self.tally.add(closing.cost);
+        self.emission.push(closing.windows).map_err(aggregate_refused)?;
+        if frontier == EventTimeMs::END && closing.is_elected {
+            self.emission.end().map_err(aggregate_refused)?;
+        }
         self.is_emitting = true;
         Ok(())
     }
 
     fn poll(&mut self, cx: &mut Context<'_, Flow>) -> Result<Activity, Fault> {
+        // A step begins with a poll, also one that a reader's ring brought about.
+        self.owner.publish();
+        self.tail.answer_readers(cx)?;
         if !self.is_emitting {
             return Ok(Activity::Waiting);
         }
-        if let Some(batch) = self.shard.next_batch(self.batch_rows).map_err(aggregate_refused)? {
+        if let Some(batch) = self.emission.next_batch(self.batch_rows).map_err(aggregate_refused)? {
             add(&self.counters.rows_in, batch.rows() as u64);
             steps::run(&self.steps, batch, &self.counters, &mut |batch| self.tail.push(batch, &self.counters, cx))?;
             self.tail.end_block(None, cx);
@@ -53,19 +72,19 @@ impl Operator<Flow> for MergeOperator {
         }
         self.is_emitting = false;
         if self.frontier == EventTimeMs::END {
-            self.tail.finish(cx);
+            self.tail.finish(cx)?;
             return Ok(Activity::Done);
         }
-        self.tail.advance(self.frontier, cx);
+        self.tail.advance(self.frontier, cx)?;
         Ok(Activity::Busy)
     }
 
     fn barrier(&mut self, cx: &mut Context<'_, Flow>, _: Epoch) -> Result<(), Fault> {
-        self.tail.flush(cx);
+        self.tail.flush(cx)?;
         Ok(())
     }
 
     fn state_bytes(&self) -> usize {
-        self.shard.state_bytes() + self.tail.state_bytes()
+        self.owner.bytes() + self.emission.bytes() + self.tail.state_bytes()
     }
 }

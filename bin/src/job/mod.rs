@@ -3,14 +3,16 @@
 mod account;
 mod build;
 mod control;
+mod costs;
 mod event_time;
 mod flow;
 mod merge;
-mod own;
 mod rejects;
+mod sample;
 mod sink;
 mod sort;
 mod source;
+mod state;
 mod steps;
 mod tail;
 mod union;
@@ -25,25 +27,31 @@ use std::time::Instant;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::driver::{DriveOptions, JobFailure, drive};
 pub use thalweg_runtime::driver::{Idle, Pin};
 use thalweg_runtime::exchange::doorbell::Doorbells;
 use thalweg_runtime::mesh::{self, Mesh};
 use thalweg_runtime::simulate::{SimulationFailure, Simulator};
+use thalweg_runtime::state::Meter;
 use thalweg_runtime::{Control, EdgeId};
 
 pub use account::{Account, EdgeAccount, OperatorAccount, SourceAccount};
 pub use control::{JobControl, ProgressSnapshot};
+pub use costs::{AggregationAccount, CostAccount};
+pub use state::LiveState;
 
 use self::account::StageCounters;
-use self::build::Build;
+use self::build::{Build, BuildOptions};
 use self::flow::Flow;
 use self::sink::Collector;
 use crate::connect::bad_input::RejectCounts;
 use crate::connect::result::{self, ResultFormat};
 use crate::connect::{MakeEncoder, OpenSink, ReadOptions, SinkWriter};
 use crate::error::{Error, Kind, Result};
+use crate::plan::explain::{Run, render};
 use crate::plan::stages::StageGraph;
+use crate::plan::strategy::StrategyChoice;
 use crate::plan::{JobPlan, RuntimeMode, SinkTable};
 use crate::report::number::bytes;
 
@@ -64,6 +72,14 @@ pub struct JobOptions {
     pub memory_bytes: Option<u64>,
     /// How a bare SELECT prints its rows.
     pub format: ResultFormat,
+    /// How workers share the state of aggregations that are fed by sources.
+    pub strategy: StrategyChoice,
+    /// How loops over rows are computed.
+    pub kernels: Kernels,
+    /// Whether the time that aggregations take is measured, for the account.
+    pub metrics: bool,
+    /// Readers of live state that will be attached: what [`StrategyChoice::Auto`] goes by, among others.
+    pub readers: usize,
 }
 
 impl Default for JobOptions {
@@ -76,6 +92,10 @@ impl Default for JobOptions {
             block_bytes: 128 * 1024,
             memory_bytes: None,
             format: ResultFormat::Csv,
+            strategy: StrategyChoice::default(),
+            kernels: Kernels::default(),
+            metrics: false,
+            readers: 0,
         }
     }
 }
@@ -185,6 +205,24 @@ pub fn simulate(plan: JobPlan, options: &JobOptions, seed: u64) -> Result<(Vec<R
     Ok((batches, account(&build, &rejects?, &runtime, options, &control, started)))
 }
 
+/// EXPLAIN: how [`run`] would run the plan. To tell what [`StrategyChoice::Auto`] takes, the first rows of files are read.
+#[must_use]
+pub fn explain(plan: JobPlan, options: &JobOptions) -> String {
+    let mode = plan.mode;
+    let graph = StageGraph::new(plan);
+    let decisions = state::decide(&graph, options, &read_options(options));
+    render(&graph, &Run { mode, workers: options.workers, strategy: options.strategy, decisions })
+}
+
+fn read_options(options: &JobOptions) -> ReadOptions {
+    ReadOptions {
+        batch_rows: options.batch_rows.max(1),
+        block_bytes: options.block_bytes.max(1),
+        workers: options.workers,
+        kernels: options.kernels,
+    }
+}
+
 fn open_sink(table: &SinkTable, schema: &SchemaRef, options: &JobOptions) -> Result<OpenSink> {
     match table {
         SinkTable::Result => result::open(options.format, schema),
@@ -200,14 +238,14 @@ fn assemble(
     control: &JobControl,
 ) -> Result<(Build, Mesh<Flow>)> {
     let bells = Doorbells::new(options.workers);
-    let read = ReadOptions {
-        batch_rows: options.batch_rows.max(1),
-        block_bytes: options.block_bytes.max(1),
-        workers: options.workers,
-    };
-    let build = Build::open(graph, mode, encoders, &read, &bells, control)?;
+    let read = read_options(options);
+    let decisions = state::decide(&graph, options, &read);
+    let meter = if options.metrics { Meter::on() } else { Meter::OFF };
+    let how = BuildOptions { mode, read: &read, bells: &bells, decisions: &decisions, meter };
+    let build = Build::open(graph, encoders, &how, control)?;
     let sources = build.sources();
     control.show_stages(build.counters.clone());
+    control.show_states(build.live_states());
     control.counters().set_bytes_total(sources.iter().map(|source| source.bytes_total()).sum());
     let mut refused = None;
     let mut operators = Vec::new();
@@ -289,6 +327,7 @@ fn account(
         elapsed: started.elapsed(),
         workers: options.workers,
         is_drained: control.is_draining(),
+        aggregations: build.aggregations(),
         ..Account::default()
     };
     // Relaxed: the workers have been joined.
@@ -315,6 +354,8 @@ fn account(
             passed: read(&counters.passed),
             filtered: read(&counters.filtered),
             late: read(&counters.late),
+            handed: read(&counters.handed),
+            taken: read(&counters.taken),
             failed: read(&counters.failed),
             unnested: read(&counters.unnested),
             produced: read(&counters.produced),

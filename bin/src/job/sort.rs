@@ -54,12 +54,12 @@ impl Operator<Flow> for SortOperator {
             self.tail.end_block(None, cx);
             return Ok(Activity::Busy);
         }
-        self.tail.finish(cx);
+        self.tail.finish(cx)?;
         Ok(Activity::Done)
     }
 
     fn barrier(&mut self, cx: &mut Context<'_, Flow>, _: Epoch) -> Result<(), Fault> {
-        self.tail.flush(cx);
+        self.tail.flush(cx)?;
         Ok(())
     }
 

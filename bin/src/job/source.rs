@@ -81,13 +81,14 @@ impl Operator<Flow> for SourceOperator {
     fn poll(&mut self, cx: &mut Context<'_, Flow>) -> Result<Activity, Fault> {
         let has_read = self.read()?;
         let has_passed = self.pass(cx)?;
+        self.tail.answer_readers(cx)?;
         if let Some(watermark) = &self.watermark
-            && self.tail.advance(watermark.chain.promise(), cx)
+            && self.tail.advance(watermark.chain.promise(), cx)?
         {
             watermark.chain.announce();
         }
         if self.is_ended && self.stash.is_empty() {
-            self.tail.finish(cx);
+            self.tail.finish(cx)?;
             if let Some(watermark) = &self.watermark {
                 watermark.chain.end_reader();
             }
@@ -97,7 +98,7 @@ impl Operator<Flow> for SourceOperator {
     }
 
     fn barrier(&mut self, cx: &mut Context<'_, Flow>, _: Epoch) -> Result<(), Fault> {
-        self.tail.flush(cx);
+        self.tail.flush(cx)?;
         Ok(())
     }
 

@@ -1,27 +1,23 @@
 //! The end of a stage on one worker: fold and send partials, pass rows on, or encode them for a sink.
 
-use std::sync::Arc;
-
-use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, RecordBatch};
 use thalweg_operators::batch::Batch;
-use thalweg_operators::group::{Flush, LocalFold};
-use thalweg_operators::spec::GroupSpec;
+use thalweg_operators::group::GroupAggregation;
+use thalweg_operators::own;
+use thalweg_operators::spec::Tumbling;
 use thalweg_operators::window;
+use thalweg_runtime::state::{Message, Producer, Release, Sends};
 use thalweg_runtime::{Context, EdgeId, EventTimeMs, WorkerId};
 
 use super::account::{StageCounters, add};
+use super::costs::Tally;
 use super::flow::{Flow, Output};
-use super::own;
 use crate::connect::Encoder;
 use crate::error::{Error, Result};
 
-/// Groups in the private tables of a stage at which they are sent to their owners: about 4 MiB of table, past which
-/// folding costs cache misses that the owner's merge has to pay again.
-const PRIVATE_GROUPS_MAX: usize = 1 << 16;
-
 /// Where the batches of a stage go.
 pub(super) enum Tail {
-    /// Into private tables, whose partials go to the owners.
+    /// Into the state of an aggregation.
     Fold(Box<Fold>),
     /// All to worker 0.
     Gather(EdgeId),
@@ -31,13 +27,16 @@ pub(super) enum Tail {
     Sink(SinkTail),
 }
 
-/// The private tables and what was promised of them.
+/// The producer's side of an aggregation, and what was promised of it.
 pub(super) struct Fold {
-    pub(super) local: LocalFold,
-    pub(super) spec: Arc<GroupSpec>,
+    pub(super) producer: Box<dyn Producer<GroupAggregation>>,
+    /// What the producer leaves to be sent; empty between two calls, kept for its memory.
+    pub(super) sends: Sends<GroupAggregation>,
+    pub(super) window: Option<Tumbling>,
     pub(super) edge: EdgeId,
     /// Least time that closes a window which is open after the last promise.
     pub(super) next_close: EventTimeMs,
+    pub(super) tally: Tally,
 }
 
 /// The end of a pipeline.
@@ -59,12 +58,13 @@ impl Tail {
         }
         match self {
             Self::Fold(fold) => {
-                let counts = fold.local.fold(&batch).map_err(aggregate_refused)?;
-                add(&counters.folded, counts.folded);
-                add(&counters.late, counts.late);
-                if fold.local.groups() >= PRIVATE_GROUPS_MAX {
-                    fold.flush(Flush::All, cx);
-                }
+                let began = fold.tally.begin_batch();
+                let processed = fold.producer.process(&batch, &mut fold.sends).map_err(aggregate_refused)?;
+                fold.tally.end_batch(began, rows, processed.cost);
+                add(&counters.folded, processed.folded.folded);
+                add(&counters.late, processed.folded.late);
+                add(&counters.handed, processed.passed);
+                fold.send(cx);
             }
             Self::Gather(edge) => {
                 add(&counters.passed, rows);
@@ -97,44 +97,54 @@ impl Tail {
         }
     }
 
-    /// Everything at or below `time` has been pushed: sends what that closes, then promises it. Says whether windows may
-    /// close by it.
-    pub(super) fn advance(&mut self, time: EventTimeMs, cx: &mut Context<'_, Flow>) -> bool {
+    /// Everything at or below `time` has been pushed: lets go of what that closes, then promises it. Says whether windows
+    /// may close by it.
+    pub(super) fn advance(&mut self, time: EventTimeMs, cx: &mut Context<'_, Flow>) -> Result<bool> {
         match self {
             Self::Fold(fold) => {
                 // Promises between two closes change nothing at the owner, so they are not sent.
-                if fold.spec.window.is_none() || time < fold.next_close {
-                    return false;
+                if fold.window.is_none() || time < fold.next_close {
+                    return Ok(false);
                 }
-                fold.flush(Flush::ClosedBy(time), cx);
-                fold.next_close = window::next_close_after(fold.spec.window.as_ref(), time);
+                fold.release(Release::ClosedBy(time), cx)?;
+                fold.next_close = window::next_close_after(fold.window.as_ref(), time);
                 cx.promise(time);
-                true
+                Ok(true)
             }
             Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => {
                 cx.promise(time);
-                false
+                Ok(false)
             }
         }
     }
 
-    /// No batch will come any more: sends what is held.
-    pub(super) fn finish(&mut self, cx: &mut Context<'_, Flow>) {
-        if let Self::Fold(fold) = self {
-            fold.flush(Flush::All, cx);
+    /// Lets go of what readers of live state ask for. Called in every step.
+    pub(super) fn answer_readers(&mut self, cx: &mut Context<'_, Flow>) -> Result<()> {
+        match self {
+            Self::Fold(fold) if fold.producer.is_awaited() => fold.release(Release::All, cx),
+            _ => Ok(()),
         }
     }
 
-    /// Sends all that is held privately, ahead of a barrier.
-    pub(super) fn flush(&mut self, cx: &mut Context<'_, Flow>) {
-        self.finish(cx);
-        self.end_block(None, cx);
+    /// No batch will come any more: lets go of what is held.
+    pub(super) fn finish(&mut self, cx: &mut Context<'_, Flow>) -> Result<()> {
+        match self {
+            Self::Fold(fold) => fold.release(Release::All, cx),
+            Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => Ok(()),
+        }
     }
 
-    /// Bytes of the private tables.
+    /// Lets go of all that is held privately, ahead of a barrier.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_, Flow>) -> Result<()> {
+        self.finish(cx)?;
+        self.end_block(None, cx);
+        Ok(())
+    }
+
+    /// Bytes of the state that this side answers for.
     pub(super) fn state_bytes(&self) -> usize {
         match self {
-            Self::Fold(fold) => fold.local.state_bytes(),
+            Self::Fold(fold) => fold.producer.bytes(),
             Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => 0,
         }
     }
@@ -152,20 +162,27 @@ impl SinkTail {
 }
 
 impl Fold {
-    fn flush(&mut self, windows: Flush, cx: &mut Context<'_, Flow>) {
-        for (owner, partials) in self.local.flush(windows) {
-            cx.send(self.edge, owner, Flow::Partials(partials));
+    fn release(&mut self, release: Release, cx: &mut Context<'_, Flow>) -> Result<()> {
+        let cost = self.producer.release(release, &mut self.sends).map_err(aggregate_refused)?;
+        self.tally.add(cost);
+        self.send(cx);
+        Ok(())
+    }
+
+    fn send(&mut self, cx: &mut Context<'_, Flow>) {
+        for (owner, message) in self.sends.drain(..) {
+            let data = match message {
+                Message::Groups(partials) => Flow::Partials(partials),
+                Message::Rows(batch) => Flow::Rows(batch),
+            };
+            cx.send(self.edge, owner, data);
         }
     }
 }
 
 /// The same rows without a view into an input block: nothing that leaves a step may keep one.
 fn owned(batch: &Batch) -> Result<Batch> {
-    let columns: Vec<ArrayRef> = batch.columns.columns().iter().map(own::column).collect::<Result<_>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.rows()));
-    let columns = RecordBatch::try_new_with_options(batch.columns.schema(), columns, &options)
-        .map_err(|error| Error::internal(error.to_string()))?;
-    Ok(batch.with_columns(columns))
+    own::batch(batch).map_err(|error| Error::internal(error.to_string()))
 }
 
 /// An aggregate without a value (an overflow) is an error in the data.

@@ -33,7 +33,7 @@ impl Operator<Flow> for UnionOperator {
     fn advance(&mut self, cx: &mut Context<'_, Flow>, frontier: EventTimeMs) -> Result<(), Fault> {
         self.frontier = frontier;
         if frontier != EventTimeMs::END {
-            self.tail.advance(frontier, cx);
+            self.tail.advance(frontier, cx)?;
         }
         Ok(())
     }
@@ -42,12 +42,12 @@ impl Operator<Flow> for UnionOperator {
         if self.frontier != EventTimeMs::END {
             return Ok(Activity::Waiting);
         }
-        self.tail.finish(cx);
+        self.tail.finish(cx)?;
         Ok(Activity::Done)
     }
 
     fn barrier(&mut self, cx: &mut Context<'_, Flow>, _: Epoch) -> Result<(), Fault> {
-        self.tail.flush(cx);
+        self.tail.flush(cx)?;
         Ok(())
     }
 

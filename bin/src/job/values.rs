@@ -44,12 +44,12 @@ impl Operator<Flow> for ValuesOperator {
             steps::run(&self.steps, batch, &self.counters, &mut |batch| self.tail.push(batch, &self.counters, cx))?;
             self.tail.end_block(None, cx);
         }
-        self.tail.finish(cx);
+        self.tail.finish(cx)?;
         Ok(Activity::Done)
     }
 
     fn barrier(&mut self, cx: &mut Context<'_, Flow>, _: Epoch) -> Result<(), Fault> {
-        self.tail.flush(cx);
+        self.tail.flush(cx)?;
         Ok(())
     }
 

@@ -1,33 +1,48 @@
 //! EXPLAIN: the stages of a job, what each does to a row, where rows change worker, and how event time moves.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use thalweg_operators::expr::Scalar;
 use thalweg_operators::spec::GroupSpec;
+use thalweg_runtime::state::StrategyName;
 
 use super::pruning;
 use super::stages::{Head, Stage, StageGraph, Step, Tail};
-use super::{JobPlan, RuntimeMode, SinkTable, WatermarkStrategy};
+use super::strategy::{Decision, StrategyChoice};
+use super::{RuntimeMode, SinkTable, WatermarkStrategy};
 
-/// The text of EXPLAIN for a job on `workers` workers.
+/// How a job would be run, as far as EXPLAIN shows it.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Whether windows close as the input goes on.
+    pub mode: RuntimeMode,
+    /// Workers.
+    pub workers: usize,
+    /// What was asked for.
+    pub strategy: StrategyChoice,
+    /// By stage: how the state of the aggregation there is shared.
+    pub decisions: BTreeMap<usize, Decision>,
+}
+
+/// The text of EXPLAIN for a job that is run so.
 #[must_use]
-pub fn render(plan: JobPlan, workers: usize) -> String {
-    let mode = plan.mode;
-    let graph = StageGraph::new(plan);
+pub fn render(graph: &StageGraph, run: &Run) -> String {
+    let Run { mode, workers, strategy, .. } = run;
     let mut out = String::new();
     let mode_text = match mode {
         RuntimeMode::Streaming => "streaming",
         RuntimeMode::Batch => "batch",
     };
-    line(&mut out, 0, &format!("Job: {mode_text} mode, {workers} workers, state strategy owned-shards"));
+    line(&mut out, 0, &format!("Job: {mode_text} mode, {workers} workers, state strategy {strategy}"));
     for (index, stage) in graph.stages.iter().enumerate() {
-        render_stage(&mut out, index, stage, &graph, mode);
+        render_stage(&mut out, index, stage, graph, run);
     }
     out
 }
 
-fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGraph, mode: RuntimeMode) {
+fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGraph, run: &Run) {
     line(out, 0, &format!("Stage {index}: {}", stage.name));
     match &stage.head {
         Head::Scan { table, columns, pruning } => {
@@ -39,8 +54,11 @@ fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGrap
         }
         Head::Values(rows) => line(out, 1, &format!("rows of the statement: {}", rows.num_rows())),
         Head::Merge { spec, .. } => {
-            line(out, 1, &format!("merge partials at the owner of their key: {}", aggregates(spec)));
-            let close = match (spec.window, mode) {
+            line(out, 1, &format!("{}: {}", at_owner(run.strategy_of(index)), aggregates(spec)));
+            if let Some(decision) = run.decisions.get(&index) {
+                line(out, 1, &format!("state: {decision}"));
+            }
+            let close = match (spec.window, run.mode) {
                 (Some(_), RuntimeMode::Streaming) => {
                     "emit each window once, when the frontier reaches its end - 1 ms; free it"
                 }
@@ -68,8 +86,9 @@ fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGrap
     }
     match &stage.tail {
         Tail::Fold { spec, to } => {
-            line(out, 1, &format!("fold into a private table: {}", aggregates(spec)));
-            line(out, 1, &format!("exchange: partials by key group to stage {to}"));
+            let [fold, exchange] = at_producer(run.strategy_of(*to));
+            line(out, 1, &format!("{fold}: {}", aggregates(spec)));
+            line(out, 1, &format!("{exchange} stage {to}"));
         }
         Tail::Gather { to } => line(out, 1, &format!("exchange: rows to worker 0 of stage {to}")),
         Tail::Pass { to } => line(out, 1, &format!("rows to the same worker of stage {to}")),
@@ -80,6 +99,39 @@ fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGrap
             };
             line(out, 1, &format!("write {name} (append-only)"));
         }
+    }
+}
+
+impl Run {
+    fn strategy_of(&self, stage: usize) -> StrategyName {
+        self.decisions.get(&stage).map_or(StrategyName::OwnedShards, |decision| decision.strategy)
+    }
+}
+
+/// What a worker does with a batch, and how what comes of it reaches a stage.
+fn at_producer(strategy: StrategyName) -> [&'static str; 2] {
+    match strategy {
+        StrategyName::CloneSwap => ["fold into a clone of all state, in turn", "write it back: the state of"],
+        StrategyName::HoldLock => ["fold into the state, locked for the whole batch", "one state: that of"],
+        StrategyName::PartitionLock => ["fold, then add each group to its key, locked alone", "one state: that of"],
+        StrategyName::ReadWriteLock => {
+            ["fold beside a snapshot, then merge under the write lock", "one state: that of"]
+        }
+        StrategyName::Actor => ["send rows as they are, to be folded", "exchange: rows to worker 0 of"],
+        StrategyName::LocalMerge => ["fold into a private table, then merge it under one lock", "one state: that of"],
+        StrategyName::LocalMergePartitioned => {
+            ["fold into a private table, then merge it into locked partitions", "one state: that of"]
+        }
+        StrategyName::OwnedShards => ["fold into a private table", "exchange: partials by key group to"],
+    }
+}
+
+/// What the stage behind it does.
+fn at_owner(strategy: StrategyName) -> &'static str {
+    match strategy {
+        StrategyName::OwnedShards => "merge partials at the owner of their key",
+        StrategyName::Actor => "fold all rows on worker 0",
+        _ => "take closed windows out of the shared state, on the worker that is elected",
     }
 }
 

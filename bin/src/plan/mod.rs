@@ -2,9 +2,11 @@
 //!
 //! `sql` makes it; [`stages`] cuts it where rows must move to the owner of another key; `job` runs it.
 
+pub mod distinct;
 pub mod explain;
 pub mod pruning;
 pub mod stages;
+pub mod strategy;
 
 use std::sync::Arc;
 

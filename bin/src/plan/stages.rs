@@ -53,7 +53,7 @@ pub enum Head {
     },
     /// Rows of the plan itself, emitted by worker 0.
     Values(RecordBatch),
-    /// Partials that arrive at the owner of their key.
+    /// Groups at their owner, from whatever the strategy sends it.
     Merge {
         /// What is aggregated.
         spec: Arc<GroupSpec>,
@@ -94,7 +94,7 @@ pub enum Step {
 /// The end of a stage.
 #[derive(Clone, Debug)]
 pub enum Tail {
-    /// Folds into a private table; partials go to the owner of their key, at this stage.
+    /// Gives rows to the state of an aggregation, or to the owners of their keys, at this stage.
     Fold {
         /// What is aggregated.
         spec: Arc<GroupSpec>,
@@ -149,6 +149,22 @@ impl StageGraph {
             Tail::Fold { to, .. } => self.last_aggregation(to),
             Tail::Gather { .. } | Tail::Pass { .. } | Tail::Sink { .. } => stage,
         }
+    }
+
+    /// The stages whose rows `stage` gathers, if its head is that of an aggregation: those that fold into it.
+    #[must_use]
+    pub fn feeders(&self, stage: usize) -> Vec<&Stage> {
+        let feeds = |other: &&Stage| matches!(other.tail, Tail::Fold { to, .. } if to == stage);
+        self.stages.iter().filter(feeds).collect()
+    }
+
+    /// The aggregation at the head of `stage`, and whether sources alone feed it: then it can take any strategy of sharing
+    /// its state. One that gathers what another aggregation or a sort sends on does not.
+    #[must_use]
+    pub fn aggregation(&self, stage: usize) -> Option<(&Arc<GroupSpec>, bool)> {
+        let Head::Merge { spec, .. } = &self.stages[stage].head else { return None };
+        let is_source = |feeder: &&Stage| matches!(feeder.head, Head::Scan { .. } | Head::Values(_));
+        Some((spec, self.feeders(stage).iter().all(is_source)))
     }
 }
 

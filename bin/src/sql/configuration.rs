@@ -2,12 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use thalweg_operators::kernels::Kernels;
+use thalweg_runtime::state::UnknownStrategy;
+
 use super::nearest;
 use super::reader::Name;
 use crate::error::{Error, Result};
+use crate::plan::strategy::StrategyChoice;
 
 /// The keys whose values decide something here: a slip in them would be lost in silence, since Flink takes any key.
-const KEYS: [&str; 3] = [MODE, TIME_ZONE, NOT_NULL];
+const KEYS: [&str; 6] = [MODE, TIME_ZONE, NOT_NULL, STRATEGY, KERNELS, METRICS];
 
 /// `execution.runtime-mode`.
 pub(crate) const MODE: &str = "execution.runtime-mode";
@@ -15,6 +19,13 @@ pub(crate) const MODE: &str = "execution.runtime-mode";
 pub(crate) const TIME_ZONE: &str = "table.local-time-zone";
 /// What becomes of a row with a NULL for a sink's column that is NOT NULL.
 const NOT_NULL: &str = "table.exec.sink.not-null-enforcer";
+
+/// As `--strategy`.
+pub(crate) const STRATEGY: &str = "thalweg.state.strategy";
+/// As `--kernels`.
+pub(crate) const KERNELS: &str = "thalweg.kernels";
+/// As `--metrics`.
+pub(crate) const METRICS: &str = "thalweg.metrics";
 
 /// Prefix of what is Thalweg's own.
 const OWN: &str = "thalweg.";
@@ -83,6 +94,30 @@ impl Configuration {
         self.get(NOT_NULL).is_some_and(|value| value.eq_ignore_ascii_case("drop"))
     }
 
+    /// `thalweg.state.strategy`, if it is set.
+    ///
+    /// # Errors
+    /// If it was set on the command line to something else than a strategy.
+    pub(crate) fn strategy(&self) -> Result<Option<StrategyChoice>> {
+        self.get(STRATEGY).map(strategy).transpose()
+    }
+
+    /// `thalweg.kernels`, if it is set.
+    ///
+    /// # Errors
+    /// If it was set on the command line to something else than kernels.
+    pub(crate) fn kernels(&self) -> Result<Option<Kernels>> {
+        self.get(KERNELS).map(kernels).transpose()
+    }
+
+    /// `thalweg.metrics`, if it is set.
+    ///
+    /// # Errors
+    /// If it was set on the command line to something else than `on` or `off`.
+    pub(crate) fn metrics(&self) -> Result<Option<bool>> {
+        self.get(METRICS).map(switch).transpose()
+    }
+
     /// Options of a table that were set as `thalweg.table.NAME.OPTION`.
     pub(crate) fn table_options<'a>(&'a self, table: &str) -> impl Iterator<Item = (String, String)> + use<'a> {
         let prefix = format!("{OWN}table.{table}.");
@@ -115,9 +150,35 @@ fn mode(value: &str) -> Result<ModeSetting> {
     }
 }
 
+fn kernels(value: &str) -> Result<Kernels> {
+    let accepted = |_| Error::statement(format!("'{value}' are no kernels")).help("'scalar' or 'simd'");
+    value.to_ascii_lowercase().parse().map_err(accepted)
+}
+
+fn strategy(value: &str) -> Result<StrategyChoice> {
+    value.parse().map_err(|unknown: UnknownStrategy| {
+        let error = Error::statement(format!("'{value}' is not a strategy of sharing state"));
+        match nearest(value, StrategyChoice::NAMES.into_iter()) {
+            Some(near) => error.help(format!("did you mean '{near}'?")),
+            None => error.help(format!("{unknown}, and auto")),
+        }
+    })
+}
+
+fn switch(value: &str) -> Result<bool> {
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(Error::statement(format!("'{value}' is neither 'on' nor 'off'"))),
+    }
+}
+
 fn check(key: &str, value: &str) -> Result<()> {
     match key {
         MODE => mode(value).map(drop),
+        STRATEGY => strategy(value).map(drop),
+        KERNELS => kernels(value).map(drop),
+        METRICS => switch(value).map(drop),
         TIME_ZONE => match value {
             "UTC" | "Etc/UTC" | "GMT" | "Z" | "+00:00" | "GMT+00:00" | "UTC+00:00" => Ok(()),
             _ => Err(Error::statement(format!("the time zone '{value}' is not supported"))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
+use thalweg_operators::kernels::Kernels;
 
 use super::binder::{plan, with_names};
 use super::catalog::{Catalog, CatalogTable, Entry, View};
@@ -23,6 +24,7 @@ use super::text::SqlText;
 use crate::connect::{Connector, infer_file};
 use crate::error::{Error, Result};
 use crate::plan::JobPlan;
+use crate::plan::strategy::StrategyChoice;
 
 /// What the command line gives a session.
 #[derive(Clone, Debug, Default)]
@@ -119,6 +121,30 @@ impl Session {
     #[must_use]
     pub fn setting(&self, key: &str) -> Option<&str> {
         self.configuration.get(key)
+    }
+
+    /// The strategy that was SET, if one was.
+    ///
+    /// # Errors
+    /// If `--set` gave something else than a strategy.
+    pub fn strategy(&self) -> Result<Option<StrategyChoice>> {
+        self.configuration.strategy()
+    }
+
+    /// The kernels that SET chose, if it did.
+    ///
+    /// # Errors
+    /// If `--set` gave something else than kernels.
+    pub fn kernels(&self) -> Result<Option<Kernels>> {
+        self.configuration.kernels()
+    }
+
+    /// Whether SET switched metrics on or off, if it did.
+    ///
+    /// # Errors
+    /// If `--set` gave something else than `on` or `off`.
+    pub fn metrics(&self) -> Result<Option<bool>> {
+        self.configuration.metrics()
     }
 
     pub(super) fn execute_kind(&mut self, kind: &StatementKind, text: &Arc<SqlText>) -> Result<Outcome> {

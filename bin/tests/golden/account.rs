@@ -1,6 +1,7 @@
 //! Accounts must balance: every row that was read is accounted for, counted at independent places.
 
-use thalweg::job::Account;
+use thalweg::job::{Account, OperatorAccount};
+use thalweg::plan::strategy::Basis;
 
 use crate::case::Case;
 
@@ -19,8 +20,47 @@ pub fn check(account: &Account, case: &Case, late_expected: u64) -> Result<(), S
     Ok(())
 }
 
-/// Source: records = rows + rejected + unread. Operator: in + produced = folded + passed + filtered + late + failed + unnested.
-/// Edge: sent = received.
+/// What must be the same however a case is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    records: u64,
+    bytes: u64,
+    rejected: u64,
+    folded: u64,
+    passed: u64,
+    late: u64,
+    /// Those that were not read included: how many depends on where the input is cut.
+    filtered: u64,
+    unnested: u64,
+    produced: u64,
+    emitted: u64,
+}
+
+impl Totals {
+    pub fn new(account: &Account) -> Self {
+        let sum = |of: fn(&OperatorAccount) -> u64| account.operators.iter().map(of).sum::<u64>();
+        Self {
+            records: account.records(),
+            bytes: account.sources.iter().map(|source| source.bytes).sum(),
+            rejected: account.rejected(),
+            folded: sum(|operator| operator.folded),
+            passed: sum(|operator| operator.passed),
+            late: account.late(),
+            filtered: sum(|operator| operator.filtered) + account.unread(),
+            unnested: sum(|operator| operator.unnested),
+            produced: sum(|operator| operator.produced),
+            emitted: account.emitted,
+        }
+    }
+}
+
+/// Whether the state of some GROUP BY could be shared by any strategy: sources feed it.
+pub fn has_choice(account: &Account) -> bool {
+    account.aggregations.iter().any(|aggregation| aggregation.decision.basis != Basis::Later)
+}
+
+/// Source: records = rows + rejected + unread. Operator: in + produced + taken = folded + passed + filtered + late + failed +
+/// unnested + handed. Edge: sent = received.
 /// Worked out here, beside the engine's own check, which must agree.
 pub fn balance(account: &Account) -> Result<(), String> {
     for source in &account.sources {
@@ -29,11 +69,16 @@ pub fn balance(account: &Account) -> Result<(), String> {
         }
     }
     for operator in &account.operators {
-        let out =
-            operator.folded + operator.passed + operator.filtered + operator.late + operator.failed + operator.unnested;
-        if operator.rows_in + operator.produced != out {
+        let rows_out = operator.folded + operator.passed + operator.handed;
+        let left_out = operator.filtered + operator.late + operator.failed + operator.unnested;
+        if operator.rows_in + operator.produced + operator.taken != rows_out + left_out {
             return Err(format!("the account of an operator does not balance: {operator:?}"));
         }
+    }
+    let handed: u64 = account.operators.iter().map(|operator| operator.handed).sum();
+    let taken: u64 = account.operators.iter().map(|operator| operator.taken).sum();
+    if handed != taken {
+        return Err(format!("{handed} rows were handed on to be folded, {taken} were taken"));
     }
     let rejected: u64 = account.sources.iter().map(|source| source.rejected).sum();
     let failed: u64 = account.operators.iter().map(|operator| operator.failed).sum();

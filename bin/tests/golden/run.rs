@@ -13,15 +13,15 @@ use crate::matrix::Way;
 use crate::rejects;
 use crate::rows::{self, Value};
 
-/// Runs `case` as `way` says, and checks rows, files, late and rejected rows, and the accounts.
-pub fn check(case: &Case, way: &Way, directory: &Path) -> Result<(), String> {
+/// Runs `case` as `way` says, and checks rows, files, late and rejected rows, and the accounts, one of each job.
+pub fn check(case: &Case, way: &Way, directory: &Path) -> Result<Vec<Account>, String> {
     for name in case.outputs.iter().map(|(name, _)| name).chain(case.rejects.iter().map(|(name, _)| name)) {
         let _ = fs::remove_file(directory.join(name));
     }
     let script = case.script(way.mode, directory);
     let late = if way.mode == RuntimeMode::Streaming { case.late } else { 0 };
     let mut session = Session::new(SessionOptions::default());
-    let mut has_run = false;
+    let mut accounts = Vec::new();
     let statements = session.parse(&script).map_err(|errors| told(&errors[0], &script))?.statements;
     for statement in &statements {
         match session.execute(statement).map_err(|error| told(&error, &script))? {
@@ -29,8 +29,7 @@ pub fn check(case: &Case, way: &Way, directory: &Path) -> Result<(), String> {
                 let outcome = run(case, way, plan, late);
                 // Looked at first: they say most of what is wrong with the others.
                 case.rejects.iter().try_for_each(|(name, rejects)| rejects::check(&directory.join(name), rejects))?;
-                outcome?;
-                has_run = true;
+                accounts.push(outcome?);
             }
             Outcome::Done => {}
             Outcome::Rows(_) | Outcome::Explain(_) => {
@@ -38,7 +37,7 @@ pub fn check(case: &Case, way: &Way, directory: &Path) -> Result<(), String> {
             }
         }
     }
-    if !has_run {
+    if accounts.is_empty() {
         return Err("no statement started a job".into());
     }
     case.outputs.iter().try_for_each(|(name, expected)| {
@@ -46,14 +45,17 @@ pub fn check(case: &Case, way: &Way, directory: &Path) -> Result<(), String> {
         let plain = |rows| rows::expected(rows, &[]);
         differs(rows::difference(plain(&rows::parse(&text)), plain(expected), false))
             .map_err(|why| format!("{name}: {why}"))
-    })
+    })?;
+    Ok(accounts)
 }
 
-fn run(case: &Case, way: &Way, plan: JobPlan, late: u64) -> Result<(), String> {
+fn run(case: &Case, way: &Way, plan: JobPlan, late: u64) -> Result<Account, String> {
     let options = JobOptions {
         workers: way.workers,
         batch_rows: way.batch_rows,
         block_bytes: way.block_bytes,
+        strategy: way.strategy,
+        kernels: way.kernels(),
         // Several cases run at a time: bound to cores, all of them would share the first ones.
         pin: Pin::Off,
         ..JobOptions::default()
@@ -61,7 +63,8 @@ fn run(case: &Case, way: &Way, plan: JobPlan, late: u64) -> Result<(), String> {
     let is_select = plan.pipelines.iter().any(|pipeline| matches!(pipeline.sink, SinkTable::Result));
     if !is_select {
         let account = job::run(plan, &options, &JobControl::new()).map_err(|error| error.to_string())?;
-        return account::check(&account, case, late);
+        account::check(&account, case, late)?;
+        return Ok(account);
     }
     let (batches, account) = job::collect(plan, &options).map_err(|error| error.to_string())?;
     account::check(&account, case, late)?;
@@ -69,7 +72,8 @@ fn run(case: &Case, way: &Way, plan: JobPlan, late: u64) -> Result<(), String> {
     let actual: Vec<Vec<Value>> = batches.iter().flat_map(rows::actual).collect();
     let expected = case.rows.as_deref().ok_or("the case expects no rows of a SELECT")?;
     differs(rows::difference(actual, rows::expected(expected, &kinds), case.is_ordered))?;
-    all_read(case, &account)
+    all_read(case, &account)?;
+    Ok(account)
 }
 
 fn differs(difference: Option<String>) -> Result<(), String> {

@@ -17,6 +17,7 @@ use super::update::{Rows, UpdateScratch, join, update};
 use crate::batch::{Ordinal, Ordinals};
 use crate::key::array_of_cells;
 use crate::spec::AggregateFunction;
+use crate::table::row_stride;
 
 /// Some groups of a table, one after the other.
 #[derive(Clone, Copy, Debug)]
@@ -304,8 +305,10 @@ fn evaluate_plain(
     ids: &[u32],
     groups: usize,
 ) -> Result<ArrayRef, AggregateError> {
-    let stride = layout.accumulators.len();
-    let mut words = layout.accumulators.repeat(groups);
+    let mut row = layout.accumulators.clone();
+    row.resize(row_stride(row.len()), 0);
+    let stride = row.len();
+    let mut words = row.repeat(groups);
     let mut sides: Vec<_> = layout.sides.iter().map(|_| Side::new()).collect();
     sides.iter_mut().for_each(|side| side.grow(groups));
     let rows = Rows { words: &mut words, stride };

@@ -8,24 +8,31 @@ use arrow_schema::{DataType, Schema, TimeUnit};
 
 use super::AggregateError;
 use super::moments;
+use super::pass::{self, Pass, is_passable};
 use super::side::SideKind;
+use crate::kernels::Kernels;
 use crate::key::{self, KeyShape};
 use crate::spec::{AggregateFunction as F, AggregateSpec, GroupSpec};
+use crate::table::{GroupTable, row_stride};
 
 /// The planned shape of groups.
 #[derive(Debug)]
-pub(crate) struct Layout {
-    pub shape: KeyShape,
+pub struct Layout {
+    pub(crate) shape: KeyShape,
     /// Arguments and filters, each pair once.
-    pub inputs: Vec<Input>,
+    pub(crate) inputs: Vec<Input>,
     /// What is kept in words.
-    pub parts: Vec<Part>,
+    pub(crate) parts: Vec<Part>,
     /// What is kept beside the rows.
-    pub sides: Vec<SidePlan>,
+    pub(crate) sides: Vec<SidePlan>,
     /// One for each aggregate call.
-    pub outputs: Vec<Output>,
+    pub(crate) outputs: Vec<Output>,
     /// The words of a group without rows, without the key.
-    pub accumulators: Vec<u64>,
+    pub(crate) accumulators: Vec<u64>,
+    /// Parts that are updated several at a time.
+    pub(crate) passes: Vec<Pass>,
+    /// How groups are found and updated.
+    pub(crate) kernels: Kernels,
 }
 
 /// The rows that an aggregate takes: those where the filter is TRUE and the argument not NULL.
@@ -86,6 +93,11 @@ pub(crate) enum PartKind {
 }
 
 impl PartKind {
+    /// Number of hot words.
+    pub(super) fn hot_words(self) -> usize {
+        self.words().0.len()
+    }
+
     /// The words of a group without rows: hot, cold.
     fn words(self) -> (&'static [u64], &'static [u64]) {
         const LEAST: [u64; 2] = [0, 1 << 63];
@@ -141,8 +153,11 @@ pub(crate) enum OutputKind {
 }
 
 impl Layout {
-    /// Plans the groups of `spec` over batches with the columns `input`.
-    pub(crate) fn new(spec: &GroupSpec, input: &Schema) -> Result<Self, AggregateError> {
+    /// Plans the groups of `spec` over batches with the columns `input`, to be found and updated with `kernels`.
+    ///
+    /// # Errors
+    /// If a key or an aggregate has no implementation for its type.
+    pub fn new(spec: &GroupSpec, input: &Schema, kernels: Kernels) -> Result<Self, AggregateError> {
         for key in &spec.keys {
             if !key::is_supported(&key.data_type) {
                 return Err(AggregateError::unsupported("a group key", &key.data_type));
@@ -158,7 +173,7 @@ impl Layout {
                 return Err(AggregateError::Mismatch("a window's size is above 0"));
             }
         }
-        let mut planner = Planner::default();
+        let mut planner = Planner::new(kernels);
         // The first part of every layout, so that inputs can count by it.
         planner.input(None, None, false);
         planner.part(PartKind::Rows, 0);
@@ -167,13 +182,25 @@ impl Layout {
         }
         Ok(planner.finish(KeyShape::new(spec.keys.iter().map(|key| &key.data_type))))
     }
+
+    /// An empty table for these groups.
+    #[must_use]
+    pub fn table(&self) -> GroupTable {
+        GroupTable::new(self.shape.clone(), &self.accumulators, self.kernels)
+    }
+
+    /// Words of a group: its key and its accumulators.
+    #[must_use]
+    pub fn row_words(&self) -> usize {
+        self.shape.words() + self.accumulators.len()
+    }
 }
 
 /// The part that counts the rows of a group.
 pub(crate) const ROWS: usize = 0;
 
-#[derive(Default)]
 struct Planner {
+    kernels: Kernels,
     inputs: Vec<Input>,
     parts: Vec<Part>,
     sides: Vec<SidePlan>,
@@ -189,6 +216,10 @@ enum Family {
 }
 
 impl Planner {
+    fn new(kernels: Kernels) -> Self {
+        Self { kernels, inputs: Vec::new(), parts: Vec::new(), sides: Vec::new(), outputs: Vec::new() }
+    }
+
     fn aggregate(&mut self, spec: &AggregateSpec, schema: &Schema) -> Result<(), AggregateError> {
         let mut is_nullable = false;
         if let Some(column) = spec.argument {
@@ -249,7 +280,7 @@ impl Planner {
         let plain = AggregateSpec { distinct: false, filter: None, argument: Some(0), ..spec.clone() };
         let field = arrow_schema::Field::new("value", spec.input_type.clone(), false);
         let inner = GroupSpec { keys: Vec::new(), aggregates: vec![plain], window: None, is_global: false };
-        Ok(OutputKind::Distinct(side, Box::new(Layout::new(&inner, &Schema::new(vec![field]))?)))
+        Ok(OutputKind::Distinct(side, Box::new(Layout::new(&inner, &Schema::new(vec![field]), self.kernels)?)))
     }
 
     fn input(&mut self, argument: Option<usize>, filter: Option<usize>, is_nullable: bool) -> usize {
@@ -290,16 +321,23 @@ impl Planner {
 
     fn finish(mut self, shape: KeyShape) -> Layout {
         let mut accumulators = Vec::new();
-        for part in &mut self.parts {
-            part.hot = shape.words() + accumulators.len();
-            accumulators.extend_from_slice(part.kind.words().0);
+        // Words that passes update come first, those of 128 bits at even places among them.
+        let is_wide = |kind: PartKind| kind == PartKind::SumI128;
+        let turns: [&dyn Fn(PartKind) -> bool; 3] =
+            [&is_wide, &|kind| is_passable(kind) && !is_wide(kind), &|kind| !is_passable(kind)];
+        for turn in turns {
+            for part in self.parts.iter_mut().filter(|part| turn(part.kind)) {
+                part.hot = shape.words() + accumulators.len();
+                accumulators.extend_from_slice(part.kind.words().0);
+            }
         }
         for part in &mut self.parts {
             part.cold = shape.words() + accumulators.len();
             accumulators.extend_from_slice(part.kind.words().1);
         }
-        let Self { inputs, parts, sides, outputs } = self;
-        Layout { shape, inputs, parts, sides, outputs, accumulators }
+        let Self { kernels, inputs, parts, sides, outputs } = self;
+        let passes = pass::plan(&parts, row_stride(shape.words() + accumulators.len()));
+        Layout { shape, inputs, parts, sides, outputs, accumulators, passes, kernels }
     }
 }
 

@@ -2,17 +2,52 @@
 
 use super::layout::{Layout, Part, PartKind};
 use super::moments;
+use super::pass::is_passable;
 use super::update::{Rows, add_carry, halves, join};
+#[cfg(target_arch = "x86_64")]
+use super::x86;
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::Level;
 
 /// Adds the `i`-th row of `from` to group `ids[i]`. Words only: sides are merged one by one.
-pub(crate) fn merge(layout: &Layout, into: &mut Rows<'_>, from: &[u64], from_stride: usize, ids: &[u32]) {
-    for part in &layout.parts {
-        let (stride, words) = (into.stride, &mut *into.words);
-        for (&id, from) in ids.iter().zip(from.chunks_exact(from_stride)) {
-            let at = id as usize * stride;
-            merge_part(part, &mut words[at..at + stride], from);
+pub fn merge(layout: &Layout, into: &mut Rows<'_>, from: &[u64], from_stride: usize, ids: &[u32]) {
+    let has_passes = merge_in_passes(layout, into, (from, from_stride), ids);
+    for part in layout.parts.iter().filter(|part| !(has_passes && is_passable(part.kind))) {
+        merge_rows(part, into, from.chunks_exact(from_stride), ids);
+    }
+}
+
+fn merge_rows<'a>(part: &Part, into: &mut Rows<'_>, from: impl Iterator<Item = &'a [u64]>, ids: &[u32]) {
+    let (stride, words) = (into.stride, &mut *into.words);
+    for (&id, from) in ids.iter().zip(from) {
+        let at = id as usize * stride;
+        merge_part(part, &mut words[at..at + stride], from);
+    }
+}
+
+/// Merges the parts that passes can, if there are instructions for that.
+#[cfg(target_arch = "x86_64")]
+fn merge_in_passes(layout: &Layout, into: &mut Rows<'_>, (from, stride): (&[u64], usize), ids: &[u32]) -> bool {
+    let Level::Avx512(avx512) = layout.kernels.level() else { return false };
+    for pass in &layout.passes {
+        let whole = x86::merge(avx512, pass, into, ids, (from, stride));
+        for cold in pass.cold_words() {
+            for (&id, from) in ids[..whole].iter().zip(from.chunks_exact(stride)) {
+                let carries = &mut into.words[id as usize * into.stride + cold];
+                *carries = carries.wrapping_add(from[cold]);
+            }
+        }
+        for part in pass.parts() {
+            merge_rows(&layout.parts[part], into, from.chunks_exact(stride).skip(whole), &ids[whole..]);
         }
     }
+    true
+}
+
+/// There are none.
+#[cfg(not(target_arch = "x86_64"))]
+fn merge_in_passes(_: &Layout, _: &mut Rows<'_>, _: (&[u64], usize), _: &[u32]) -> bool {
+    false
 }
 
 #[inline]

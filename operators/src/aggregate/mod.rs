@@ -14,12 +14,17 @@ mod input;
 mod layout;
 mod merge;
 mod moments;
+mod pass;
 mod side;
+#[cfg(test)]
+mod tests;
 mod update;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 pub use error::AggregateError;
 pub(crate) use evaluate::{Groups, evaluate};
-pub(crate) use layout::Layout;
-pub(crate) use merge::merge;
-pub(crate) use side::Side;
-pub(crate) use update::{Rows, UpdateScratch, update};
+pub use layout::Layout;
+pub use merge::merge;
+pub use side::Side;
+pub use update::{Rows, UpdateScratch, update};

@@ -35,15 +35,15 @@ pub(crate) enum SideKind {
 }
 
 /// One entry for each group.
-#[derive(Debug)]
-pub(crate) struct Side {
+#[derive(Clone, Debug)]
+pub struct Side {
     entries: Vec<Entry>,
     /// What entries hold outside of their vector, roughly.
     held: usize,
 }
 
 /// What one group remembers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) enum Entry {
     /// No value was taken yet.
     #[default]
@@ -56,7 +56,7 @@ pub(crate) enum Entry {
 }
 
 /// Strings in no order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Pieces {
     /// Ordinal, start and length in `bytes`.
     places: Vec<(Ordinal, usize, usize)>,

@@ -1,4 +1,4 @@
-//! Rows into groups: one plain kernel per part, over the batch's group ids.
+//! Rows into groups: one plain kernel per part over the batch's group ids, or one pass for several parts.
 
 use arrow_array::{ArrayRef, RecordBatch};
 
@@ -6,28 +6,38 @@ use super::AggregateError;
 use super::input::{Taken, decimals, doubles, integers, ordered};
 use super::layout::{Layout, Part, PartKind};
 use super::moments;
+#[cfg(target_arch = "x86_64")]
+use super::pass::PassInput;
+use super::pass::{PassScratch, is_passable};
 use super::side::Side;
+#[cfg(target_arch = "x86_64")]
+use super::x86;
 use crate::batch::Ordinals;
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::Level;
 
 /// The rows of groups, to be changed: the words of group `i` start at `i × stride`.
 #[derive(Debug)]
-pub(crate) struct Rows<'a> {
+pub struct Rows<'a> {
+    /// All rows of a table.
     pub words: &'a mut [u64],
+    /// Words from one row to the next.
     pub stride: usize,
 }
 
 /// Memory that one update leaves for the next.
 #[derive(Debug, Default)]
-pub(crate) struct UpdateScratch {
+pub struct UpdateScratch {
     integers: Vec<i64>,
     doubles: Vec<f64>,
+    pass: PassScratch,
 }
 
 /// Adds row `i` of `columns` to group `ids[i]`.
 ///
 /// # Errors
 /// If a column has not the type that was planned.
-pub(crate) fn update(
+pub fn update(
     layout: &Layout,
     mut rows: Rows<'_>,
     sides: &mut [Side],
@@ -36,19 +46,49 @@ pub(crate) fn update(
     scratch: &mut UpdateScratch,
 ) -> Result<(), AggregateError> {
     let is_single = rows.words.len() == rows.stride;
-    for (index, input) in layout.inputs.iter().enumerate() {
-        let taken = Taken::of(input, columns)?;
-        let argument = input.argument.map(|column| columns.column(column));
-        for part in layout.parts.iter().filter(|part| part.input == index) {
-            let kernel = Kernel { rows: &mut rows, part, taken: &taken, ids, is_single };
-            kernel.run(argument, scratch)?;
-        }
-        for (side, plan) in sides.iter_mut().zip(&layout.sides).filter(|(_, plan)| plan.input == index) {
-            let argument = argument.ok_or(AggregateError::Mismatch("an aggregate has no argument"))?;
-            side.update(plan, &taken, argument, ordinals, ids)?;
-        }
+    let taken: Vec<Taken> =
+        layout.inputs.iter().map(|input| Taken::of(input, columns)).collect::<Result<_, AggregateError>>()?;
+    let has_passes = !is_single && update_in_passes(layout, &mut rows, (columns, &taken), ids, &mut scratch.pass)?;
+    for part in layout.parts.iter().filter(|part| !(has_passes && is_passable(part.kind))) {
+        let argument = layout.inputs[part.input].argument.map(|column| columns.column(column));
+        let kernel = Kernel { rows: &mut rows, part, taken: &taken[part.input], ids, is_single };
+        kernel.run(argument, scratch)?;
+    }
+    for (side, plan) in sides.iter_mut().zip(&layout.sides) {
+        let argument = layout.inputs[plan.input].argument.map(|column| columns.column(column));
+        let argument = argument.ok_or(AggregateError::Mismatch("an aggregate has no argument"))?;
+        side.update(plan, &taken[plan.input], argument, ordinals, ids)?;
     }
     Ok(())
+}
+
+/// Updates the parts that passes can, if there are instructions for that.
+#[cfg(target_arch = "x86_64")]
+fn update_in_passes(
+    layout: &Layout,
+    rows: &mut Rows<'_>,
+    (columns, taken): (&RecordBatch, &[Taken]),
+    ids: &[u32],
+    scratch: &mut PassScratch,
+) -> Result<bool, AggregateError> {
+    let Level::Avx512(avx512) = layout.kernels.level() else { return Ok(false) };
+    let input = PassInput { parts: &layout.parts, inputs: &layout.inputs, taken, columns };
+    for pass in &layout.passes {
+        x86::fold(avx512, pass, rows, ids, input.operands(pass, scratch)?);
+    }
+    Ok(true)
+}
+
+/// There are none.
+#[cfg(not(target_arch = "x86_64"))]
+fn update_in_passes(
+    _: &Layout,
+    _: &mut Rows<'_>,
+    _: (&RecordBatch, &[Taken]),
+    _: &[u32],
+    _: &mut PassScratch,
+) -> Result<bool, AggregateError> {
+    Ok(false)
 }
 
 struct Kernel<'a, 'r> {
@@ -136,6 +176,9 @@ impl Kernel<'_, '_> {
     }
 
     fn sum_i64(self, values: &[i64]) {
+        if self.is_single {
+            return self.sum_all_i64(values);
+        }
         let Self { rows: Rows { words, stride }, part, ids, .. } = self;
         self.taken.for_each(values.len(), |row| {
             let at = ids[row] as usize * *stride;
@@ -145,6 +188,25 @@ impl Kernel<'_, '_> {
                 add_carry(&mut words[at + part.cold], values[row] < 0);
             }
         });
+    }
+
+    /// The exact sum first: low and high halves do not overflow for as many rows as a batch can have.
+    fn sum_all_i64(self, values: &[i64]) {
+        let (mut low, mut high) = (0_u64, 0_i64);
+        let mut add = |value: i64| {
+            low += u64::from(value as u32);
+            high += value >> 32;
+        };
+        match self.taken {
+            Taken::All => values.iter().for_each(|&value| add(value)),
+            taken => taken.for_each(values.len(), |row| add(values[row])),
+        }
+        let Part { hot, cold, .. } = *self.part;
+        let words = &mut *self.rows.words;
+        let known = (i128::from(words[cold] as i64) << 64) + i128::from(words[hot] as i64);
+        let sum = known + (i128::from(high) << 32) + i128::from(low);
+        words[hot] = sum as u64;
+        words[cold] = ((sum - i128::from(sum as i64)) >> 64) as u64;
     }
 
     fn sum_i128(self, values: &[i128]) {

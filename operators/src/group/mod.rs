@@ -1,11 +1,24 @@
-//! GROUP BY in two steps: each worker folds its rows into private tables ([`LocalFold`]), and groups ([`Partials`]) travel
-//! to the worker that owns their key, which merges them ([`Shard`]) and emits each window once, when it is over.
+//! GROUP BY as an [`Aggregation`](thalweg_runtime::state::Aggregation): rows are folded into the groups of a
+//! [`GroupShard`], groups travel between shards as [`Partials`], and windows that are over leave as rows by an
+//! [`Emission`], each once.
+//!
+//! Which shards there are, who may touch them and when groups travel is the strategy's business
+//! (`thalweg_runtime::state`); whatever it does, the same rows come out.
 
-mod local;
+mod aggregation;
+mod emission;
+mod fold;
+mod key;
+mod output;
 mod partials;
 mod shard;
+mod spares;
 mod store;
 
-pub use local::{Flush, FoldCounts, LocalFold};
+pub use aggregation::{CloseMode, GroupAggregation};
+pub use emission::Emission;
+pub use key::GroupKey;
+pub use output::output_schema;
 pub use partials::Partials;
-pub use shard::{CloseMode, EmptyInput, Shard, output_schema};
+pub use shard::{ClosedWindow, GroupShard};
+pub use store::FoldScratch;

@@ -1,225 +1,157 @@
-//! The part of the keys that one worker owns, from the first partial to the last row out.
+//! The groups that somebody holds, a table for each open window.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, TimestampMillisecondArray};
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use thalweg_runtime::EventTimeMs;
+use thalweg_runtime::state::Release;
 
-use super::Partials;
 use super::store::GroupStore;
-use crate::aggregate::{AggregateError, Layout};
-use crate::batch::{Batch, Ordinal, Ordinals, Stamps};
-use crate::spec::{AggregateFunction, GroupSpec};
+use crate::aggregate::AggregateError;
 use crate::window::TimeWindow;
 
-/// The groups that one worker owns, by window; closed windows until they are emitted.
+/// Groups by window and key: all of a job's, those of one worker, or those of one key.
+///
+/// What it holds is data alone; a [`GroupAggregation`](super::GroupAggregation) knows what it means. A shard without
+/// groups owns no memory.
 #[derive(Debug)]
-pub struct Shard {
-    spec: Arc<GroupSpec>,
-    layout: Layout,
-    schema: SchemaRef,
-    mode: CloseMode,
-    empty_input: EmptyInput,
+pub struct GroupShard {
+    /// Windows that this closes are gone: their groups are refused.
     frontier: EventTimeMs,
-    open: BTreeMap<TimeWindow, GroupStore>,
-    /// Closed windows, the earliest end first.
-    due: VecDeque<(TimeWindow, GroupStore)>,
-    /// Groups of the first due window that are out already.
-    emitted: usize,
-    spare: Vec<GroupStore>,
-    ids: Vec<u32>,
+    /// Boxed, because a node of the map has room for eleven: most of a shard of one group would be air.
+    open: BTreeMap<TimeWindow, Box<GroupStore>>,
+    /// Empty tables, the last one split on top: the next window is likely to be as large.
+    spare: Vec<Box<GroupStore>>,
+    /// In all windows.
+    groups: usize,
+    /// Of all tables, spare ones included.
     bytes: usize,
 }
 
-/// When windows are over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseMode {
-    /// When the frontier passes them: streaming.
-    WhenPassed,
-    /// At the end of input only, whatever the frontier says before: batch.
-    AtEnd,
+/// The groups of a window that is over.
+#[derive(Debug)]
+pub struct ClosedWindow {
+    pub(super) window: TimeWindow,
+    pub(super) store: Box<GroupStore>,
 }
 
-/// What a global aggregation says about an input without rows. Among all workers, the owner of the empty key, worker 0,
-/// is the one to emit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EmptyInput {
-    /// One row: COUNT is 0, other aggregates are NULL.
-    Emits,
-    /// Nothing.
-    Silent,
-}
+/// Tables that a shard keeps when its groups are split: private tables hold the window in progress and the one before.
+const SPARE_MAX: usize = 2;
 
-/// Tables that are kept empty for windows to come.
-const SPARE_MAX: usize = 1;
-
-impl Shard {
-    /// A shard without groups, for `spec` over batches with the columns `input`.
-    ///
-    /// # Errors
-    /// If a key or an aggregate has no implementation for its type.
-    pub fn new(
-        spec: Arc<GroupSpec>,
-        input: &SchemaRef,
-        mode: CloseMode,
-        empty_input: EmptyInput,
-    ) -> Result<Self, AggregateError> {
-        Ok(Self {
-            layout: Layout::new(&spec, input)?,
-            schema: output_schema(&spec, input),
-            spec,
-            mode,
-            empty_input,
-            frontier: EventTimeMs::MIN,
-            open: BTreeMap::new(),
-            due: VecDeque::new(),
-            emitted: 0,
-            spare: Vec::new(),
-            ids: Vec::new(),
-            bytes: 0,
-        })
+impl GroupShard {
+    pub(super) fn new() -> Self {
+        Self { frontier: EventTimeMs::MIN, open: BTreeMap::new(), spare: Vec::new(), groups: 0, bytes: 0 }
     }
 
-    /// The columns of what comes out.
-    #[must_use]
-    pub fn schema(&self) -> &SchemaRef {
-        &self.schema
+    pub(super) fn groups(&self) -> usize {
+        self.groups
     }
 
-    /// Adds groups that a worker has gathered.
-    ///
-    /// # Errors
-    /// If their window is closed already, or if they were planned differently: bugs of the caller. If there are too many
-    /// groups.
-    pub fn merge(&mut self, partials: Partials) -> Result<(), AggregateError> {
-        let window = partials.window();
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Has this shard closed windows, whose tables went elsewhere? Those that are only split keep theirs.
+    pub(super) fn has_closed(&self) -> bool {
+        self.frontier != EventTimeMs::MIN
+    }
+
+    /// Open windows with their groups, the earliest end first.
+    pub(super) fn open(&self) -> impl Iterator<Item = (TimeWindow, &GroupStore)> {
+        self.open.iter().map(|(window, store)| (*window, &**store))
+    }
+
+    /// Changes the groups of a window that is open from now on. `make`: a table, if none is to spare here.
+    pub(super) fn change(
+        &mut self,
+        window: TimeWindow,
+        make: impl FnOnce() -> Box<GroupStore>,
+        change: impl FnOnce(&mut GroupStore) -> Result<(), AggregateError>,
+    ) -> Result<(), AggregateError> {
         if window.is_closed_by(self.frontier) {
             return Err(AggregateError::ClosedWindow { last: window.last });
         }
-        let Self { layout, spare, bytes, .. } = self;
-        let store = self.open.entry(window).or_insert_with(|| {
+        let Self { open, spare, groups, bytes, .. } = self;
+        let store = open.entry(window).or_insert_with(|| {
             spare.pop().unwrap_or_else(|| {
-                let store = GroupStore::new(layout);
+                let store = make();
                 *bytes += store.bytes();
                 store
             })
         });
+        *groups -= store.groups();
         *bytes -= store.bytes();
-        let result = store.merge(layout, partials, &mut self.ids);
+        let result = change(store);
+        *groups += store.groups();
         *bytes += store.bytes();
         result
     }
 
-    /// Nothing more comes at or below `frontier`: windows that are over become due, in the order of their ends. A
-    /// frontier below an earlier one changes nothing.
-    ///
-    /// # Errors
-    /// None that data could cause.
-    pub fn close(&mut self, frontier: EventTimeMs) -> Result<(), AggregateError> {
-        if frontier <= self.frontier || (self.mode == CloseMode::AtEnd && frontier != EventTimeMs::END) {
-            return Ok(());
-        }
-        self.frontier = frontier;
-        if frontier == EventTimeMs::END && self.spec.is_global && self.empty_input == EmptyInput::Emits {
-            let store = self.open.entry(TimeWindow::ALL).or_insert_with(|| {
-                let store = GroupStore::new(&self.layout);
-                self.bytes += store.bytes();
-                store
-            });
+    /// Calls `split` with each window that is released, the earliest end first, and forgets its groups.
+    pub(super) fn split(&mut self, release: Release, mut split: impl FnMut(TimeWindow, &mut GroupStore)) {
+        while let Some(entry) = self.open.first_entry() {
+            if let Release::ClosedBy(watermark) = release
+                && !entry.key().is_closed_by(watermark)
+            {
+                break;
+            }
+            let (window, mut store) = entry.remove_entry();
+            self.groups -= store.groups();
             self.bytes -= store.bytes();
-            store.add_empty_key(&mut self.ids)?;
-            self.bytes += store.bytes();
+            split(window, &mut store);
+            if self.spare.len() < SPARE_MAX {
+                store.clear();
+                self.bytes += store.bytes();
+                self.spare.push(store);
+            }
         }
+    }
+
+    /// Takes out the windows that are over at `frontier`, and refuses their groups from now on.
+    pub(super) fn close(&mut self, frontier: EventTimeMs) -> Vec<ClosedWindow> {
+        let mut closed = Vec::new();
+        self.frontier = frontier.max(self.frontier);
         while let Some(entry) = self.open.first_entry()
             && entry.key().is_closed_by(frontier)
         {
-            self.due.push_back(entry.remove_entry());
+            let (window, store) = entry.remove_entry();
+            self.groups -= store.groups();
+            self.bytes -= store.bytes();
+            closed.push(ClosedWindow { window, store });
         }
-        Ok(())
+        if frontier == EventTimeMs::END {
+            self.bytes = 0;
+            self.spare = Vec::new();
+        }
+        closed
     }
+}
 
-    /// Closed windows whose groups are not all out yet.
+/// The groups alone: tables that wait for windows to come are not copied.
+impl Clone for GroupShard {
+    fn clone(&self) -> Self {
+        let open = self.open.clone();
+        // Not those of the original: a copy has no free capacity.
+        let bytes = open.values().map(|store| store.bytes()).sum();
+        Self { frontier: self.frontier, open, spare: Vec::new(), groups: self.groups, bytes }
+    }
+}
+
+impl ClosedWindow {
+    /// Which one.
     #[must_use]
-    pub fn is_due(&self) -> bool {
-        !self.due.is_empty()
+    pub fn window(&self) -> TimeWindow {
+        self.window
     }
 
-    /// The next rows of what is due, of one window and at most `rows_max` (at least 1): key columns, aggregates and, for
-    /// windows, `window_start`, `window_end` and `window_time`. `None`: nothing is due.
-    ///
-    /// The ordinals come from the window's end and the group's hash, so they do not depend on the number of workers.
-    /// The rows within a window are in no order.
-    ///
-    /// # Errors
-    /// If a result does not fit its type.
-    pub fn next_batch(&mut self, rows_max: usize) -> Result<Option<Batch>, AggregateError> {
-        let Some((window, store)) = self.due.front() else { return Ok(None) };
-        let (window, first) = (*window, self.emitted);
-        let groups = (store.groups() - first).min(rows_max.max(1));
-        let mut columns = store.columns(&self.layout, &self.spec.keys, (first, groups))?;
-        if self.spec.window.is_some() {
-            let times = [window.start, window.end(), window.last];
-            columns.extend(
-                times.map(|time| -> ArrayRef { Arc::new(TimestampMillisecondArray::from_value(time.0, groups)) }),
-            );
-        }
-        let ordinals = store.hashes()[first..first + groups].iter().map(|&hash| ordinal(window, hash)).collect();
-        self.emitted += groups;
-        if self.emitted == store.groups() {
-            self.recycle_first();
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(groups));
-        let columns = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
-        let (ordinals, stamps) = (Ordinals::Each(ordinals), Stamps::Uniform(EventTimeMs::MIN));
-        Ok(Some(Batch { columns, ordinals, stamps }))
-    }
-
-    /// Bytes held: open windows, those due, and tables kept for windows to come. Cheap.
-    #[must_use]
-    pub fn state_bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Groups of open windows and of those due.
+    /// Number of groups.
     #[must_use]
     pub fn groups(&self) -> usize {
-        self.open.values().chain(self.due.iter().map(|(_, store)| store)).map(GroupStore::groups).sum()
+        self.store.groups()
     }
 
-    fn recycle_first(&mut self) {
-        self.emitted = 0;
-        let Some((_, mut store)) = self.due.pop_front() else { return };
-        self.bytes -= store.bytes();
-        if self.spare.len() < SPARE_MAX && self.frontier != EventTimeMs::END {
-            store.clear();
-            self.bytes += store.bytes();
-            self.spare.push(store);
-        }
+    /// Bytes held in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.store.bytes()
     }
-}
-
-/// The columns that a [`Shard`] emits: keys under their names in the input, aggregates under their calls, and the times
-/// of the window.
-#[must_use]
-pub fn output_schema(spec: &GroupSpec, input: &SchemaRef) -> SchemaRef {
-    let keys = spec.keys.iter().map(|key| {
-        let field = input.fields().get(key.column);
-        let (name, is_nullable) = field.map_or(("", true), |field| (field.name(), field.is_nullable()));
-        Field::new(name, key.data_type.clone(), is_nullable)
-    });
-    let aggregates = spec.aggregates.iter().map(|aggregate| {
-        let is_nullable = aggregate.function != AggregateFunction::Count;
-        Field::new(&aggregate.name, aggregate.output_type.clone(), is_nullable)
-    });
-    let times = ["window_start", "window_end", "window_time"].into_iter().filter(|_| spec.window.is_some());
-    let times = times.map(|name| Field::new(name, DataType::Timestamp(TimeUnit::Millisecond, None), false));
-    Arc::new(Schema::new(keys.chain(aggregates).chain(times).collect::<Vec<_>>()))
-}
-
-fn ordinal(window: TimeWindow, hash: u64) -> Ordinal {
-    // Flipping the sign bit keeps the order of times among unsigned numbers.
-    let end = window.end().0 as u64 ^ (1 << 63);
-    Ordinal::of_row(u128::from(end) << 64 | u128::from(hash))
 }

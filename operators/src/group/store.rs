@@ -1,18 +1,18 @@
 //! The groups of one window: a table and what lies beside its rows.
 
 use arrow_array::{ArrayRef, RecordBatch};
-use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::key_group::owner;
 
 use super::Partials;
+use super::key::KeyBytes;
 use crate::aggregate::{AggregateError, Groups, Layout, Rows, Side, UpdateScratch, evaluate, merge, update};
 use crate::batch::Ordinals;
-use crate::key::{ColumnBytes, KeyCells, PackedKeys, hash, key_column};
+use crate::key::{ColumnBytes, KeyCells, LongKeys, PackedKeys, hash, key_column};
 use crate::spec::KeyColumn;
 use crate::table::{GroupTable, Keys};
 use crate::window::TimeWindow;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct GroupStore {
     table: GroupTable,
     sides: Vec<Side>,
@@ -20,7 +20,7 @@ pub(super) struct GroupStore {
 
 /// Memory that one batch leaves for the next.
 #[derive(Debug, Default)]
-pub(super) struct FoldScratch {
+pub struct FoldScratch {
     packed: PackedKeys,
     ids: Vec<u32>,
     update: UpdateScratch,
@@ -28,8 +28,7 @@ pub(super) struct FoldScratch {
 
 impl GroupStore {
     pub(super) fn new(layout: &Layout) -> Self {
-        let table = GroupTable::new(layout.shape.clone(), &layout.accumulators);
-        Self { table, sides: layout.sides.iter().map(|_| Side::new()).collect() }
+        Self { table: layout.table(), sides: layout.sides.iter().map(|_| Side::new()).collect() }
     }
 
     pub(super) fn groups(&self) -> usize {
@@ -41,7 +40,7 @@ impl GroupStore {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.table.bytes() + self.sides.iter().map(Side::bytes).sum::<usize>()
+        size_of::<Self>() + self.table.bytes() + self.sides.iter().map(Side::bytes).sum::<usize>()
     }
 
     pub(super) fn clear(&mut self) {
@@ -73,22 +72,53 @@ impl GroupStore {
         update(layout, rows, &mut self.sides, (columns, ordinals), ids, update_scratch)
     }
 
-    /// Adds another table's groups.
+    /// Adds groups that were taken out of another table. Their layout is this one's.
     pub(super) fn merge(
         &mut self,
         layout: &Layout,
         partials: Partials,
         ids: &mut Vec<u32>,
     ) -> Result<(), AggregateError> {
-        partials.expect_layout(layout)?;
         self.table.assign(&partials.keys(&layout.shape), ids)?;
+        self.merge_assigned(layout, (&partials.rows, partials.row_words), partials.sides.into_iter(), ids);
+        Ok(())
+    }
+
+    /// Adds all groups of another table, which is of no use then.
+    pub(super) fn absorb(
+        &mut self,
+        layout: &Layout,
+        piece: &mut Self,
+        ids: &mut Vec<u32>,
+    ) -> Result<(), AggregateError> {
+        let Self { table, sides } = piece;
+        let long = table.has_long().then_some(TableCells { layout, table, first: 0, groups: table.groups() });
+        let keys = Keys { cells: table.rows(), stride: table.stride(), hashes: table.hashes(), long };
+        self.table.assign(&keys, ids)?;
+        let sides = sides.iter_mut().map(|side| std::mem::replace(side, Side::new()));
+        self.merge_assigned(layout, (table.rows(), table.stride()), sides, ids);
+        Ok(())
+    }
+
+    /// Adds row and sides of the `i`-th of other groups to group `ids[i]`.
+    fn merge_assigned(
+        &mut self,
+        layout: &Layout,
+        (words, stride): (&[u64], usize),
+        sides: impl Iterator<Item = Side>,
+        ids: &[u32],
+    ) {
         self.grow_sides();
         let mut rows = Rows { stride: self.table.stride(), words: self.table.rows_mut() };
-        merge(layout, &mut rows, &partials.rows, partials.row_words, ids);
-        for ((side, plan), from) in self.sides.iter_mut().zip(&layout.sides).zip(partials.sides) {
+        merge(layout, &mut rows, words, stride, ids);
+        for ((side, plan), from) in self.sides.iter_mut().zip(&layout.sides).zip(sides) {
             side.merge(plan, from, ids);
         }
-        Ok(())
+    }
+
+    /// The number of a key's group, if it is there.
+    pub(super) fn find(&self, key: &Keys<'_, KeyBytes<'_>>) -> Option<usize> {
+        self.table.find(key).map(|group| group as usize)
     }
 
     /// Adds the group of a global aggregation, without rows, if it is not there.
@@ -104,25 +134,23 @@ impl GroupStore {
         self.sides.iter_mut().for_each(|side| side.grow(groups));
     }
 
-    /// Copies all groups out, each to the part of its owner; owners without a group are left out.
-    pub(super) fn split(&mut self, layout: &Layout, window: TimeWindow, workers: usize) -> Vec<(WorkerId, Partials)> {
-        let owners = self.table.hashes().iter().map(|&hash| usize::from(owner(hash, workers).0));
-        let mut counts = vec![0; workers];
+    /// Takes all groups out, each to the part of its owner; parts without a group are left out. To be cleared afterwards.
+    pub(super) fn split(&mut self, layout: &Layout, window: TimeWindow, parts: usize) -> Vec<(usize, Partials)> {
+        let Self { table, sides } = self;
+        let owners = table.hashes().iter().map(|&hash| usize::from(owner(hash, parts).0));
+        let mut counts = vec![0; parts];
         owners.clone().for_each(|owner| counts[owner] += 1);
         let mut parts: Vec<_> = counts.iter().map(|&groups| Partials::new(layout, window, groups)).collect();
-        let has_long = self.table.has_long();
-        let rows = self.table.rows().chunks_exact(self.table.stride());
-        for (group, ((owner, &hash), row)) in owners.clone().zip(self.table.hashes()).zip(rows).enumerate() {
-            let long = has_long.then(|| self.table.long_bytes(group));
-            parts[owner].push(hash, row, long);
-        }
-        for (index, side) in self.sides.iter_mut().enumerate() {
-            for (owner, entry) in owners.clone().zip(side.drain()) {
-                parts[owner].sides[index].push(entry);
-            }
-        }
-        let parts = parts.into_iter().enumerate().filter(|(_, part)| part.rows() > 0);
-        parts.map(|(owner, part)| (WorkerId(owner as u16), part)).collect()
+        divide((table, sides), &mut parts, owners);
+        parts.into_iter().enumerate().filter(|(_, part)| part.rows() > 0).collect()
+    }
+
+    /// Takes all groups out, each as a part of its own with its hash. To be cleared afterwards.
+    pub(super) fn split_keys(&mut self, layout: &Layout, window: TimeWindow) -> Vec<(u64, Partials)> {
+        let Self { table, sides } = self;
+        let mut parts: Vec<_> = (0..table.groups()).map(|_| Partials::new(layout, window, 1)).collect();
+        divide((table, sides), &mut parts, 0..table.groups());
+        table.hashes().iter().copied().zip(parts).collect()
     }
 
     /// Key columns, then aggregates, of `groups` groups from `first` on.
@@ -141,6 +169,25 @@ impl GroupStore {
         let words = &self.table.rows()[first * stride..(first + groups) * stride];
         columns.extend(evaluate(layout, Groups { words, stride, sides: &self.sides, first })?);
         Ok(columns)
+    }
+}
+
+/// Moves group `i` to part `places[i]`.
+fn divide(
+    (table, sides): (&GroupTable, &mut [Side]),
+    parts: &mut [Partials],
+    places: impl Iterator<Item = usize> + Clone,
+) {
+    let has_long = table.has_long();
+    let rows = table.rows().chunks_exact(table.stride());
+    for (group, ((place, &hash), row)) in places.clone().zip(table.hashes()).zip(rows).enumerate() {
+        let long = has_long.then(|| table.long_bytes(group));
+        parts[place].push(hash, row, long);
+    }
+    for (index, side) in sides.iter_mut().enumerate() {
+        for (place, entry) in places.clone().zip(side.drain()) {
+            parts[place].sides[index].push(entry);
+        }
     }
 }
 
@@ -165,5 +212,11 @@ impl KeyCells for TableCells<'_> {
     fn long_bytes(&self, group: usize, column: usize) -> &[u8] {
         let group = self.first + group;
         self.layout.shape.long_bytes(self.table.key(group), self.table.long_bytes(group), column)
+    }
+}
+
+impl LongKeys for TableCells<'_> {
+    fn bytes(&self, row: usize, column: usize) -> &[u8] {
+        self.long_bytes(row, column)
     }
 }

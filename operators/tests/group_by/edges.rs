@@ -8,9 +8,11 @@ use arrow_array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, TimestampMill
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use thalweg_operators::aggregate::AggregateError;
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
-use thalweg_operators::group::{CloseMode, EmptyInput, Flush, FoldCounts, LocalFold, Shard, output_schema};
+use thalweg_operators::group::{CloseMode, Emission, FoldScratch, GroupAggregation, GroupShard, output_schema};
+use thalweg_operators::kernels::Kernels;
 use thalweg_operators::spec::{AggregateFunction as F, AggregateSpec, GroupSpec, KeyColumn, Tumbling};
 use thalweg_runtime::EventTimeMs;
+use thalweg_runtime::state::{Aggregation, Folded, Release};
 
 use crate::values::{Value, array, values};
 
@@ -34,8 +36,33 @@ fn global(aggregates: Vec<AggregateSpec>) -> Arc<GroupSpec> {
     Arc::new(GroupSpec { keys: Vec::new(), aggregates, window: None, is_global: true })
 }
 
-fn shard(spec: &Arc<GroupSpec>, schema: &SchemaRef, mode: CloseMode) -> Shard {
-    Shard::new(Arc::clone(spec), schema, mode, EmptyInput::Emits).expect("a plan")
+fn plan(spec: &Arc<GroupSpec>, schema: &SchemaRef, mode: CloseMode) -> Result<Arc<GroupAggregation>, AggregateError> {
+    GroupAggregation::new(Arc::clone(spec), schema, mode, Kernels::default()).map(Arc::new)
+}
+
+fn streaming(spec: &Arc<GroupSpec>, schema: &SchemaRef) -> Arc<GroupAggregation> {
+    plan(spec, schema, CloseMode::WhenPassed).expect("a plan")
+}
+
+/// A shard that holds the groups of this batch alone.
+fn folded(aggregation: &GroupAggregation, batch: &Batch) -> (GroupShard, Folded) {
+    let mut shard = aggregation.shard();
+    let folded = aggregation.fold(&mut shard, batch, &mut FoldScratch::default()).expect("rows");
+    (shard, folded)
+}
+
+fn merge_all(aggregation: &GroupAggregation, from: &mut GroupShard, into: &mut GroupShard) {
+    for (_, partials) in aggregation.split(from, Release::All, 1) {
+        aggregation.merge(into, partials).expect("an open window");
+    }
+}
+
+/// Closes all windows of a whole state that is not needed any more.
+fn end(aggregation: &Arc<GroupAggregation>, mut shard: GroupShard) -> Emission {
+    let mut emission = Emission::new(Arc::clone(aggregation));
+    emission.push(aggregation.close(&mut shard, EventTimeMs::END)).expect("few groups");
+    emission.end().expect("few groups");
+    emission
 }
 
 /// One result for each value list: folded by as many workers as there are lists.
@@ -43,17 +70,15 @@ fn evaluate(spec: &AggregateSpec, lists: &[Vec<Value>]) -> Result<Value, Aggrega
     let spec = global(vec![spec.clone()]);
     let data_type = &spec.aggregates[0].input_type;
     let schema = Arc::new(Schema::new(vec![Field::new("x", data_type.clone(), true)]));
-    let mut shard = shard(&spec, &schema, CloseMode::AtEnd);
+    let aggregation = plan(&spec, &schema, CloseMode::AtEnd)?;
+    let mut shard = aggregation.shard();
     for list in lists {
-        let mut fold = LocalFold::new(Arc::clone(&spec), &schema, 1)?;
-        fold.fold(&batch(vec![("x", array(data_type, list))]))?;
-        for (_, partials) in fold.flush(Flush::All) {
-            shard.merge(partials)?;
-        }
+        let mut fold = folded(&aggregation, &batch(vec![("x", array(data_type, list))])).0;
+        merge_all(&aggregation, &mut fold, &mut shard);
     }
-    shard.close(EventTimeMs::END)?;
-    let batch = shard.next_batch(10)?.expect("a global aggregation has one row");
-    assert!(shard.next_batch(10)?.is_none());
+    let mut emission = end(&aggregation, shard);
+    let batch = emission.next_batch(10)?.expect("a global aggregation has one row");
+    assert!(emission.next_batch(10)?.is_none());
     Ok(values(batch.columns.column(0))[0].clone())
 }
 
@@ -142,16 +167,16 @@ fn a_global_aggregation_of_nothing_is_one_row_from_one_worker() {
     let first = call(F::FirstValue, &DataType::Int64, DataType::Int64);
     let spec = global(vec![count, distinct, call(F::Max, &DataType::Int64, DataType::Int64), first]);
     let schema = Arc::new(Schema::new(vec![Field::new("x", DataType::Int64, true)]));
-    let mut shard = shard(&spec, &schema, CloseMode::WhenPassed);
-    shard.close(EventTimeMs(i64::MAX - 1)).expect("no data to fail on");
-    assert!(!shard.is_due());
-    shard.close(EventTimeMs::END).expect("no data to fail on");
-    let row = shard.next_batch(10).expect("no overflow").expect("one row").columns;
+    let aggregation = streaming(&spec, &schema);
+    let mut shard = aggregation.shard();
+    assert!(aggregation.close(&mut shard, EventTimeMs(i64::MAX - 1)).is_empty());
+    let mut silent = Emission::new(Arc::clone(&aggregation));
+    silent.push(aggregation.close(&mut aggregation.shard(), EventTimeMs::END)).expect("few groups");
+    assert!(!silent.is_due() && silent.next_batch(10).expect("no overflow").is_none());
+    let mut emission = end(&aggregation, shard);
+    let row = emission.next_batch(10).expect("no overflow").expect("one row").columns;
     assert_eq!(values_of(&row), [Value::Integer(0), Value::Null, Value::Null, Value::Null]);
-    let silent = Shard::new(spec, &schema, CloseMode::WhenPassed, EmptyInput::Silent);
-    let mut silent = silent.expect("a plan");
-    silent.close(EventTimeMs::END).expect("no data to fail on");
-    assert!(silent.next_batch(10).expect("no overflow").is_none());
+    assert!(!emission.is_due());
 }
 
 fn windowed() -> (Arc<GroupSpec>, SchemaRef) {
@@ -177,40 +202,47 @@ fn timed(keys: &[&str], times: &[i64]) -> Batch {
 #[test]
 fn groups_for_a_closed_window_are_refused_and_not_lost_in_silence() {
     let (spec, schema) = windowed();
-    let mut fold = LocalFold::new(Arc::clone(&spec), &schema, 1).expect("a plan");
-    fold.fold(&timed(&["a"], &[3])).expect("a row");
-    let mut shard = shard(&spec, &schema, CloseMode::WhenPassed);
-    shard.close(EventTimeMs(9)).expect("no data to fail on");
-    for (_, partials) in fold.flush(Flush::All) {
-        let error = shard.merge(partials).expect_err("the window is closed");
-        assert!(matches!(error, AggregateError::ClosedWindow { last: EventTimeMs(9) }) && error.is_internal());
+    let aggregation = streaming(&spec, &schema);
+    let mut fold = folded(&aggregation, &timed(&["a"], &[3])).0;
+    let mut shard = aggregation.shard();
+    assert!(aggregation.close(&mut shard, EventTimeMs(9)).is_empty());
+    let is_refused = |error: AggregateError| {
+        matches!(error, AggregateError::ClosedWindow { last: EventTimeMs(9) }) && error.is_internal()
+    };
+    let partials = aggregation.split_keys(&mut fold);
+    assert_eq!(partials.len(), 1);
+    for (_, partials) in partials {
+        assert!(is_refused(aggregation.merge(&mut shard, partials).expect_err("the window is closed")));
     }
+    // Rows that are not late for their source, folded where their window is closed already.
+    let error = aggregation.fold(&mut shard, &timed(&["a"], &[3]), &mut FoldScratch::default());
+    assert!(is_refused(error.expect_err("the window is closed")));
+    assert_eq!((aggregation.groups(&shard), aggregation.bytes(&shard)), (0, 0));
 }
 
 #[test]
 fn a_row_is_late_by_its_own_stamp_also_where_the_row_that_moved_the_watermark_was_filtered_out() {
     let (spec, schema) = windowed();
-    let mut fold = LocalFold::new(spec, &schema, 1).expect("a plan");
     let mut batch = timed(&["a"; 4], &[3, 4, 5, 6]);
     batch.stamps = Stamps::Each([8, 8, 9, 10].map(EventTimeMs).into());
-    assert_eq!(fold.fold(&batch).expect("rows"), FoldCounts { folded: 2, late: 2 });
+    assert_eq!(folded(&streaming(&spec, &schema), &batch).1, Folded { folded: 2, late: 2 });
 }
 
 #[test]
 fn rows_at_the_ends_of_time_have_windows() {
     let (spec, schema) = windowed();
-    let mut fold = LocalFold::new(Arc::clone(&spec), &schema, 1).expect("a plan");
+    let aggregation = streaming(&spec, &schema);
     let mut batch = timed(&["a"; 4], &[i64::MIN, i64::MAX, i64::MIN + 1, i64::MAX - 1]);
-    assert_eq!(fold.fold(&batch).expect("rows"), FoldCounts { folded: 4, late: 0 });
+    let (mut fold, counts) = folded(&aggregation, &batch);
+    assert_eq!(counts, Folded { folded: 4, late: 0 });
     batch.stamps = Stamps::Uniform(EventTimeMs::END);
-    assert_eq!(fold.fold(&batch).expect("rows"), FoldCounts { folded: 0, late: 4 });
-    let mut shard = shard(&spec, &schema, CloseMode::WhenPassed);
-    for (_, partials) in fold.flush(Flush::All) {
-        shard.merge(partials).expect("an open window");
-    }
-    shard.close(EventTimeMs::END).expect("no data to fail on");
+    let counts = aggregation.fold(&mut fold, &batch, &mut FoldScratch::default()).expect("rows");
+    assert_eq!(counts, Folded { folded: 0, late: 4 });
+    let mut shard = aggregation.shard();
+    merge_all(&aggregation, &mut fold, &mut shard);
+    let mut emission = end(&aggregation, shard);
     let mut counts = Vec::new();
-    while let Some(batch) = shard.next_batch(1).expect("no overflow") {
+    while let Some(batch) = emission.next_batch(1).expect("no overflow") {
         counts.push((values(batch.columns.column(1))[0].integer(), values(batch.columns.column(4))[0].integer()));
     }
     assert_eq!(counts, [(2, i128::from(i64::MIN + 7)), (2, i128::from(i64::MAX))]);
@@ -219,36 +251,75 @@ fn rows_at_the_ends_of_time_have_windows() {
 #[test]
 fn a_hundred_thousand_groups_are_counted_and_their_memory_is_given_back() {
     let (spec, schema) = windowed();
-    let mut folds: Vec<LocalFold> =
-        (0..2).map(|_| LocalFold::new(Arc::clone(&spec), &schema, 2).expect("a plan")).collect();
-    let mut shards: Vec<Shard> = (0..2).map(|_| shard(&spec, &schema, CloseMode::WhenPassed)).collect();
+    let aggregation = streaming(&spec, &schema);
+    let mut folds = [aggregation.shard(), aggregation.shard()];
+    let mut shards = [aggregation.shard(), aggregation.shard()];
     let keys: Vec<String> =
         (0..100_000).map(|i| format!("{i}{}", if i % 3 == 0 { ", with a long tail" } else { "" })).collect();
-    for (index, keys) in keys.chunks(4_096).enumerate() {
+    let mut scratch = FoldScratch::default();
+    for keys in keys.chunks(4_096) {
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let batch = timed(&keys, &vec![7; keys.len()]);
-        folds[index % 2].fold(&batch).expect("rows");
-        folds[(index + 1) % 2].fold(&batch).expect("rows");
-    }
-    assert_eq!(folds[0].groups() + folds[1].groups(), 200_000);
-    for fold in &mut folds {
-        assert!(fold.state_bytes() > 100_000 * 40);
-        for (owner, partials) in fold.flush(Flush::ClosedBy(EventTimeMs(9))) {
-            shards[usize::from(owner.0)].merge(partials).expect("an open window");
+        for fold in &mut folds {
+            aggregation.fold(fold, &batch, &mut scratch).expect("rows");
         }
     }
+    assert_eq!(aggregation.groups(&folds[0]) + aggregation.groups(&folds[1]), 200_000);
+    for fold in &mut folds {
+        assert!(aggregation.bytes(fold) > 100_000 * 40);
+        for (owner, partials) in aggregation.split(fold, Release::ClosedBy(EventTimeMs(9)), 2) {
+            aggregation.merge(&mut shards[owner], partials).expect("an open window");
+        }
+        // The table that is kept for the next window is as large; nothing else is left.
+        assert!(aggregation.groups(fold) == 0 && aggregation.bytes(fold) > 100_000 * 40);
+        assert_eq!(aggregation.bytes(&fold.clone()), 0);
+    }
     let mut groups = 0;
-    for shard in &mut shards {
-        let full = shard.state_bytes();
-        shard.close(EventTimeMs::END).expect("no data to fail on");
-        while let Some(batch) = shard.next_batch(4_096).expect("no overflow") {
+    for shard in shards {
+        assert!(aggregation.bytes(&shard) > 50_000 * 40);
+        let mut emission = end(&aggregation, shard);
+        assert!(emission.bytes() > 50_000 * 40);
+        while let Some(batch) = emission.next_batch(4_096).expect("no overflow") {
             assert!(batch.columns.column(1).as_primitive::<Int64Type>().values().iter().all(|&count| count == 2));
             groups += batch.rows();
         }
-        assert!(full > 50_000 * 40);
-        assert_eq!(shard.state_bytes(), 0);
+        assert_eq!(emission.bytes(), 0);
     }
     assert_eq!(groups, 100_000);
+}
+
+#[test]
+fn the_table_of_a_window_that_was_emitted_serves_a_later_one_until_the_input_ends() {
+    let (spec, schema) = windowed();
+    let aggregation = streaming(&spec, &schema);
+    let keys: Vec<String> = (0..1_000).map(|i| i.to_string()).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let (mut shard, mut emissions) = (aggregation.shard(), Vec::new());
+    emissions.extend((0..2).map(|_| Emission::new(Arc::clone(&aggregation))));
+    let mut scratch = FoldScratch::default();
+    let mut waiting = Vec::new();
+    for window in 0..4 {
+        aggregation.fold(&mut shard, &timed(&keys, &vec![window * 10; 1_000]), &mut scratch).expect("rows");
+        waiting.push(emissions.iter().map(Emission::bytes).sum::<usize>());
+        let closed = aggregation.close(&mut shard, EventTimeMs(window * 10 + 9));
+        assert_eq!((closed.len(), closed[0].groups(), aggregation.bytes(&shard)), (1, 1_000, 0));
+        let owner = &mut emissions[window as usize % 2];
+        owner.push(closed).expect("few groups");
+        while owner.next_batch(300).expect("no overflow").is_some() {}
+        assert!(owner.bytes() > 1_000 * 40);
+    }
+    assert_eq!(waiting, [0; 4], "each window took the table of the one before");
+    assert!(aggregation.close(&mut shard, EventTimeMs::END).is_empty());
+    assert_eq!(emissions.iter().map(Emission::bytes).sum::<usize>(), 0);
+}
+
+#[test]
+fn a_shard_of_one_group_is_small() {
+    let (spec, schema) = windowed();
+    let aggregation = streaming(&spec, &schema);
+    let shard = folded(&aggregation, &timed(&["a"; 100], &[3; 100])).0;
+    assert!(aggregation.bytes(&shard) < 512, "{} bytes", aggregation.bytes(&shard));
+    assert_eq!(aggregation.bytes(&aggregation.shard()), 0);
 }
 
 #[test]
@@ -259,20 +330,21 @@ fn groups_do_not_keep_the_input_alive() {
     let list = call(F::ListAgg { separator: ",".into() }, &DataType::Utf8View, DataType::Utf8View);
     let least = call(F::Min, &DataType::Utf8View, DataType::Utf8View);
     let spec = Arc::new(GroupSpec { aggregates: vec![first, list, least], ..(*spec).clone() });
-    let mut fold = LocalFold::new(Arc::clone(&spec), &schema, 1).expect("a plan");
+    let aggregation = streaming(&spec, &schema);
     let batch = timed(&["a string that is longer than its cell", "another one that is longer"], &[3, 14]);
     let buffer = batch.columns.column(0).as_string_view().data_buffers()[0].clone();
-    fold.fold(&batch).expect("rows");
+    let fold = folded(&aggregation, &batch).0;
     drop(batch);
     assert_eq!(buffer.strong_count(), 1);
-    assert_eq!(fold.groups(), 2);
+    assert_eq!(aggregation.groups(&fold), 2);
 }
 
 #[test]
 fn what_cannot_be_computed_is_refused_when_it_is_planned() {
     let refused = |function, data_type: &DataType| {
         let schema = Arc::new(Schema::new(vec![Field::new("x", data_type.clone(), true)]));
-        let error = LocalFold::new(global(vec![call(function, data_type, data_type.clone())]), &schema, 1);
+        let spec = global(vec![call(function, data_type, data_type.clone())]);
+        let error = plan(&spec, &schema, CloseMode::AtEnd);
         error.expect_err("no such aggregate").to_string()
     };
     assert_eq!(refused(F::Sum, &DataType::Utf8View), "the argument of Sum(x) cannot be of type Utf8View");
@@ -282,11 +354,11 @@ fn what_cannot_be_computed_is_refused_when_it_is_planned() {
     refused(F::Min, &DataType::Null);
     let wrong = call(F::Sum, &DataType::Int64, DataType::Float64);
     let schema = Arc::new(Schema::new(vec![Field::new("x", DataType::Int64, true)]));
-    let error = LocalFold::new(global(vec![wrong]), &schema, 1).expect_err("no such result");
+    let error = plan(&global(vec![wrong]), &schema, CloseMode::AtEnd).expect_err("no such result");
     assert_eq!(error.to_string(), "the result of Sum(x) cannot be of type Float64");
     let (mut spec, schema) = ((*windowed().0).clone(), windowed().1);
     spec.keys[0].data_type = DataType::Int64;
-    let error = LocalFold::new(Arc::new(spec), &schema, 1).expect_err("another type than planned");
+    let error = plan(&Arc::new(spec), &schema, CloseMode::AtEnd).expect_err("another type than planned");
     assert!(error.is_internal());
 }
 
@@ -297,14 +369,9 @@ fn a_filter_that_is_null_takes_no_row_whatever_lies_under_the_null() {
     let mut sum = call(F::Sum, &DataType::Int64, DataType::Int64);
     sum.filter = Some(1);
     let (spec, batch) = (global(vec![sum]), batch(vec![("x", values), ("filter", Arc::new(filter))]));
-    let mut fold = LocalFold::new(Arc::clone(&spec), &batch.columns.schema(), 1).expect("a plan");
-    fold.fold(&batch).expect("rows");
-    let mut shard = shard(&spec, &batch.columns.schema(), CloseMode::AtEnd);
-    for (_, partials) in fold.flush(Flush::All) {
-        shard.merge(partials).expect("an open window");
-    }
-    shard.close(EventTimeMs::END).expect("no data to fail on");
-    let row = shard.next_batch(1).expect("no overflow").expect("one row").columns;
+    let aggregation = streaming(&spec, &batch.columns.schema());
+    let mut emission = end(&aggregation, folded(&aggregation, &batch).0);
+    let row = emission.next_batch(1).expect("no overflow").expect("one row").columns;
     assert_eq!(values_of(&row), [Value::Integer(5)]);
 }
 
@@ -323,7 +390,9 @@ fn columns_are_named_for_the_plan() {
 fn a_column_with_nulls_that_its_schema_rules_out_is_an_error_of_ours() {
     let schema = Arc::new(Schema::new(vec![Field::new("x", DataType::Int64, false)]));
     let spec = global(vec![call(F::Sum, &DataType::Int64, DataType::Int64)]);
-    let mut fold = LocalFold::new(spec, &schema, 1).expect("a plan");
+    let aggregation = streaming(&spec, &schema);
     let column: ArrayRef = Arc::new(Int64Array::from(vec![Some(1), None]));
-    assert!(fold.fold(&batch(vec![("x", column)])).expect_err("a NULL").is_internal());
+    let batch = batch(vec![("x", column)]);
+    let error = aggregation.fold(&mut aggregation.shard(), &batch, &mut FoldScratch::default());
+    assert!(error.expect_err("a NULL").is_internal());
 }

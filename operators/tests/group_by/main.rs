@@ -2,6 +2,7 @@
 //! closed at random.
 
 mod edges;
+mod laws;
 mod oracle;
 mod values;
 
@@ -10,15 +11,17 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use oracle::{Expected, Row};
+use oracle::{Expected, Groups, Row};
 use proptest::prelude::*;
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
-use thalweg_operators::group::{CloseMode, EmptyInput, Flush, LocalFold, Partials, Shard};
+use thalweg_operators::group::{CloseMode, Emission, FoldScratch, GroupAggregation, GroupShard, Partials};
+use thalweg_operators::kernels::Kernels;
 use thalweg_operators::key::is_supported;
 use thalweg_operators::spec::{AggregateFunction as F, AggregateSpec, GroupSpec, KeyColumn, Tumbling};
 use thalweg_operators::window::TimeWindow;
+use thalweg_runtime::EventTimeMs;
 use thalweg_runtime::exchange::key_group::owner;
-use thalweg_runtime::{EventTimeMs, WorkerId};
+use thalweg_runtime::state::{Aggregation, Folded, Release};
 use values::{Value, array, pick, types, values};
 
 /// Columns of the input: up to three keys, then these.
@@ -124,6 +127,17 @@ impl Case {
         }
     }
 
+    fn aggregation(&self) -> Arc<GroupAggregation> {
+        let kernels = Kernels::ALL[self.workers % 2];
+        let aggregation = GroupAggregation::new(Arc::new(self.spec()), &self.schema(), self.mode, kernels);
+        Arc::new(aggregation.expect("a plan"))
+    }
+
+    /// Digits behind the point of an argument that is a decimal.
+    fn scale(&self) -> i32 {
+        if let DataType::Decimal128(_, scale) = self.argument_type { scale.into() } else { 0 }
+    }
+
     fn tumbling(&self) -> Option<Tumbling> {
         self.window.map(|(size_ms, offset_ms)| Tumbling { time_column: TIME, size_ms, offset_ms })
     }
@@ -212,11 +226,12 @@ fn batch(schema: &SchemaRef, rows: &[Row]) -> Batch {
 
 /// A job of several workers in one thread.
 struct Job {
-    folds: Vec<LocalFold>,
-    shards: Vec<Shard>,
-    keys: usize,
-    aggregates: usize,
-    is_windowed: bool,
+    aggregation: Arc<GroupAggregation>,
+    /// Private tables.
+    folds: Vec<GroupShard>,
+    scratch: FoldScratch,
+    shards: Vec<GroupShard>,
+    emissions: Vec<Emission>,
     /// Window and keys to results.
     results: BTreeMap<(i64, String), Vec<Value>>,
     ordinals: Vec<Ordinal>,
@@ -224,84 +239,134 @@ struct Job {
 
 impl Job {
     fn new(case: &Case) -> Self {
-        let (spec, schema) = (Arc::new(case.spec()), case.schema());
-        let fold = |_| LocalFold::new(Arc::clone(&spec), &schema, case.workers).expect("a plan");
-        let shard = |worker| {
-            let empty = if worker == 0 { EmptyInput::Emits } else { EmptyInput::Silent };
-            Shard::new(Arc::clone(&spec), &schema, case.mode, empty).expect("a plan")
-        };
+        let aggregation = case.aggregation();
         Self {
-            folds: (0..case.workers).map(fold).collect(),
-            shards: (0..case.workers).map(shard).collect(),
-            keys: spec.keys.len(),
-            aggregates: spec.aggregates.len(),
-            is_windowed: spec.window.is_some(),
+            folds: (0..case.workers).map(|_| aggregation.shard()).collect(),
+            scratch: FoldScratch::default(),
+            shards: (0..case.workers).map(|_| aggregation.shard()).collect(),
+            emissions: (0..case.workers).map(|_| Emission::new(Arc::clone(&aggregation))).collect(),
             results: BTreeMap::new(),
             ordinals: Vec::new(),
+            aggregation,
         }
     }
 
-    fn flush(&mut self, windows: Flush, rotation: usize) {
-        let mut partials: Vec<(WorkerId, Partials)> =
-            self.folds.iter_mut().flat_map(|fold| fold.flush(windows)).collect();
+    fn fold(&mut self, worker: usize, batch: &Batch) -> Folded {
+        self.aggregation.fold(&mut self.folds[worker], batch, &mut self.scratch).expect("rows fit")
+    }
+
+    fn flush(&mut self, release: Release, rotation: usize) {
+        let workers = self.shards.len();
+        let split = |fold| self.aggregation.split(fold, release, workers);
+        let mut partials: Vec<(usize, Partials)> = self.folds.iter_mut().flat_map(split).collect();
         if !partials.is_empty() {
             let middle = rotation % partials.len();
             partials.rotate_left(middle);
         }
         for (owner, partials) in partials {
             assert!(partials.rows() > 0 && partials.bytes() > 0);
-            self.shards[usize::from(owner.0)].merge(partials).expect("an open window");
+            self.aggregation.merge(&mut self.shards[owner], partials).expect("an open window");
         }
+    }
+
+    /// The ends of the windows that a worker holds in private.
+    fn private_ends(&self, worker: usize) -> Vec<i64> {
+        let rows = self.aggregation.scan(&self.folds[worker]).expect("no overflow");
+        assert_eq!(rows.num_rows(), self.aggregation.groups(&self.folds[worker]));
+        rows.column_by_name("window_end")
+            .map_or_else(Vec::new, |ends| values(ends).iter().map(|end| end.integer() as i64).collect())
     }
 
     fn close(&mut self, frontier: EventTimeMs) {
         for worker in 0..self.shards.len() {
-            self.shards[worker].close(frontier).expect("no data to fail on");
+            let closed = self.aggregation.close(&mut self.shards[worker], frontier);
+            self.emissions[worker].push(closed).expect("few groups");
+            if frontier == EventTimeMs::END && worker == 0 {
+                self.emissions[worker].end().expect("few groups");
+            }
             let mut last_end = i64::MIN;
-            while let Some(batch) = self.shards[worker].next_batch(3).expect("no overflow") {
+            while let Some(batch) = self.emissions[worker].next_batch(3).expect("no overflow") {
                 let end = self.take_results(&batch, worker);
                 assert!(last_end <= end, "windows are due in the order of their ends");
                 assert!(end == i64::MAX || end - 1 <= frontier.0, "a window is emitted when it is over");
                 last_end = end;
             }
+            assert!(!self.emissions[worker].is_due());
         }
     }
 
     /// Returns the end of the batch's window.
     fn take_results(&mut self, batch: &Batch, worker: usize) -> i64 {
-        let columns: Vec<Vec<Value>> = batch.columns.columns().iter().map(values).collect();
         assert!(batch.rows() <= 3 && batch.rows() > 0);
-        let mut end = i64::MAX;
-        for row in 0..batch.rows() {
-            let texts: Vec<String> = columns[..self.keys].iter().map(|column| column[row].text()).collect();
-            let mut start = i64::MIN;
-            if self.is_windowed {
-                let times: Vec<i64> =
-                    columns[self.keys + self.aggregates..].iter().map(|c| c[row].integer() as i64).collect();
-                assert_eq!(times[1] - 1, times[2]);
-                (start, end) = (times[0], times[1]);
-            }
-            let results = columns[self.keys..][..self.aggregates].iter().map(|column| column[row].clone()).collect();
-            let known = self.results.insert((start, texts.join("|")), results);
+        for (group, results) in groups_of(&self.aggregation, &batch.columns) {
+            let known = self.results.insert(group, results);
             assert!(known.is_none(), "a group is emitted once");
+        }
+        for row in 0..batch.rows() {
             let ordinal = batch.ordinals.get(row);
             assert_eq!(usize::from(owner(ordinal.row as u64, self.shards.len()).0), worker);
             self.ordinals.push(ordinal);
         }
-        end
+        let ends = batch.columns.column_by_name("window_end").map(values);
+        assert!(ends.iter().all(|ends| ends.iter().all(|end| *end == ends[0])), "a batch is of one window");
+        ends.map_or(i64::MAX, |ends| ends[0].integer() as i64)
     }
 }
 
-fn check(case: &Case) -> Result<(), TestCaseError> {
-    let (rows, schema, spec) = (case.rows(), case.schema(), case.spec());
-    let scale = if let DataType::Decimal128(_, scale) = case.argument_type { scale.into() } else { 0 };
+/// Window and keys to results, of rows that a GROUP BY gave.
+fn groups_of(aggregation: &GroupAggregation, rows: &RecordBatch) -> BTreeMap<(i64, String), Vec<Value>> {
+    let (keys, aggregates) = (aggregation.spec().keys.len(), aggregation.spec().aggregates.len());
+    assert_eq!(rows.schema_ref(), aggregation.schema());
+    let columns: Vec<Vec<Value>> = rows.columns().iter().map(values).collect();
+    let group = |row: usize| {
+        let texts: Vec<String> = columns[..keys].iter().map(|column| column[row].text()).collect();
+        let times: Vec<i64> = columns[keys + aggregates..].iter().map(|c| c[row].integer() as i64).collect();
+        let start = match times[..] {
+            [start, end, time] => {
+                assert_eq!(end - 1, time);
+                start
+            }
+            _ => i64::MIN,
+        };
+        let results = columns[keys..][..aggregates].iter().map(|column| column[row].clone()).collect();
+        ((start, texts.join("|")), results)
+    };
+    let groups: BTreeMap<_, _> = (0..rows.num_rows()).map(group).collect();
+    assert_eq!(groups.len(), rows.num_rows(), "a group is one row");
+    groups
+}
+
+/// What the oracle says of the rows of a case, and how many are late.
+fn expected(case: &Case, rows: &[Row]) -> (Groups, u64) {
     let keys: Vec<usize> = (0..case.key_types.len()).collect();
-    let (mut expected, late_expected) = oracle::group_by(&rows, &keys, &spec.aggregates, scale);
+    oracle::group_by(rows, &keys, &case.spec().aggregates, case.scale())
+}
+
+/// Adds the row of a global aggregation whose input is empty.
+fn add_empty_input(case: &Case, expected: &mut Groups) {
+    let spec = case.spec();
     if spec.is_global && expected.is_empty() {
         let count = |spec: &AggregateSpec| if spec.function == F::Count { Value::Integer(0) } else { Value::Null };
         let results = spec.aggregates.iter().map(|spec| Expected { value: count(spec), tolerance: 0.0 });
         expected.insert((i64::MIN, String::new()), results.collect());
     }
+}
+
+fn expect_same(case: &Case, got: &BTreeMap<(i64, String), Vec<Value>>, expected: &Groups) -> Result<(), TestCaseError> {
+    prop_assert_eq!(got.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    let spec = case.spec();
+    for (key, want) in expected {
+        for ((got, want), spec) in got[key].iter().zip(want).zip(&spec.aggregates) {
+            prop_assert!(is_same(got, want, &spec.output_type), "{} of {key:?}: {got:?}, expected {want:?}", spec.name);
+        }
+    }
+    Ok(())
+}
+
+fn check(case: &Case) -> Result<(), TestCaseError> {
+    let (rows, schema) = (case.rows(), case.schema());
+    let (mut expected, late_expected) = expected(case, &rows);
+    add_empty_input(case, &mut expected);
 
     let mut job = Job::new(case);
     let (mut late, mut folded, mut next) = (0, 0, 0);
@@ -309,29 +374,24 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     while next < rows.len() {
         let step = steps.next().expect("a cycle");
         let end = rows.len().min(next + step.rows);
-        let counts = job.folds[step.worker % case.workers].fold(&batch(&schema, &rows[next..end])).expect("rows fit");
+        let counts = job.fold(step.worker % case.workers, &batch(&schema, &rows[next..end]));
         (late, folded, next) = (late + counts.late, folded + counts.folded, end);
         if step.flushes {
-            job.flush(Flush::All, step.rotation);
+            job.flush(Release::All, step.rotation);
         }
         if let Some(row) = rows.get(next).filter(|_| step.advances) {
             let frontier = EventTimeMs(row.stamp);
-            job.flush(Flush::ClosedBy(frontier), step.rotation);
-            prop_assert!(!job.folds.iter().any(|fold| fold.closes_before(frontier)));
+            job.flush(Release::ClosedBy(frontier), step.rotation);
+            let is_open = |end: i64| frontier == EventTimeMs::MIN || end - 1 > frontier.0;
+            prop_assert!((0..case.workers).all(|worker| job.private_ends(worker).into_iter().all(is_open)));
             job.close(frontier);
         }
     }
-    job.flush(Flush::All, case.steps[0].rotation);
-    prop_assert!(job.folds.iter().all(|fold| fold.groups() == 0));
+    job.flush(Release::All, case.steps[0].rotation);
+    prop_assert!(job.folds.iter().all(|fold| job.aggregation.groups(fold) == 0));
     job.close(EventTimeMs::END);
     prop_assert_eq!((late, folded), (late_expected, rows.len() as u64 - late_expected));
-
-    prop_assert_eq!(job.results.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
-    for (key, want) in &expected {
-        for ((got, want), spec) in job.results[key].iter().zip(want).zip(&spec.aggregates) {
-            prop_assert!(is_same(got, want, &spec.output_type), "{} of {key:?}: {got:?}, expected {want:?}", spec.name);
-        }
-    }
+    expect_same(case, &job.results, &expected)?;
     job.ordinals.sort();
     job.ordinals.dedup();
     prop_assert_eq!(job.ordinals.len(), expected.len(), "each row has an ordinal of its own");

@@ -15,8 +15,8 @@ struct Inner {
     shares: Mutex<Vec<Arc<AtomicUsize>>>,
 }
 
-/// What one worker answers for.
-#[derive(Clone, Debug)]
+/// What one worker answers for. What it had reported is for the others to report once it is dropped.
+#[derive(Debug)]
 pub struct Share {
     whole: SharedBytes,
     reported: Arc<AtomicUsize>,
@@ -26,9 +26,10 @@ impl SharedBytes {
     /// The state grew or shrank.
     pub fn change(&self, was: usize, is: usize) {
         // Relaxed, as all published numbers: nothing else hangs on them.
-        if is >= was {
+        // Most merges change nothing, and then nobody's cache line is taken away.
+        if is > was {
             self.0.bytes.fetch_add(is - was, Ordering::Relaxed);
-        } else {
+        } else if is < was {
             self.0.bytes.fetch_sub(was - is, Ordering::Relaxed);
         }
     }
@@ -61,6 +62,12 @@ impl Share {
     }
 }
 
+impl Drop for Share {
+    fn drop(&mut self) {
+        lock(&self.whole.0.shares).retain(|share| !Arc::ptr_eq(share, &self.reported));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +83,15 @@ mod tests {
         whole.change(160, 10);
         assert_eq!(first.report() + 60, 60, "the other share is not told yet");
         assert_eq!((second.report(), first.report()), (10, 0));
+    }
+
+    #[test]
+    fn what_a_share_had_reported_passes_to_the_others_when_it_is_dropped() {
+        let whole = SharedBytes::default();
+        let (first, second) = (whole.share(), whole.share());
+        whole.change(0, 100);
+        assert_eq!((first.report(), second.report()), (100, 0));
+        drop(first);
+        assert_eq!(second.report(), 100);
     }
 }

@@ -26,12 +26,24 @@
 //!
 //! Locks are held for a bounded piece of work, never while something is sent or awaited.
 
+mod actor;
 mod bytes;
+mod clone_swap;
 mod cost;
+mod counted;
+mod directory;
 mod frontier;
 mod hold_lock;
+mod local_merge;
+mod local_merge_partitioned;
+mod locked_shard;
 mod name;
+mod owned;
+mod owned_shards;
+mod partition_lock;
 mod published;
+mod read_write_lock;
+mod sharing;
 mod witness;
 
 pub use bytes::{Share, SharedBytes};
@@ -40,6 +52,16 @@ pub use frontier::SharedFrontier;
 pub use name::{StrategyName, UnknownStrategy};
 pub use published::{Published, Version};
 pub use witness::{Witness, WitnessCounts};
+
+use actor::Actor;
+use clone_swap::CloneSwap;
+use hold_lock::HoldLock;
+use local_merge::LocalMerge;
+use local_merge_partitioned::LocalMergePartitioned;
+use owned_shards::OwnedShards;
+use partition_lock::PartitionLock;
+use read_write_lock::ReadWriteLock;
+use sharing::Shared;
 
 use crate::sync::Arc;
 use crate::{Doorbells, EventTimeMs, WorkerId};
@@ -111,6 +133,9 @@ pub trait Aggregation: Send + Sync + 'static {
     /// If a value does not fit its type.
     fn scan(&self, shard: &Self::Shard) -> Result<Self::Rows, Self::Error>;
 
+    /// The last event time of a window that was taken out: it is over when a frontier reaches it.
+    fn end(&self, closed: &Self::Closed) -> EventTimeMs;
+
     /// The hash of a key, by which it is routed.
     fn hash(&self, key: &Self::Key) -> u64;
 
@@ -119,6 +144,9 @@ pub trait Aggregation: Send + Sync + 'static {
     /// # Errors
     /// If the rows cannot be copied: a bug.
     fn own(&self, batch: &Self::Batch) -> Result<Self::Batch, Self::Error>;
+
+    /// Rows of a batch. Cheap.
+    fn rows(&self, batch: &Self::Batch) -> u64;
 
     /// Groups held, over all windows. Cheap.
     fn groups(&self, shard: &Self::Shard) -> usize;
@@ -219,6 +247,12 @@ pub trait Producer<A: Aggregation>: Send {
     /// As [`Aggregation::merge`].
     fn release(&mut self, release: Release, sends: &mut Sends<A>) -> Result<Cost, A::Error>;
 
+    /// A reader asks for what is still held privately: all of it is to be released in this step, whether or not there is
+    /// a next batch. Looked at in every step. Cheap.
+    fn is_awaited(&self) -> bool {
+        false
+    }
+
     /// Bytes of state that this producer answers for, see [`SharedBytes`]. Cheap.
     fn bytes(&self) -> usize;
 }
@@ -266,7 +300,7 @@ pub struct StateSpec<A: Aggregation> {
     pub aggregation: Arc<A>,
     /// Workers of the job, at least 1.
     pub workers: usize,
-    /// To wake the owners that a reader wants a version of.
+    /// To wake the owners that a reader wants a version of: a bell for each worker.
     pub bells: Doorbells,
     /// Whether costs are measured.
     pub meter: Meter,
@@ -276,7 +310,13 @@ pub struct StateSpec<A: Aggregation> {
 #[must_use]
 pub fn strategy<A: Aggregation>(name: StrategyName, spec: StateSpec<A>) -> Arc<dyn Strategy<A>> {
     match name {
-        StrategyName::HoldLock => Arc::new(hold_lock::HoldLock::new(spec)),
-        other => unimplemented!("{other}"),
+        StrategyName::CloneSwap => Arc::new(Shared::new(CloneSwap::new(spec))),
+        StrategyName::HoldLock => Arc::new(Shared::new(HoldLock::new(spec))),
+        StrategyName::PartitionLock => Arc::new(Shared::new(PartitionLock::new(spec))),
+        StrategyName::ReadWriteLock => Arc::new(Shared::new(ReadWriteLock::new(spec))),
+        StrategyName::Actor => Arc::new(Actor::new(spec)),
+        StrategyName::LocalMerge => Arc::new(Shared::new(LocalMerge::new(spec))),
+        StrategyName::LocalMergePartitioned => Arc::new(Shared::new(LocalMergePartitioned::new(spec))),
+        StrategyName::OwnedShards => Arc::new(OwnedShards::new(spec)),
     }
 }

@@ -39,7 +39,7 @@ impl StrategyName {
 
     /// The name as it is written.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::CloneSwap => "clone-swap",
             Self::HoldLock => "hold-lock",

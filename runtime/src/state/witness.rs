@@ -4,8 +4,10 @@ use crate::sync::{AtomicU64, Ordering};
 
 macro_rules! witness {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
-        /// Counters, shared by all producers and owners of one state. Added to a few times per batch, never per row.
+        /// Counters, shared by all producers and owners of one state. Added to a few times per batch, never per row. On cache
+        /// lines of their own: what lies beside them is read by everybody for every batch.
         #[derive(Debug, Default)]
+        #[repr(align(128))]
         pub struct Witness {
             $($(#[$doc])* pub $name: AtomicU64,)*
         }
@@ -37,6 +39,8 @@ witness! {
     locks,
     /// Locks of a single key among them.
     key_locks,
+    /// Locks among them that another thread held when they were first wanted, where a strategy looks before it waits.
+    locks_awaited,
     /// Messages sent to owners.
     messages,
     /// Messages sent to the owner on another worker.

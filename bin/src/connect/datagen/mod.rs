@@ -93,6 +93,37 @@ impl DatagenOptions {
         read: &ReadOptions,
         bells: &Doorbells,
     ) -> Result<Arc<dyn Source>> {
+        let shared = self.share(schema, columns, read, bells, true)?;
+        let (weak, stop) = (Arc::downgrade(&shared), Arc::clone(&shared.stop));
+        std::thread::Builder::new()
+            .name("datagen-pace".to_owned())
+            .spawn(move || ring_when_due(&weak, &stop))
+            .map_err(|error| Error::connector(format!("cannot start a thread to pace datagen: {error}")))?;
+        Ok(Arc::new(DatagenSource { shared }))
+    }
+
+    /// The same rows, all of them due at once: to look at some beforehand.
+    ///
+    /// # Errors
+    /// None that data could cause.
+    pub fn open_unpaced(
+        &self,
+        schema: &SchemaRef,
+        columns: &[usize],
+        read: &ReadOptions,
+        bells: &Doorbells,
+    ) -> Result<Arc<dyn Source>> {
+        Ok(Arc::new(DatagenSource { shared: self.share(schema, columns, read, bells, false)? }))
+    }
+
+    fn share(
+        &self,
+        schema: &SchemaRef,
+        columns: &[usize],
+        read: &ReadOptions,
+        bells: &Doorbells,
+        is_paced: bool,
+    ) -> Result<Arc<Shared>> {
         let schema = Arc::new(schema.project(columns).map_err(|error| Error::internal(error.to_string()))?);
         let start_ms = self.start_ms.unwrap_or_else(|| Utc::now().timestamp_millis());
         let generator = Generator {
@@ -103,20 +134,15 @@ impl DatagenOptions {
             block_rows: (self.rows_per_second / BLOCKS_PER_SECOND).clamp(1, BLOCK_ROWS_MAX),
             batch_rows: read.batch_rows.max(1),
         };
-        let shared = Arc::new(Shared {
+        Ok(Arc::new(Shared {
             generator,
+            is_paced,
             started_at: Instant::now(),
             next_block: AtomicU64::new(0),
             is_drained: AtomicBool::new(false),
             bells: bells.clone(),
             stop: Arc::default(),
-        });
-        let (weak, stop) = (Arc::downgrade(&shared), Arc::clone(&shared.stop));
-        std::thread::Builder::new()
-            .name("datagen-pace".to_owned())
-            .spawn(move || ring_when_due(&weak, &stop))
-            .map_err(|error| Error::connector(format!("cannot start a thread to pace datagen: {error}")))?;
-        Ok(Arc::new(DatagenSource { shared }))
+        }))
     }
 }
 
@@ -194,6 +220,8 @@ impl Generator {
 /// What the source, its readers and the pacing thread share. When the last of the former goes, the latter stops.
 struct Shared {
     generator: Generator,
+    /// Whether a row waits until it is due.
+    is_paced: bool,
     started_at: Instant,
     next_block: AtomicU64,
     is_drained: AtomicBool,
@@ -210,7 +238,7 @@ impl Shared {
             if self.is_drained.load(Ordering::Relaxed) || self.generator.blocks().is_some_and(|blocks| next >= blocks) {
                 return Claim::End;
             }
-            if self.started_at.elapsed() < self.generator.due(next) {
+            if self.is_paced && self.started_at.elapsed() < self.generator.due(next) {
                 return Claim::NotDue;
             }
             let claimed = self.next_block.compare_exchange(next, next + 1, Ordering::Relaxed, Ordering::Relaxed);
@@ -350,7 +378,7 @@ mod tests {
     }
 
     fn read_all(options: &DatagenOptions, columns: &[usize], batch_rows: usize, workers: usize) -> RecordBatch {
-        let read = ReadOptions { batch_rows, block_bytes: 1, workers };
+        let read = ReadOptions { batch_rows, block_bytes: 1, workers, kernels: Default::default() };
         let source = options.open(&schema(), columns, &read, &Doorbells::new(workers)).unwrap();
         let mut readers: Vec<_> = (0..workers).map(|worker| source.reader(WorkerId(worker as u16))).collect();
         let mut blocks = BTreeMap::new();
@@ -418,7 +446,7 @@ mod tests {
     #[test]
     fn slow_source_waits_rings_and_drains() {
         let options = options(&[("rows-per-second", "1")]).unwrap();
-        let read = ReadOptions { batch_rows: 10, block_bytes: 1, workers: 1 };
+        let read = ReadOptions { batch_rows: 10, block_bytes: 1, workers: 1, kernels: Default::default() };
         let bells = Doorbells::new(1);
         let source = options.open(&schema(), &[0], &read, &bells).unwrap();
         let mut reader = source.reader(WorkerId(0));
@@ -433,7 +461,7 @@ mod tests {
     #[test]
     fn sleeping_worker_is_rung_for_each_block() {
         let options = options(&[("rows-per-second", "100")]).unwrap();
-        let read = ReadOptions { batch_rows: 10, block_bytes: 1, workers: 1 };
+        let read = ReadOptions { batch_rows: 10, block_bytes: 1, workers: 1, kernels: Default::default() };
         let bells = Doorbells::new(1);
         let source = options.open(&schema(), &[0], &read, &bells).unwrap();
         let mut reader = source.reader(WorkerId(0));

@@ -154,7 +154,7 @@ mod tests {
     fn job() -> Job {
         let (feed, fed) = crossbeam_channel::bounded(100);
         let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
-        let read = ReadOptions { batch_rows: 10, block_bytes: 100, workers: 1 };
+        let read = ReadOptions { batch_rows: 10, block_bytes: 100, workers: 1, kernels: Default::default() };
         let bells = Doorbells::new(1);
         let opener = move || -> Result<Box<dyn Read>> { Ok(Box::new(Fed(fed))) };
         let (format, bad_input) = (Format::Csv(CsvOptions::default()), BadInput::default());

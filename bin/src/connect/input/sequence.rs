@@ -152,7 +152,7 @@ mod tests {
     /// Numbers, bytes and rejects of a chain of files.
     fn read(files: Vec<ListedFile>, block_bytes: usize) -> Result<(Vec<i64>, u64, Vec<Reject>)> {
         let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
-        let read = ReadOptions { batch_rows: 100, block_bytes, workers: 1 };
+        let read = ReadOptions { batch_rows: 100, block_bytes, workers: 1, kernels: Default::default() };
         let bells = Doorbells::new(1);
         let bad_input = BadInput { on_error: OnError::Divert, ..BadInput::default() };
         let format = Format::Csv(CsvOptions::default());

@@ -74,7 +74,7 @@ fn explain_shows_the_hint_where_it_is_used() {
             EXPLAIN SELECT b FROM t WHERE a > 1"
         );
         match outcome(&text) {
-            Ok(Outcome::Explain(job)) => crate::plan::explain::render(job, 1),
+            Ok(Outcome::Explain(job)) => crate::job::explain(job, &crate::job::JobOptions::default()),
             other => panic!("{other:?}"),
         }
     };

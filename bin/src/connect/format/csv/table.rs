@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Schema, SchemaRef, TimeUnit};
+use thalweg_operators::kernels::Kernels;
 
 use super::decode::Decoder;
 use super::options::{CsvOptions, Header};
@@ -30,7 +31,9 @@ pub struct Table {
     pub bad_input: BadInput,
     /// Rows of a batch at most; not 0.
     pub batch_rows: usize,
-    /// Decode many rows at a time where that can be done.
+    /// What records are found and decoded with.
+    pub kernels: Kernels,
+    /// The kernels of columns, where these are to be used and the processor has their instructions.
     pub vectors: Option<Vectors>,
 }
 
@@ -46,8 +49,9 @@ impl Table {
         let projected = Arc::new(Schema::new(fields));
         let schema = Arc::clone(schema);
         let (bad_input, batch_rows) = (scan.bad_input.clone(), scan.read.batch_rows.max(1));
-        let vectors = Vectors::detect();
-        Ok(Self { schema, columns: columns.to_vec(), projected, options, bad_input, batch_rows, vectors })
+        let kernels = scan.read.kernels;
+        let vectors = Vectors::of(kernels);
+        Ok(Self { schema, columns: columns.to_vec(), projected, options, bad_input, batch_rows, kernels, vectors })
     }
 }
 
@@ -60,6 +64,10 @@ impl RecordFormat for Table {
 
     fn bad_input(&self) -> &BadInput {
         &self.bad_input
+    }
+
+    fn kernels(&self) -> Kernels {
+        self.kernels
     }
 
     fn first_record(&self, fields: &[&[u8]], at: &InputPlace) -> Result<Option<FirstRecord>> {

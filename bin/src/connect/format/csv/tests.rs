@@ -12,10 +12,11 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 
-use super::{CsvOptions, CsvSource, Header, Table, csv_source};
+use super::{CsvOptions, CsvSource, Header, csv_source};
 use crate::connect::bad_input::{BadInput, OnError, Reject, RejectReason};
 use crate::connect::block::{BlockInput, BlockPool, RawBlock, Taken};
 use crate::connect::format::Format;
@@ -101,8 +102,7 @@ struct Reading {
     workers: usize,
     batch_rows: usize,
     seed: u64,
-    /// Without the kernels.
-    is_scalar: bool,
+    kernels: Kernels,
 }
 
 impl Reading {
@@ -121,7 +121,7 @@ impl Reading {
             workers: 1,
             batch_rows: 4096,
             seed: 0,
-            is_scalar: false,
+            kernels: Kernels::Simd,
         }
     }
 
@@ -140,10 +140,6 @@ impl Reading {
             read,
             bells,
         };
-        if self.is_scalar {
-            let table = Table { vectors: None, ..Table::new(self.options.clone(), &scan)? };
-            return Ok(CsvSource::new(input, table, self.workers, bells));
-        }
         csv_source(input, self.options.clone(), &scan)
     }
 
@@ -153,7 +149,12 @@ impl Reading {
 
     fn read_blocks(&self, input: Memory) -> Result<Outcome, Error> {
         let bells = Doorbells::new(self.workers);
-        let read = ReadOptions { batch_rows: self.batch_rows, block_bytes: self.block_bytes, workers: self.workers };
+        let read = ReadOptions {
+            batch_rows: self.batch_rows,
+            block_bytes: self.block_bytes,
+            workers: self.workers,
+            kernels: self.kernels,
+        };
         let block_count = input.blocks.len() as u64;
         let source = self.open(input, &read, &bells)?;
         let mut readers: Vec<_> = (0..self.workers).map(|worker| source.reader(WorkerId(worker as u16))).collect();
@@ -200,7 +201,12 @@ impl Reading {
     /// What the workers come to as threads: all blocks, or the errors of those that have one.
     fn read_by_threads(&self, text: &str) -> Result<Vec<SourceBlock>, Vec<Error>> {
         let bells = Doorbells::new(self.workers);
-        let read = ReadOptions { batch_rows: self.batch_rows, block_bytes: self.block_bytes, workers: self.workers };
+        let read = ReadOptions {
+            batch_rows: self.batch_rows,
+            block_bytes: self.block_bytes,
+            workers: self.workers,
+            kernels: self.kernels,
+        };
         let input = Memory::new(&[text.as_bytes().to_vec()], self.block_bytes);
         let source = self.open(input, &read, &bells);
         let source = source.expect("the table opens");
@@ -750,7 +756,7 @@ fn an_error_is_kept_back_while_another_worker_holds_an_earlier_block() {
     for (text, first_is_bad) in [("a,1,b\na,2,b\n", false), ("a,x,b\na,2,b\n", true)] {
         let bells = Doorbells::new(2);
         let reading = three_columns();
-        let read = ReadOptions { batch_rows: 10, block_bytes: 6, workers: 2 };
+        let read = ReadOptions { batch_rows: 10, block_bytes: 6, workers: 2, kernels: Default::default() };
         let (is_asked, asked) = bounded(1);
         let (go, goes_on) = bounded(1);
         let gate = Gate { blocks: Memory::new(&[text.as_bytes().to_vec()], 6), is_asked, goes_on };

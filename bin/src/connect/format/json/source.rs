@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
+use thalweg_operators::kernels::Kernels;
 
 use super::decode::Decoder;
 use super::options::JsonOptions;
@@ -22,6 +23,7 @@ pub struct JsonTable {
     bad_input: BadInput,
     /// Not 0.
     batch_rows: usize,
+    kernels: Kernels,
 }
 
 impl JsonTable {
@@ -33,7 +35,8 @@ impl JsonTable {
         let fields = scan.columns.iter().map(|&column| Arc::clone(&scan.schema.fields()[column]));
         let projected = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         Decoder::new(&projected, &options)?;
-        Ok(Self { projected, options, bad_input: scan.bad_input.clone(), batch_rows: scan.read.batch_rows.max(1) })
+        let (bad_input, batch_rows) = (scan.bad_input.clone(), scan.read.batch_rows.max(1));
+        Ok(Self { projected, options, bad_input, batch_rows, kernels: scan.read.kernels })
     }
 
     /// Decodes the records of a region, and leaves what is wrong with its end to the caller.
@@ -109,6 +112,10 @@ impl RecordFormat for JsonTable {
 
     fn bad_input(&self) -> &BadInput {
         &self.bad_input
+    }
+
+    fn kernels(&self) -> Kernels {
+        self.kernels
     }
 
     fn decode(&self, kept: &mut Option<Decoder>, mut region: Region) -> Result<Decoded> {

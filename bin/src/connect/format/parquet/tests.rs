@@ -59,7 +59,12 @@ struct Outcome {
 
 /// Reads `columns` of the files at `path`; workers take turns.
 fn read(path: &Path, schema: &SchemaRef, columns: &[usize], tests: &[ColumnTest], way: &Way) -> Result<Outcome> {
-    let read = ReadOptions { batch_rows: way.batch_rows, block_bytes: way.block_bytes, workers: way.workers };
+    let read = ReadOptions {
+        batch_rows: way.batch_rows,
+        block_bytes: way.block_bytes,
+        workers: way.workers,
+        kernels: Default::default(),
+    };
     let format = Format::Parquet(ParquetOptions::default());
     let bad_input = BadInput { on_error: way.on_error, ..BadInput::default() };
     let bells = Doorbells::new(way.workers);

@@ -336,6 +336,7 @@ impl Unassembled {
         let keep = positions.partition_point(|&position| (position as usize) < block_end);
         // Delimiters of the record that is left for the next block.
         positions.truncate(keep.max(FRONT));
+        let kernels = self.piece.kernels;
         let mut region = self.join();
         let shift = region.end - block_end;
         if shift > 0 {
@@ -343,7 +344,7 @@ impl Unassembled {
         }
         let mut front = Vec::new();
         let block_start = HEAD_BYTES + shift;
-        let tail = index(&region.buffer.bytes, region.start, block_start, dialect, false, &mut front);
+        let tail = index(kernels, &region.buffer.bytes, (region.start, block_start), dialect, false, &mut front);
         let kept = FRONT.saturating_sub(front.len());
         positions.splice(kept..FRONT, front.iter().copied());
         region.first = kept;

@@ -27,6 +27,7 @@ mod views;
 mod walk;
 
 use arrow_array::RecordBatch;
+use thalweg_operators::kernels::Kernels;
 
 use super::super::bad_input::{BadInput, Rejects};
 use crate::error::{InputPlace, Result};
@@ -64,6 +65,9 @@ pub trait RecordFormat: Send + Sync + 'static {
         let _ = (fields, at);
         Ok(Some(FirstRecord::line()))
     }
+
+    /// What records are found with.
+    fn kernels(&self) -> Kernels;
 
     /// Makes rows of a region, see there.
     ///

@@ -1,5 +1,7 @@
 //! A block before its turn.
 
+use thalweg_operators::kernels::Kernels;
+
 use super::dialect::Dialect;
 use super::index::Found;
 use super::scan::{Scan, Stop};
@@ -13,6 +15,7 @@ pub const FRONT: usize = 256;
 #[derive(Debug)]
 pub struct Piece {
     pub(super) raw: RawBlock,
+    pub(super) kernels: Kernels,
     /// Where the input ends in the buffer, a supplied last newline included.
     pub(super) end: usize,
     /// Separators, from [`FRONT`] on, if the block starts outside of quotes.
@@ -24,9 +27,9 @@ pub struct Piece {
 
 impl Piece {
     /// Indexes a block. `positions` is a buffer to use.
-    pub fn new(raw: RawBlock, dialect: Dialect, positions: Vec<u32>) -> Self {
+    pub fn new(raw: RawBlock, dialect: Dialect, kernels: Kernels, positions: Vec<u32>) -> Self {
         let end = HEAD_BYTES + raw.bytes;
-        let mut piece = Self { raw, end, positions, found: Found::default(), is_sound: [true; 2] };
+        let mut piece = Self { raw, kernels, end, positions, found: Found::default(), is_sound: [true; 2] };
         if piece.raw.is_last && piece.raw.bytes > 0 && piece.raw.buffer.bytes[end - 1] != b'\n' {
             piece.supply_newline();
         }
@@ -68,7 +71,7 @@ impl Piece {
         self.positions.clear();
         self.positions.resize(FRONT, 0);
         let bytes = &self.raw.buffer.bytes;
-        self.found = index(bytes, HEAD_BYTES, self.end, dialect, is_inside, &mut self.positions);
+        self.found = index(self.kernels, bytes, (HEAD_BYTES, self.end), dialect, is_inside, &mut self.positions);
     }
 
     fn check(&self, dialect: Dialect, mut is_inside: bool) -> bool {

@@ -188,7 +188,7 @@ impl<F: RecordFormat, I: BlockInput + 'static> TextReader<F, I> {
         let is_taken = match taken {
             Taken::Block(block) => {
                 let positions = self.spare_positions.pop().unwrap_or_default();
-                self.held.push_back(Piece::new(block, shared.format.dialect(), positions));
+                self.held.push_back(Piece::new(block, shared.format.dialect(), shared.format.kernels(), positions));
                 true
             }
             Taken::Failed { index, error } => {

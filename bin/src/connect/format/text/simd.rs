@@ -5,22 +5,25 @@
 //! the end is padding, and its bits are masked out.
 #![allow(unsafe_code)] // Intrinsics: a byte at a time is several times slower.
 
+use thalweg_operators::kernels::Kernels;
+
 use super::dialect::Dialect;
 use super::index::{Found, index_scalar};
 
-/// [`index_scalar`], with the best instructions that the processor has.
+/// [`index_scalar`] of the bytes from the first number to the second, with the best instructions that the processor has
+/// unless `kernels` are to be scalar.
 ///
-/// Of `bytes` at least 64 must follow `to`, or the scalar version runs.
+/// Of `bytes` at least 64 must follow the last, or the scalar version runs.
 pub fn index(
+    kernels: Kernels,
     bytes: &[u8],
-    from: usize,
-    to: usize,
+    (from, to): (usize, usize),
     dialect: Dialect,
     is_inside: bool,
     positions: &mut Vec<u32>,
 ) -> Found {
     #[cfg(target_arch = "x86_64")]
-    if to.checked_add(64).is_some_and(|padded| padded <= bytes.len()) {
+    if kernels == Kernels::Simd && to.checked_add(64).is_some_and(|padded| padded <= bytes.len()) {
         if x86::has_avx512() {
             // SAFETY: the processor has the instructions.
             return unsafe { x86::index_avx512(bytes, from, to, dialect, is_inside, positions) };
@@ -267,7 +270,10 @@ mod tests {
     type Index = fn(&[u8], usize, usize, Dialect, bool, &mut Vec<u32>) -> Found;
 
     fn kernels() -> Vec<(&'static str, Index)> {
-        let mut kernels: Vec<(&'static str, Index)> = vec![("dispatched", index)];
+        let mut kernels: Vec<(&'static str, Index)> = vec![
+            ("dispatched", |b, f, t, d, i, p| index(Kernels::Simd, b, (f, t), d, i, p)),
+            ("scalar", |b, f, t, d, i, p| index(Kernels::Scalar, b, (f, t), d, i, p)),
+        ];
         #[cfg(target_arch = "x86_64")]
         {
             if x86::has_avx512() {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch, StringViewArray};
 use proptest::prelude::*;
+use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 
@@ -30,6 +31,10 @@ impl RecordFormat for Lines {
 
     fn bad_input(&self) -> &BadInput {
         &self.bad_input
+    }
+
+    fn kernels(&self) -> Kernels {
+        Kernels::default()
     }
 
     fn decode(&self, (): &mut (), mut region: Region) -> Result<Decoded> {

@@ -30,7 +30,7 @@ struct Followed {
 
 fn follow(path: &Path, block_bytes: usize) -> Followed {
     let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
-    let read = ReadOptions { batch_rows: 100, block_bytes, workers: 1 };
+    let read = ReadOptions { batch_rows: 100, block_bytes, workers: 1, kernels: Default::default() };
     let bells = Doorbells::new(1);
     let bad_input = BadInput { on_error: OnError::Skip, ..BadInput::default() };
     let format = Format::Csv(CsvOptions::default());

@@ -73,7 +73,7 @@ proptest! {
         reading.bad_input.on_error = on_error;
         let message = |outcome: Result<Outcome, Error>| outcome.map_err(|error| error.message);
         let with_kernels = message(reading.read_text(&text));
-        let without = message(Reading { is_scalar: true, ..reading }.read_text(&text));
+        let without = message(Reading { kernels: Kernels::Scalar, ..reading }.read_text(&text));
         prop_assert_eq!(with_kernels, without);
     }
 }

@@ -20,6 +20,8 @@ mod words;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests;
 
+use thalweg_operators::kernels::Kernels;
+
 /// Where the texts of a column are.
 #[derive(Clone, Copy, Debug)]
 pub struct Texts<'a> {
@@ -54,9 +56,13 @@ pub struct Vectors {
 
 #[cfg(target_arch = "x86_64")]
 impl Vectors {
-    /// The kernels, if this processor can run them.
+    /// The kernels, if they are asked for and this processor can run them.
     #[must_use]
-    pub fn detect() -> Option<Self> {
+    pub fn of(kernels: Kernels) -> Option<Self> {
+        if kernels == Kernels::Simd { Self::detect() } else { None }
+    }
+
+    fn detect() -> Option<Self> {
         let has_all = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
@@ -112,5 +118,51 @@ impl Vectors {
         let Self { detected: () } = self;
         // SAFETY: as in `integers`.
         unsafe { times::dates(texts, odd) }
+    }
+}
+
+/// Other processors have none.
+#[cfg(not(target_arch = "x86_64"))]
+impl Vectors {
+    /// None.
+    #[must_use]
+    pub fn of(_: Kernels) -> Option<Self> {
+        None
+    }
+
+    /// Integers.
+    #[must_use]
+    pub fn integers(self, _: Texts<'_>, _: &mut Vec<u32>) -> Vec<i64> {
+        match self.none {}
+    }
+
+    /// DOUBLEs.
+    #[must_use]
+    pub fn doubles(self, _: Texts<'_>, _: &mut Vec<u32>) -> Vec<f64> {
+        match self.none {}
+    }
+
+    /// FLOATs.
+    #[must_use]
+    pub fn floats(self, _: Texts<'_>, _: &mut Vec<u32>) -> Vec<f32> {
+        match self.none {}
+    }
+
+    /// DECIMALs.
+    #[must_use]
+    pub fn decimals(self, _: Texts<'_>, _: u8, _: i8, _: &mut Vec<u32>) -> Vec<i128> {
+        match self.none {}
+    }
+
+    /// TIMESTAMPs.
+    #[must_use]
+    pub fn timestamps<const PER_SECOND: i64>(self, _: Texts<'_>, _: Zone, _: &mut Vec<u32>) -> Vec<i64> {
+        match self.none {}
+    }
+
+    /// DATEs.
+    #[must_use]
+    pub fn dates(self, _: Texts<'_>, _: &mut Vec<u32>) -> Vec<i32> {
+        match self.none {}
     }
 }

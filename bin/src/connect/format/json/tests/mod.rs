@@ -103,7 +103,12 @@ impl Reading {
 
     fn read(&self, text: &[u8]) -> Result<Outcome> {
         let bells = Doorbells::new(self.workers);
-        let read = ReadOptions { batch_rows: self.batch_rows, block_bytes: text.len().max(1), workers: self.workers };
+        let read = ReadOptions {
+            batch_rows: self.batch_rows,
+            block_bytes: text.len().max(1),
+            workers: self.workers,
+            kernels: Default::default(),
+        };
         let scan = TableScan {
             name: "t",
             schema: &self.schema,

@@ -3,20 +3,26 @@
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, ListArray, MapArray, StructArray};
+use arrow_array::{Array, ArrayRef, ListArray, MapArray, RecordBatch, RecordBatchOptions, StructArray};
 use arrow_schema::{ArrowError, DataType};
 
-use crate::error::{Error, Result};
+use crate::batch::Batch;
+
+/// The same rows, with [`column`]s of their own.
+///
+/// # Errors
+/// As [`column`].
+pub fn batch(batch: &Batch) -> Result<Batch, ArrowError> {
+    let columns = batch.columns.columns().iter().map(column).collect::<Result<_, _>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.rows()));
+    Ok(batch.with_columns(RecordBatch::try_new_with_options(batch.columns.schema(), columns, &options)?))
+}
 
 /// The same values with strings and bytes of their own, within arrays, maps and rows, too.
 ///
 /// # Errors
 /// Never, unless Arrow refuses to put together again what was taken apart: a bug.
-pub(super) fn column(column: &ArrayRef) -> Result<ArrayRef> {
-    own(column).map_err(|error| Error::internal(error.to_string()))
-}
-
-fn own(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+pub fn column(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     if !has_views(column.data_type()) {
         return Ok(Arc::clone(column));
     }
@@ -25,20 +31,20 @@ fn own(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
         DataType::List(field) => {
             let list = column.as_list::<i32>();
-            let values = own(&used(list.values(), list.value_offsets()))?;
+            let values = self::column(&used(list.values(), list.value_offsets()))?;
             let offsets = from_zero(list.value_offsets());
             Arc::new(ListArray::try_new(Arc::clone(field), offsets, values, list.nulls().cloned())?)
         }
         DataType::Map(field, is_sorted) => {
             let map = column.as_map();
             let entries: ArrayRef = Arc::new(map.entries().clone());
-            let entries = own(&used(&entries, map.value_offsets()))?.as_struct().clone();
+            let entries = self::column(&used(&entries, map.value_offsets()))?.as_struct().clone();
             let offsets = from_zero(map.value_offsets());
             Arc::new(MapArray::try_new(Arc::clone(field), offsets, entries, map.nulls().cloned(), *is_sorted)?)
         }
         DataType::Struct(fields) => {
             let row = column.as_struct();
-            let columns = row.columns().iter().map(own).collect::<Result<_, _>>()?;
+            let columns = row.columns().iter().map(self::column).collect::<Result<_, _>>()?;
             Arc::new(StructArray::try_new(fields.clone(), columns, row.nulls().cloned())?)
         }
         _ => Arc::clone(column),

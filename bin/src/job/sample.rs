@@ -1,0 +1,130 @@
+//! The first rows of an aggregation's sources, looked at before the job runs: how many distinct keys there are among them.
+//!
+//! Only sources that can be read again are looked at, and those go through the same steps as in the job. What is wrong
+//! with the input is not told here: the job will meet it.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use arrow_array::{ArrayRef, RecordBatch};
+use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
+use thalweg_operators::key::PackedKeys;
+use thalweg_operators::spec::GroupSpec;
+use thalweg_runtime::exchange::doorbell::Doorbells;
+use thalweg_runtime::{EventTimeMs, WorkerId};
+
+use super::account::StageCounters;
+use super::steps;
+use crate::connect::{ReadOptions, Source, SourceEvent};
+use crate::error::{Error, Result};
+use crate::plan::distinct::KeyEstimate;
+use crate::plan::stages::{Head, Stage};
+
+/// Rows that are looked at for an aggregation, over all its sources: enough to tell thousands of keys from millions, in
+/// some ten milliseconds.
+const ROWS_MAX: u64 = 65_536;
+
+/// Bytes of a source that are looked at: fewer rows must do where records are long.
+const BYTES_MAX: u64 = 16 << 20;
+
+/// How long a source that has nothing yet is waited for, in all: a decompressor or a slow disk. Then what is there counts.
+const WAIT_MAX: Duration = Duration::from_millis(250);
+
+/// Distinct keys of the aggregation `spec` that `feeders` feed; `None` if no row could be looked at.
+pub(super) fn estimate_keys(feeders: &[&Stage], spec: &GroupSpec, read: &ReadOptions) -> Option<KeyEstimate> {
+    let read = ReadOptions { workers: 1, ..read.clone() };
+    let rows_of_each = (ROWS_MAX / feeders.len().max(1) as u64).max(1);
+    let mut sample = Sample { spec, packed: PackedKeys::default(), counts: HashMap::new(), deadline: None };
+    let mut rows_max = Some(0_u64);
+    for stage in feeders {
+        let before = sample.rows();
+        // A source that cannot be read will say so when the job opens it.
+        let total = sample.look_at(stage, &read, rows_of_each).unwrap_or_default();
+        rows_max = rows_max.zip(total).map(|(sum, rows)| sum + rows.max(sample.rows() - before));
+    }
+    (!sample.counts.is_empty()).then(|| KeyEstimate::of_counts(sample.counts.into_values(), rows_max))
+}
+
+struct Sample<'a> {
+    spec: &'a GroupSpec,
+    packed: PackedKeys,
+    /// Rows by the hash of their key. Two keys with one hash of 64 bits are too rare to show in an estimate.
+    counts: HashMap<u64, u64>,
+    /// Set by the first wait.
+    deadline: Option<Instant>,
+}
+
+impl Sample<'_> {
+    fn rows(&self) -> u64 {
+        self.counts.values().sum()
+    }
+
+    /// Counts the keys of the stage's first rows, about `rows_max`; answers how many rows the whole of it may have, if
+    /// that can be told.
+    fn look_at(&mut self, stage: &Stage, read: &ReadOptions, rows_max: u64) -> Result<Option<u64>> {
+        match &stage.head {
+            Head::Values(rows) => {
+                self.take_in(stage, rows.clone())?;
+                Ok(Some(rows.num_rows() as u64))
+            }
+            Head::Scan { table, columns, pruning } => {
+                let bells = Doorbells::new(1);
+                let source = table.connector.open_sample(table, columns, pruning, read, &bells)?;
+                source.map_or(Ok(None), |source| self.read(stage, source.as_ref(), &bells, rows_max))
+            }
+            Head::Merge { .. } | Head::Sort { .. } | Head::Union => Ok(None),
+        }
+    }
+
+    fn read(&mut self, stage: &Stage, source: &dyn Source, bells: &Doorbells, rows_max: u64) -> Result<Option<u64>> {
+        let mut reader = source.reader(WorkerId(0));
+        let (mut rows, mut bytes) = (0, 0);
+        let is_whole = loop {
+            if rows >= rows_max || bytes >= BYTES_MAX {
+                break false;
+            }
+            bells.bell(WorkerId(0)).take();
+            match reader.poll()? {
+                SourceEvent::Block(block) => {
+                    bytes += block.bytes;
+                    rows += block.records;
+                    for batch in block.batches {
+                        self.take_in(stage, batch)?;
+                    }
+                }
+                SourceEvent::Pending => {
+                    let deadline = *self.deadline.get_or_insert_with(|| Instant::now() + WAIT_MAX);
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        break false;
+                    }
+                    bells.bell(WorkerId(0)).wait(left);
+                }
+                SourceEvent::End => break true,
+            }
+        };
+        source.drain();
+        if is_whole {
+            return Ok(Some(rows));
+        }
+        let total = source.bytes_total().filter(|_| bytes > 0);
+        Ok(total.map(|total| (u128::from(rows) * u128::from(total) / u128::from(bytes)) as u64))
+    }
+
+    /// Counts the keys of a batch of the source, after the stage's steps.
+    fn take_in(&mut self, stage: &Stage, columns: RecordBatch) -> Result<()> {
+        let batch =
+            Batch { columns, ordinals: Ordinals::Run(Ordinal::of_row(0)), stamps: Stamps::Uniform(EventTimeMs::MIN) };
+        let (counters, mut failed) = (StageCounters::default(), Vec::new());
+        steps::run_rejecting(&stage.steps, batch, &counters, &mut failed, &mut |batch| self.count(&batch))
+    }
+
+    fn count(&mut self, batch: &Batch) -> Result<()> {
+        let keys: Vec<&ArrayRef> = self.spec.keys.iter().map(|key| batch.columns.column(key.column)).collect();
+        self.packed.pack(&keys, batch.rows()).map_err(|error| Error::internal(error.to_string()))?;
+        for hash in &self.packed.hashes {
+            *self.counts.entry(*hash).or_default() += 1;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! Rows into groups: which of them are late, which window holds each of the others, and where it changes.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMillisecondType;
+use arrow_array::{Array, UInt32Array};
+use thalweg_runtime::EventTimeMs;
+use thalweg_runtime::state::Folded;
+
+use super::{FoldScratch, GroupAggregation, GroupShard};
+use crate::aggregate::AggregateError;
+use crate::batch::{Batch, Stamps};
+use crate::spec::Tumbling;
+use crate::window::TimeWindow;
+
+/// Runs of one window's rows that are folded where they are. A batch with more is sorted into windows first.
+const RUNS_MAX: usize = 16;
+
+impl GroupAggregation {
+    /// Adds the rows of a batch to the groups of their windows, except those that are late by their stamps.
+    ///
+    /// # Errors
+    /// If there are too many groups, if a column is not what was planned, or if rows that are not late have a window that
+    /// this shard has closed: a bug of the caller.
+    pub(super) fn fold_batch(
+        &self,
+        shard: &mut GroupShard,
+        batch: &Batch,
+        scratch: &mut FoldScratch,
+    ) -> Result<Folded, AggregateError> {
+        if batch.rows() == 0 {
+            return Ok(Folded::default());
+        }
+        let Some(tumbling) = self.spec.window else {
+            return self.fold_into(shard, TimeWindow::ALL, batch, scratch);
+        };
+        let column = batch.columns.column(tumbling.time_column);
+        if column.null_count() > 0 {
+            return Err(AggregateError::Mismatch("a row has no event time"));
+        }
+        let times: &[i64] = column.as_primitive::<TimestampMillisecondType>().values();
+        let (first, last) = times.iter().fold((i64::MAX, i64::MIN), |(lo, hi), &t| (lo.min(t), hi.max(t)));
+        let window = TimeWindow::around(&tumbling, EventTimeMs(first));
+        if window.contains(EventTimeMs(last)) && !window.is_closed_by(greatest_stamp(&batch.stamps)) {
+            return self.fold_into(shard, window, batch, scratch);
+        }
+        let (runs, late) = runs(&tumbling, times, &batch.stamps);
+        let mut folded = Folded { folded: 0, late };
+        for (window, batch) in parts(batch, runs)? {
+            folded.folded += self.fold_into(shard, window, &batch, scratch)?.folded;
+        }
+        Ok(folded)
+    }
+
+    fn fold_into(
+        &self,
+        shard: &mut GroupShard,
+        window: TimeWindow,
+        batch: &Batch,
+        scratch: &mut FoldScratch,
+    ) -> Result<Folded, AggregateError> {
+        let Self { layout, spec, .. } = self;
+        let make = self.maker(shard, batch.rows());
+        shard
+            .change(window, make, |store| store.fold(layout, &spec.keys, (&batch.columns, &batch.ordinals), scratch))?;
+        Ok(Folded { folded: batch.rows() as u64, late: 0 })
+    }
+}
+
+/// Rows of one window, one after the other.
+type Run = (TimeWindow, Range<usize>);
+
+/// The runs of a batch with rows of several windows or with late ones, and how many are late.
+fn runs(tumbling: &Tumbling, times: &[i64], stamps: &Stamps) -> (Vec<Run>, u64) {
+    let (mut runs, mut late): (Vec<Run>, u64) = (Vec::new(), 0);
+    let mut window = TimeWindow::around(tumbling, EventTimeMs(times[0]));
+    for (row, &time) in times.iter().enumerate() {
+        if !window.contains(EventTimeMs(time)) {
+            window = TimeWindow::around(tumbling, EventTimeMs(time));
+        }
+        if window.is_closed_by(stamps.get(row)) {
+            late += 1;
+            continue;
+        }
+        match runs.last_mut() {
+            Some((last, rows)) if *last == window && rows.end == row => rows.end += 1,
+            _ => runs.push((window, row..row + 1)),
+        }
+    }
+    (runs, late)
+}
+
+/// The rows of the runs, as few batches.
+fn parts(batch: &Batch, runs: Vec<Run>) -> Result<Vec<(TimeWindow, Batch)>, AggregateError> {
+    if runs.len() <= RUNS_MAX {
+        let slice = |(window, rows): Run| (window, batch.slice(rows.start, rows.len()));
+        return Ok(runs.into_iter().map(slice).collect());
+    }
+    let mut by_window: BTreeMap<TimeWindow, Vec<u32>> = BTreeMap::new();
+    for (window, rows) in runs {
+        by_window.entry(window).or_default().extend(rows.start as u32..rows.end as u32);
+    }
+    let take = |(window, rows)| Ok((window, batch.take(&UInt32Array::from(rows))?));
+    by_window.into_iter().map(take).collect()
+}
+
+fn greatest_stamp(stamps: &Stamps) -> EventTimeMs {
+    match stamps {
+        Stamps::Uniform(stamp) => *stamp,
+        Stamps::Each(each) => each.iter().copied().max().unwrap_or(EventTimeMs::MIN),
+    }
+}

@@ -1,0 +1,210 @@
+//! The group table's probe for many keys at once.
+//!
+//! Two steps, without a branch that depends on the data: the first reads all slots near a key's home in one vector and names
+//! the group with its tag, the second compares the whole keys. What the first says is a hint: only the second decides, so
+//! keys whose group is elsewhere, or nowhere yet, are left to the scalar probe in their order.
+#![allow(unsafe_code)] // Intrinsics: the branches of the scalar probe are mispredicted for every fourth key.
+
+use std::arch::x86_64::{
+    __m128i, __m256i, __m512i, _MM_HINT_T0, _mm_cmpeq_epi8, _mm_cmpneq_epi64_mask, _mm_loadu_si128, _mm_movemask_epi8,
+    _mm_prefetch, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_cmpeq_epi64, _mm256_cmpneq_epi64_mask,
+    _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_set1_epi32, _mm512_loadu_si512,
+    _mm512_mask_cmpeq_epi32_mask, _mm512_set1_epi32,
+};
+
+use super::slots::{PAD, Slots};
+use crate::kernels::{Avx2, Avx512};
+
+/// Keys that are compared in one call: a bit for each in the answer.
+pub(super) const BLOCK: usize = 64;
+
+/// Rows of a table, and keys to compare with them.
+#[derive(Clone, Copy)]
+pub(super) struct Sides<'a> {
+    pub(super) rows: &'a [u64],
+    pub(super) row_stride: usize,
+    pub(super) keys: &'a [u64],
+    pub(super) key_stride: usize,
+    pub(super) words: usize,
+}
+
+/// The two steps, with the instructions of one kind.
+pub(super) trait Probe: Copy {
+    /// Writes for each hash the number of a group below `groups` (at least 1): the one whose tag it has if there is such a
+    /// one near its home, otherwise any. Far rows are asked for.
+    fn candidates(self, slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u32], rows: Option<(&[u64], usize)>);
+
+    /// Bit *i* says whether key *i* differs from that of group `ids[i]`. `WORDS` is the length of a key, 0 if any.
+    ///
+    /// # Panics
+    /// If there are more than [`BLOCK`] ids, or if keys or rows are missing.
+    fn differing<const WORDS: usize>(self, sides: Sides<'_>, ids: &[u32]) -> u64;
+}
+
+impl Probe for Avx512 {
+    #[inline]
+    fn candidates(self, slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u32], rows: Option<(&[u64], usize)>) {
+        // SAFETY: there is an `Avx512` only where the processor has the instructions.
+        unsafe { candidates_avx512(slots, groups, hashes, ids, rows) }
+    }
+
+    #[inline]
+    fn differing<const WORDS: usize>(self, sides: Sides<'_>, ids: &[u32]) -> u64 {
+        // SAFETY: there is an `Avx512` only where the processor has the instructions.
+        unsafe { differing_avx512::<WORDS>(sides, ids) }
+    }
+}
+
+impl Probe for Avx2 {
+    #[inline]
+    fn candidates(self, slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u32], rows: Option<(&[u64], usize)>) {
+        // SAFETY: there is an `Avx2` only where the processor has the instructions.
+        unsafe { candidates_avx2(slots, groups, hashes, ids, rows) }
+    }
+
+    #[inline]
+    fn differing<const WORDS: usize>(self, sides: Sides<'_>, ids: &[u32]) -> u64 {
+        // SAFETY: there is an `Avx2` only where the processor has the instructions.
+        unsafe { differing_avx2::<WORDS>(sides, ids) }
+    }
+}
+
+/// Asks for the slots of these hashes.
+pub(super) fn prefetch_slots(slots: &Slots, hashes: &[u64]) {
+    let (entries, mask) = slots.parts();
+    for &hash in hashes {
+        let home = entries.as_ptr().wrapping_add(hash as usize & mask);
+        // SAFETY: a prefetch changes nothing that can be observed, whatever the address; every x86-64 has it.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(home.cast()) };
+    }
+}
+
+#[inline(always)]
+fn prefetch_row((rows, stride): (&[u64], usize), group: u32) {
+    let row = rows.as_ptr().wrapping_add(group as usize * stride);
+    // SAFETY: a prefetch changes nothing that can be observed, whatever the address; every x86-64 has it.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(row.cast()) };
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn candidates_avx512(slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u32], rows: Option<(&[u64], usize)>) {
+    let (entries, mask) = slots.parts();
+    assert!(entries.len() == mask + 1 + PAD && groups > 0);
+    let last = groups as u32 - 1;
+    for (&hash, id) in hashes.iter().zip(ids) {
+        let home = hash as usize & mask;
+        // SAFETY: `home` is at most `mask`, so eight slots lie behind this address, padding included.
+        let near = unsafe { _mm512_loadu_si512(entries.as_ptr().add(home).cast::<__m512i>()) };
+        // Tags are the odd halves. Of those found the first counts; if there is none, the last slot stands for it.
+        let found = _mm512_mask_cmpeq_epi32_mask(0xAAAA, near, _mm512_set1_epi32(hash as i32));
+        let lane = (u32::from(found) | 0x8000).trailing_zeros() as usize / 2;
+        // SAFETY: `lane` is at most 7, as said.
+        let entry = unsafe { *entries.get_unchecked(home + lane) };
+        *id = (entry as u32).wrapping_sub(1).min(last);
+        if let Some(rows) = rows {
+            prefetch_row(rows, *id);
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn candidates_avx2(slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u32], rows: Option<(&[u64], usize)>) {
+    let (entries, mask) = slots.parts();
+    assert!(entries.len() == mask + 1 + PAD && groups > 0);
+    let last = groups as u32 - 1;
+    for (&hash, id) in hashes.iter().zip(ids) {
+        let home = hash as usize & mask;
+        // SAFETY: `home` is at most `mask`, so more than four slots lie behind this address, padding included.
+        let near = unsafe { _mm256_loadu_si256(entries.as_ptr().add(home).cast::<__m256i>()) };
+        let equal = _mm256_cmpeq_epi32(near, _mm256_set1_epi32(hash as i32));
+        let found = _mm256_movemask_ps(_mm256_castsi256_ps(equal)) as u32 & 0xAA;
+        let lane = (found | 0x80).trailing_zeros() as usize / 2;
+        // SAFETY: `lane` is at most 3, as said.
+        let entry = unsafe { *entries.get_unchecked(home + lane) };
+        *id = (entry as u32).wrapping_sub(1).min(last);
+        if let Some(rows) = rows {
+            prefetch_row(rows, *id);
+        }
+    }
+}
+
+/// All keys and rows of `ids` are there.
+#[inline]
+fn check(sides: &Sides<'_>, ids: &[u32]) {
+    let Sides { rows, row_stride, keys, key_stride, words } = *sides;
+    let last = ids.iter().fold(0, |last, &id| id.max(last));
+    if ids.is_empty() {
+        return;
+    }
+    assert!(ids.len() <= BLOCK, "{} keys at once", ids.len());
+    assert!((ids.len() - 1) * key_stride + words <= keys.len(), "keys are missing");
+    assert!(last as usize * row_stride + words <= rows.len(), "rows are missing");
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn differing_avx512<const WORDS: usize>(mut sides: Sides<'_>, ids: &[u32]) -> u64 {
+    if WORDS != 0 {
+        sides.words = WORDS;
+    }
+    check(&sides, ids);
+    let Sides { rows, row_stride, keys, key_stride, words } = sides;
+    let mut differing = 0;
+    for (index, &id) in ids.iter().enumerate() {
+        let key = keys.as_ptr().wrapping_add(index * key_stride);
+        let row = rows.as_ptr().wrapping_add(id as usize * row_stride);
+        let mut lanes = 0;
+        let mut word = 0;
+        while word + 4 <= words {
+            // SAFETY: the words of the key are there, as checked.
+            let a = unsafe { _mm256_loadu_si256(key.add(word).cast::<__m256i>()) };
+            // SAFETY: and so are those of the row.
+            let b = unsafe { _mm256_loadu_si256(row.add(word).cast::<__m256i>()) };
+            lanes |= _mm256_cmpneq_epi64_mask(a, b);
+            word += 4;
+        }
+        // Cells are two words each.
+        if word < words {
+            // SAFETY: as above.
+            let a = unsafe { _mm_loadu_si128(key.add(word).cast::<__m128i>()) };
+            // SAFETY: as above.
+            let b = unsafe { _mm_loadu_si128(row.add(word).cast::<__m128i>()) };
+            lanes |= _mm_cmpneq_epi64_mask(a, b);
+        }
+        differing |= u64::from(lanes != 0) << index;
+    }
+    differing
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn differing_avx2<const WORDS: usize>(mut sides: Sides<'_>, ids: &[u32]) -> u64 {
+    if WORDS != 0 {
+        sides.words = WORDS;
+    }
+    check(&sides, ids);
+    let Sides { rows, row_stride, keys, key_stride, words } = sides;
+    let mut differing = 0;
+    for (index, &id) in ids.iter().enumerate() {
+        let key = keys.as_ptr().wrapping_add(index * key_stride);
+        let row = rows.as_ptr().wrapping_add(id as usize * row_stride);
+        let mut is_different = false;
+        let mut word = 0;
+        while word + 4 <= words {
+            // SAFETY: the words of the key are there, as checked.
+            let a = unsafe { _mm256_loadu_si256(key.add(word).cast::<__m256i>()) };
+            // SAFETY: and so are those of the row.
+            let b = unsafe { _mm256_loadu_si256(row.add(word).cast::<__m256i>()) };
+            is_different |= _mm256_movemask_epi8(_mm256_cmpeq_epi64(a, b)) != -1;
+            word += 4;
+        }
+        // Cells are two words each.
+        if word < words {
+            // SAFETY: as above.
+            let a = unsafe { _mm_loadu_si128(key.add(word).cast::<__m128i>()) };
+            // SAFETY: as above.
+            let b = unsafe { _mm_loadu_si128(row.add(word).cast::<__m128i>()) };
+            is_different |= _mm_movemask_epi8(_mm_cmpeq_epi8(a, b)) != 0xFFFF;
+        }
+        differing |= u64::from(is_different) << index;
+    }
+    differing
+}

@@ -1,0 +1,159 @@
+//! `partition-lock`: a lock for each key.
+//!
+//! ```text
+//!   producer 0: fold apart ──► key a ──┐ lock ┌────────┐
+//!                          └─► key b ──┼─────►│ cell a │──┐
+//!   producer 1: fold apart ──► key b ──┤ lock ├────────┤  ├──► the elected owner goes over all cells, one lock each
+//!                          └─► key c ──┼─────►│ cell b │──┤
+//!                                      └─────►│ cell c │──┘
+//!                                             └────────┘
+//! ```
+//!
+//! A batch is folded into a private shard, which is then taken apart into one piece for each key and window. For each key
+//! the producer finds the cell in the [directory](super::directory), takes that key's lock, and merges what belongs
+//! to it. Two producers meet only where they have the same key at the same moment, and a batch in which a key is rare costs
+//! a look-up, a lock and an allocation for each of its keys: what is gained by not waiting is paid for in small change.
+//! Hot keys are queued for as under one lock.
+//!
+//! The elected owner gathers what is over from all cells in one shard and closes that, so that a window comes out whole
+//! and not key by key. A cell that is left without groups is dropped: keys that come and go take no memory.
+//!
+//! **Readers** take the lock of one key at a time. What is seen of a key is whole and up to date; a batch may be seen in
+//! some keys before it is in others, and so may the closing of a window. The version counts the batches that are merged to
+//! the end: whoever reads it sees all of these, and perhaps a part of the next ones.
+
+use super::counted::{Apart, Counted};
+use super::directory::{Directory, Keep};
+use super::sharing::{Basis, Sharing};
+use super::*;
+use crate::sync::{AtomicI64, AtomicU64, Ordering};
+
+/// The strategy.
+pub(super) struct PartitionLock<A: Aggregation> {
+    basis: Basis<A>,
+    cells: Directory<Counted<A>>,
+    /// What has been closed: where a new cell begins.
+    closed: AtomicI64,
+    /// Batches that are merged to the end, and frontiers that are closed.
+    version: AtomicU64,
+}
+
+impl<A: Aggregation> PartitionLock<A> {
+    pub fn new(spec: StateSpec<A>) -> Self {
+        let basis = Basis::new(spec.aggregation, spec.meter);
+        let cells = Directory::new(&basis.bytes);
+        Self { basis, cells, closed: AtomicI64::new(EventTimeMs::MIN.0), version: AtomicU64::new(0) }
+    }
+
+    /// Merges the groups of one key under its lock.
+    fn merge(&self, hash: u64, groups: impl Iterator<Item = A::Partial>, cost: &mut Cost) -> Result<(), A::Error> {
+        let Basis { aggregation, meter, .. } = &self.basis;
+        let start = meter.now();
+        let cell = || {
+            let mut cell = self.basis.empty();
+            // Relaxed: groups of closed windows do not come, see the contract. A cell that does not know how far it is closed
+            // would only fail to notice if they did.
+            let closed = EventTimeMs(self.closed.load(Ordering::Relaxed));
+            cell.change(aggregation, |shard| aggregation.close(shard, closed));
+            cell
+        };
+        let mut groups = groups;
+        self.cells.with(hash, cell, |cell| {
+            let locked = meter.now();
+            let merged =
+                cell.change(aggregation, |shard| groups.try_for_each(|groups| aggregation.merge(shard, groups)));
+            let time = meter.now().0 - locked.0;
+            cost.wait.0 += locked.0 - start.0;
+            cost.merge.0 += time;
+            cost.held.0 += time;
+            merged
+        })
+    }
+
+    /// The version, to be taken before the groups are read.
+    fn version(&self) -> Version {
+        // Acquire: whoever reads a number sees what was merged before it was counted.
+        Version(self.version.load(Ordering::Acquire))
+    }
+
+    fn count_version(&self) {
+        // Release: pairs with the Acquire of `version`.
+        self.version.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl<A: Aggregation> Sharing<A> for PartitionLock<A> {
+    const NAME: StrategyName = StrategyName::PartitionLock;
+    type Private = Apart<A>;
+
+    fn basis(&self) -> &Basis<A> {
+        &self.basis
+    }
+
+    fn private(&self, _: WorkerId) -> Apart<A> {
+        Apart::new(&self.basis)
+    }
+
+    fn process(&self, apart: &mut Apart<A>, batch: &A::Batch, cost: &mut Cost) -> Result<Folded, A::Error> {
+        let Basis { witness, .. } = &self.basis;
+        let (folded, mut groups) = apart.fold(&self.basis, batch, cost, |aggregation, shard| {
+            let mut groups = aggregation.split_keys(shard);
+            // The windows of a key side by side: one lock for all of them.
+            groups.sort_by_key(|(hash, _)| *hash);
+            groups
+        })?;
+        let merges = groups.len() as u64;
+        let mut keys = 0;
+        let mut groups = groups.drain(..).peekable();
+        while let Some((hash, first)) = groups.next() {
+            let rest = std::iter::from_fn(|| groups.next_if(|(other, _)| *other == hash));
+            self.merge(hash, std::iter::once(first).chain(rest.map(|(_, groups)| groups)), cost)?;
+            keys += 1;
+        }
+        self.count_version();
+        Witness::add(&witness.locks, keys);
+        Witness::add(&witness.key_locks, keys);
+        Witness::add(&witness.merges_locked, merges);
+        Ok(folded)
+    }
+
+    fn close(&self, frontier: EventTimeMs, _: &mut Cost) -> Result<Vec<A::Closed>, A::Error> {
+        let Basis { aggregation, .. } = &self.basis;
+        // Relaxed: see where a cell is made.
+        self.closed.fetch_max(frontier.0, Ordering::Relaxed);
+        let mut over = self.basis.empty();
+        self.cells.sweep(|cell| {
+            let groups = cell.change(aggregation, |shard| {
+                let groups = aggregation.split(shard, Release::ClosedBy(frontier), 1);
+                let left = aggregation.close(shard, frontier);
+                debug_assert!(left.is_empty(), "what is closed was released");
+                groups
+            });
+            over.change(aggregation, |shard| {
+                groups.into_iter().try_for_each(|(_, groups)| aggregation.merge(shard, groups))
+            })?;
+            Ok(if aggregation.groups(cell.shard()) == 0 { Keep::No } else { Keep::Yes })
+        })?;
+        self.count_version();
+        Ok(over.change(aggregation, |shard| aggregation.close(shard, frontier)))
+    }
+
+    fn lookup(&self, key: &A::Key) -> Result<(Version, A::Rows), A::Error> {
+        let Basis { aggregation, .. } = &self.basis;
+        let version = self.version();
+        let found = self.cells.look(aggregation.hash(key), |cell| aggregation.lookup(cell.shard(), key));
+        Ok((version, found.unwrap_or_else(|| aggregation.lookup(&aggregation.shard(), key))?))
+    }
+
+    fn scan(&self) -> Result<Vec<(Version, A::Rows)>, A::Error> {
+        let Basis { aggregation, .. } = &self.basis;
+        let version = self.version();
+        let mut all = aggregation.shard();
+        self.cells.look_at_all(|cell| {
+            let mut copy = cell.shard().clone();
+            let groups = aggregation.split(&mut copy, Release::All, 1);
+            groups.into_iter().try_for_each(|(_, groups)| aggregation.merge(&mut all, groups))
+        })?;
+        Ok(vec![(version, aggregation.scan(&all)?)])
+    }
+}
