@@ -10,6 +10,9 @@ const INLINE_BYTES: usize = 12;
 /// Bytes of a view in front of what it holds itself.
 const LENGTH_BYTES: usize = 4;
 
+/// The highest bits of the bytes that a view holds itself.
+const NOT_ASCII: u128 = u128::MAX / 0xFF * 0x80 << (8 * LENGTH_BYTES);
+
 /// By the length of a text, up to one above [`INLINE_BYTES`]: the bits of a view that hold its bytes. Of a longer one that is
 /// a prefix of four bytes.
 const HELD: [u128; INLINE_BYTES + 2] = {
@@ -48,7 +51,7 @@ pub fn string_views(
         views.fill(bytes, starts, ends);
     }
     let Views { mut views, held, has_long } = views;
-    if !is_ascii && (has_long || held & (u128::MAX / 0xFF * 0x80) != 0) {
+    if !is_ascii && (has_long || held & NOT_ASCII != 0) {
         check(bytes, starts, ends, &mut views, not_utf8);
     }
     let blocks = if has_long { vec![block.clone()] } else { Vec::new() };
@@ -122,7 +125,9 @@ impl Views {
 fn check(bytes: &[u8], starts: &[u32], ends: &[u32], views: &mut [u128], not_utf8: &mut Vec<usize>) {
     for (row, (&start, &end)) in starts.iter().zip(ends).enumerate() {
         let text = &bytes[start as usize..end as usize];
-        if !text.is_ascii() && std::str::from_utf8(text).is_err() {
+        let is_held = text.len() <= INLINE_BYTES;
+        let is_ascii = if is_held { views[row] & NOT_ASCII == 0 } else { text.is_ascii() };
+        if !is_ascii && std::str::from_utf8(text).is_err() {
             not_utf8.push(row);
             views[row] = 0;
         }
