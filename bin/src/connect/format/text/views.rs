@@ -85,9 +85,10 @@ impl Views {
     /// # Safety
     /// As [`are_padded`] says.
     unsafe fn fill_padded(&mut self, bytes: &[u8], starts: &[u32], ends: &[u32]) {
-        let mut has_long = false;
-        let mut all_held = 0;
-        self.views.extend(starts.iter().zip(ends).map(|(&start, &end)| {
+        // A plain loop: in a closure these two would be written to memory for each text, and be waited for by the next.
+        let (mut has_long, mut all_held) = (false, 0);
+        self.views.resize(starts.len(), 0);
+        for ((view, &start), &end) in self.views.iter_mut().zip(starts).zip(ends) {
             let length = end - start;
             let is_long = length > INLINE_BYTES as u32;
             // SAFETY: the start is at least 4, and within the bytes.
@@ -98,8 +99,8 @@ impl Views {
             all_held |= held;
             has_long |= is_long;
             let offset = if is_long { start } else { 0 };
-            held | u128::from(length) | u128::from(offset) << 96
-        }));
+            *view = held | u128::from(length) | u128::from(offset) << 96;
+        }
         self.held = all_held;
         self.has_long = has_long;
     }
