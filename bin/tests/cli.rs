@@ -67,6 +67,8 @@ fn wrong_usage_exits_with_2_and_says_what_is_accepted() {
         (&["run", "-e", "SELECT 1", "--set", "a"], "KEY=VALUE"),
         (&["run", "-e", "SELECT 1", "--memory", "lots"], "512M or 4G"),
         (&["run", "-e", "SELECT 1", "--batch-rows", "5000"], "4096"),
+        (&["run", "-e", "SELECT 1", "--kernels", "avx512"], "[possible values: scalar, simd]"),
+        (&["run", "-e", "SELECT 1", "--set", "thalweg.kernels=avx512"], "'scalar' or 'simd'"),
         (&["run", "no/such.sql"], "cannot read 'no/such.sql'"),
         (&["gen", "trades", "--zipf", "11"], "a number from 0 to 10"),
         (&["gen", "trade"], "'trades'"),

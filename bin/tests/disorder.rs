@@ -1,8 +1,8 @@
 //! Rows out of order, in streaming mode, one file read by several workers.
 //!
 //! Disorder within the declared lag changes nothing: the rows of the sorted file, and none late. Beyond it, which rows are
-//! late is a property of the file: the same set for any number of workers, batch and block size, and the one that a naive
-//! oracle finds by going through the file once.
+//! late is a property of the file: the same set for any number of workers, batch and block size and any strategy of sharing
+//! state, and the one that a naive oracle finds by going through the file once.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,7 +17,9 @@ use rand::{RngExt as _, SeedableRng as _};
 use thalweg::error::Result;
 use thalweg::job::{self, Account, JobOptions, Pin};
 use thalweg::plan::JobPlan;
+use thalweg::plan::strategy::StrategyChoice;
 use thalweg::sql::{Outcome, Session, SessionOptions};
+use thalweg_runtime::state::StrategyName;
 
 const WORKERS: [usize; 4] = [1, 2, 4, 7];
 const BATCH_ROWS: [usize; 3] = [1, 7, 4096];
@@ -93,6 +95,8 @@ fn any_schedule_of_the_workers_gives_the_rows_and_the_late_rows_of_the_oracle() 
         let path = directory.path().join("shuffled.csv");
         std::fs::write(&path, csv(&shuffled)).expect("the input can be written");
         let options = JobOptions {
+            // Each strategy meets its share of the schedules.
+            strategy: StrategyChoice::Named(StrategyName::ALL[seed as usize % StrategyName::ALL.len()]),
             workers: rng.random_range(1..=5),
             batch_rows: *BATCH_ROWS.choose(&mut rng).expect("there is one"),
             block_bytes: rng.random_range(30..2000),
@@ -146,13 +150,15 @@ fn put_off(sorted: &[Event], delay_ms: i64, rng: &mut StdRng) -> Vec<Event> {
     arrivals.into_iter().map(|(_, event)| event).collect()
 }
 
-/// Every number of workers with every batch size; blocks of any size from one that holds a few records up.
+/// Every number of workers with every batch size; blocks of any size from one that holds a few records up, and any strategy.
 fn ways(rng: &mut StdRng) -> Vec<JobOptions> {
     let mut ways = Vec::new();
     for workers in WORKERS {
         for batch_rows in BATCH_ROWS {
             let block_bytes = *[rng.random_range(30..300), 1024, 128 * 1024].choose(rng).expect("there is one");
-            ways.push(JobOptions { workers, batch_rows, block_bytes, pin: Pin::Off, ..JobOptions::default() });
+            let strategy = StrategyChoice::Named(*StrategyName::ALL.choose(rng).expect("there are eight"));
+            let how = JobOptions { workers, batch_rows, block_bytes, strategy, ..JobOptions::default() };
+            ways.push(JobOptions { pin: Pin::Off, ..how });
         }
     }
     ways

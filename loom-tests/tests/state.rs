@@ -127,6 +127,8 @@ fn an_owner_that_found_a_reader_in_its_way_is_rung() {
         let mut offer = Arc::new(1);
         loop {
             bells.bell(WorkerId(0)).take();
+            // An owner looks for questions first; that is where loom can stop a reader that holds the lock.
+            published.take_request();
             match published.try_publish(Version(1), offer) {
                 Ok(()) => break,
                 Err(back) => offer = back,
@@ -172,4 +174,29 @@ fn a_question_to_an_owner_that_sleeps_is_answered() {
             assert_eq!(state.witness().versions, 1, "one version for all questions, as nothing changed");
         });
     }
+}
+
+/// Loom reports a deadlock if a worker sleeps through a question while its producer holds something back.
+#[test]
+fn a_question_to_a_worker_that_sleeps_brings_out_what_it_holds_back() {
+    explore("owned-shards, a question to a silent source", Some(3), 20, || {
+        let bells = Doorbells::new(2);
+        let state = made(StrategyName::OwnedShards, 2, &bells);
+        let (mut producer, mut sends) = (state.producer(WorkerId(1)), Vec::new());
+        producer.process(&vec![(0, 0)], &mut sends).expect("ones can be added up");
+        let reader = state.reader();
+        // The owner of key 0 is worker 0; what is known of it is with worker 1.
+        let asker = thread::spawn(move || reader.lookup(&0).map(|(_, rows)| assert!(rows.is_empty())));
+        loop {
+            bells.bell(WorkerId(1)).take();
+            if producer.is_awaited() {
+                break;
+            }
+            bells.bell(WorkerId(1)).wait(Duration::MAX);
+        }
+        producer.release(Release::All, &mut sends).expect("ones can be added up");
+        assert!(!producer.is_awaited(), "the only question is answered");
+        assert!(matches!(&sends[..], [(WorkerId(0), Message::Groups(_))]));
+        asker.join().expect("the reader does not panic").expect("ones can be added up");
+    });
 }

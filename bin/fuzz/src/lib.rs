@@ -142,7 +142,12 @@ fn table(ddl: &str) -> Arc<Table> {
 /// On an internal error, and if a record is neither a row nor a reject.
 pub fn read(table: &Table, way: Way) -> Result<Read, Error> {
     let bells = Doorbells::new(way.workers);
-    let options = ReadOptions { batch_rows: way.batch_rows, block_bytes: way.block_bytes, workers: way.workers };
+    let options = ReadOptions {
+        batch_rows: way.batch_rows,
+        block_bytes: way.block_bytes,
+        workers: way.workers,
+        kernels: Default::default(),
+    };
     let columns: Vec<usize> = (0..table.schema.fields().len()).collect();
     let source = table.connector.open_source(table, &columns, &options, &bells).map_err(sound)?;
     let mut readers: Vec<_> = (0..way.workers).map(|worker| source.reader(WorkerId(worker as u16))).collect();

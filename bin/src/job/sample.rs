@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::{ArrayRef, RecordBatch};
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
+use thalweg_operators::kernels::Kernels;
 use thalweg_operators::key::PackedKeys;
 use thalweg_operators::spec::GroupSpec;
 use thalweg_runtime::exchange::doorbell::Doorbells;
@@ -34,38 +35,38 @@ const WAIT_MAX: Duration = Duration::from_millis(250);
 pub(super) fn estimate_keys(feeders: &[&Stage], spec: &GroupSpec, read: &ReadOptions) -> Option<KeyEstimate> {
     let read = ReadOptions { workers: 1, ..read.clone() };
     let rows_of_each = (ROWS_MAX / feeders.len().max(1) as u64).max(1);
-    let mut sample = Sample { spec, packed: PackedKeys::default(), counts: HashMap::new(), deadline: None };
+    let (kernels, packed, counts) = (read.kernels, PackedKeys::default(), HashMap::new());
+    let mut sample = Sample { spec, kernels, packed, counts, rows: 0, deadline: None };
     let mut rows_max = Some(0_u64);
     for stage in feeders {
-        let before = sample.rows();
         // A source that cannot be read will say so when the job opens it.
-        let total = sample.look_at(stage, &read, rows_of_each).unwrap_or_default();
-        rows_max = rows_max.zip(total).map(|(sum, rows)| sum + rows.max(sample.rows() - before));
+        let rows = sample.look_at(stage, &read, rows_of_each).unwrap_or_default();
+        rows_max = rows_max.zip(rows).map(|(sum, rows)| sum.saturating_add(rows));
     }
     (!sample.counts.is_empty()).then(|| KeyEstimate::of_counts(sample.counts.into_values(), rows_max))
 }
 
 struct Sample<'a> {
     spec: &'a GroupSpec,
+    kernels: Kernels,
     packed: PackedKeys,
     /// Rows by the hash of their key. Two keys with one hash of 64 bits are too rare to show in an estimate.
     counts: HashMap<u64, u64>,
+    /// Sum of the counts.
+    rows: u64,
     /// Set by the first wait.
     deadline: Option<Instant>,
 }
 
 impl Sample<'_> {
-    fn rows(&self) -> u64 {
-        self.counts.values().sum()
-    }
-
-    /// Counts the keys of the stage's first rows, about `rows_max`; answers how many rows the whole of it may have, if
-    /// that can be told.
+    /// Counts the keys of the stage's first rows, of about `rows_max` records; answers how many rows may come out of the
+    /// stage in all, if that can be told.
     fn look_at(&mut self, stage: &Stage, read: &ReadOptions, rows_max: u64) -> Result<Option<u64>> {
         match &stage.head {
             Head::Values(rows) => {
+                let rows_before = self.rows;
                 self.take_in(stage, rows.clone())?;
-                Ok(Some(rows.num_rows() as u64))
+                Ok(Some(self.rows - rows_before))
             }
             Head::Scan { table, columns, pruning } => {
                 let bells = Doorbells::new(1);
@@ -78,16 +79,16 @@ impl Sample<'_> {
 
     fn read(&mut self, stage: &Stage, source: &dyn Source, bells: &Doorbells, rows_max: u64) -> Result<Option<u64>> {
         let mut reader = source.reader(WorkerId(0));
-        let (mut rows, mut bytes) = (0, 0);
+        let (rows_before, mut records, mut bytes) = (self.rows, 0, 0);
         let is_whole = loop {
-            if rows >= rows_max || bytes >= BYTES_MAX {
+            if records >= rows_max || bytes >= BYTES_MAX {
                 break false;
             }
             bells.bell(WorkerId(0)).take();
             match reader.poll()? {
                 SourceEvent::Block(block) => {
                     bytes += block.bytes;
-                    rows += block.records;
+                    records += block.records;
                     for batch in block.batches {
                         self.take_in(stage, batch)?;
                     }
@@ -104,6 +105,7 @@ impl Sample<'_> {
             }
         };
         source.drain();
+        let rows = self.rows - rows_before;
         if is_whole {
             return Ok(Some(rows));
         }
@@ -121,7 +123,8 @@ impl Sample<'_> {
 
     fn count(&mut self, batch: &Batch) -> Result<()> {
         let keys: Vec<&ArrayRef> = self.spec.keys.iter().map(|key| batch.columns.column(key.column)).collect();
-        self.packed.pack(&keys, batch.rows()).map_err(|error| Error::internal(error.to_string()))?;
+        self.packed.pack(&keys, batch.rows(), self.kernels).map_err(|error| Error::internal(error.to_string()))?;
+        self.rows += batch.rows() as u64;
         for hash in &self.packed.hashes {
             *self.counts.entry(*hash).or_default() += 1;
         }

@@ -17,7 +17,7 @@ pub struct KeyEstimate {
 
 impl KeyEstimate {
     /// From how often each key was seen in the first rows. `rows_max`: rows of the whole input, if that is about known;
-    /// there are no more keys than rows.
+    /// there are no more keys than rows, and none unseen if these are all.
     ///
     /// The estimate is the Chao1 estimator in its bias-corrected form, `d + f1 (f1 - 1) / (2 (f2 + 1))`: of `d` keys that
     /// were seen, `f1` were seen once and `f2` twice. Where few keys were seen only once, few are left to be seen; where
@@ -34,7 +34,8 @@ impl KeyEstimate {
             twice += u128::from(count == 2);
         }
         let unseen = once * once.saturating_sub(1) / (2 * (twice + 1));
-        let keys = u64::try_from(unseen).unwrap_or(u64::MAX).saturating_add(seen);
+        let unseen = if rows_max == Some(rows) { 0 } else { u64::try_from(unseen).unwrap_or(u64::MAX) };
+        let keys = seen.saturating_add(unseen);
         Self { rows, seen, keys: keys.min(rows_max.unwrap_or(u64::MAX)).max(seen) }
     }
 }
@@ -81,6 +82,12 @@ mod tests {
         };
         assert_eq!(estimate(1_000, Some(7_000), &mut unique).keys, 7_000);
         assert!(estimate(1_000, None, &mut unique).keys > 100_000);
+    }
+
+    #[test]
+    fn an_input_that_was_seen_to_its_end_is_known() {
+        assert_eq!(KeyEstimate::of_counts([1, 1, 1, 5], Some(8)).keys, 4);
+        assert!(KeyEstimate::of_counts([1, 1, 1, 5], Some(9)).keys > 4);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::diagnostic::{SourceText, help_of, without_error_number};
 use super::place::Place;
 use crate::connect::format::json::write_string;
 use crate::error::Error;
-use crate::job::Account;
+use crate::job::{Account, AggregationAccount};
 
 /// An object in the making; keys come in the order in which they are put.
 struct Object(Vec<u8>);
@@ -142,6 +142,28 @@ pub fn account(account: &Account) -> String {
         object.0.extend_from_slice(of_source.end().as_bytes());
     }
     object.0.push(b']');
+    object.key("aggregations");
+    let aggregations: Vec<String> = account.aggregations.iter().map(aggregation).collect();
+    put(&mut object.0, format_args!("[{}]", aggregations.join(",")));
+    object.end()
+}
+
+/// How the state of an aggregation was shared; the costs are there if they were measured.
+fn aggregation(account: &AggregationAccount) -> String {
+    let AggregationAccount { name, decision, cost } = account;
+    let mut object = Object(b"{".to_vec());
+    object.text("stage", Some(name));
+    object.text("strategy", Some(decision.strategy.as_str()));
+    object.text("state", Some(&decision.to_string()));
+    let Some(account) = cost else { return object.end() };
+    object.number("rows", Some(account.rows));
+    object.number("batches", Some(account.batches));
+    for (part, time) in account.parts() {
+        object.number(&format!("{part}_ns"), Some(time.0));
+    }
+    object.number("held_ns", Some(account.cost.held.0));
+    object.number("batch_p50_ns", account.batch_p50.map(|time| time.0));
+    object.number("batch_p99_ns", account.batch_p99.map(|time| time.0));
     object.end()
 }
 
@@ -155,7 +177,10 @@ mod tests {
     use super::*;
     use crate::connect::bad_input::{RejectCounts, RejectReason};
     use crate::error::InputPlace;
-    use crate::job::SourceAccount;
+    use crate::job::{CostAccount, SourceAccount};
+    use crate::plan::strategy::{Basis, Decision};
+    use thalweg_runtime::Nanos;
+    use thalweg_runtime::state::{Cost, StrategyName};
 
     #[test]
     fn an_error_has_all_fields_whatever_is_known() {
@@ -178,14 +203,26 @@ mod tests {
     }
 
     #[test]
-    fn an_account_names_every_source() {
+    fn an_account_names_every_source_and_aggregation() {
         let source = |table: &str| {
             let mut rejects = RejectCounts::default();
             rejects.add(RejectReason::Null, 1);
             SourceAccount { table: table.into(), records: 3, rows: 2, rejected: 1, unread: 0, rejects, bytes: 9 }
         };
         let sources = vec![source("a"), source("b")];
-        let text = account(&Account { sources, workers: 2, ..Account::default() });
+        let cost = CostAccount {
+            rows: 5,
+            batches: 2,
+            cost: Cost { fold: Nanos(70), held: Nanos(60), ..Cost::default() },
+            batch_p50: Some(Nanos(35)),
+            batch_p99: None,
+        };
+        let decision = Decision { strategy: StrategyName::HoldLock, basis: Basis::Named };
+        let aggregations = vec![
+            AggregationAccount { name: "2 merge".into(), decision, cost: Some(cost) },
+            AggregationAccount { name: "3 merge".into(), decision: Decision::LATER, cost: None },
+        ];
+        let text = account(&Account { sources, workers: 2, aggregations, ..Account::default() });
         assert!(
             text.starts_with(
                 r#"{"type":"account","records":6,"rejected":2,"rejects":{"null":2},"unread":0,"bytes":18,"#
@@ -193,6 +230,10 @@ mod tests {
             "{text}"
         );
         assert!(text.contains(r#""drained":false,"imbalance":null,"#), "{text}");
-        assert!(text.ends_with(r#"{"table":"b","records":3,"rows":2,"rejected":1,"bytes":9}]}"#), "{text}");
+        let (_, rest) = text.split_once(r#"{"table":"b","#).expect("both sources are there");
+        assert_eq!(
+            rest,
+            r#""records":3,"rows":2,"rejected":1,"bytes":9}],"aggregations":[{"stage":"2 merge","strategy":"hold-lock","state":"hold-lock","rows":5,"batches":2,"wait_ns":0,"clone_ns":0,"fold_ns":70,"merge_ns":0,"channel_ns":0,"metrics_ns":0,"held_ns":60,"batch_p50_ns":35,"batch_p99_ns":null},{"stage":"3 merge","strategy":"owned-shards","state":"owned-shards (later exchange)"}]}"#
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use thalweg_operators::kernels::Kernels;
+use thalweg_operators::kernels::{Kernels, UnknownKernels};
 use thalweg_runtime::state::UnknownStrategy;
 
 use super::nearest;
@@ -151,16 +151,20 @@ fn mode(value: &str) -> Result<ModeSetting> {
 }
 
 fn kernels(value: &str) -> Result<Kernels> {
-    let accepted = |_| Error::statement(format!("'{value}' are no kernels")).help("'scalar' or 'simd'");
-    value.to_ascii_lowercase().parse().map_err(accepted)
+    value.parse().map_err(|_: UnknownKernels| {
+        Error::statement(format!("there are no kernels '{value}'")).help("'scalar' or 'simd'")
+    })
 }
 
 fn strategy(value: &str) -> Result<StrategyChoice> {
-    value.parse().map_err(|unknown: UnknownStrategy| {
+    value.parse().map_err(|_: UnknownStrategy| {
         let error = Error::statement(format!("'{value}' is not a strategy of sharing state"));
         match nearest(value, StrategyChoice::NAMES.into_iter()) {
             Some(near) => error.help(format!("did you mean '{near}'?")),
-            None => error.help(format!("{unknown}, and auto")),
+            None => {
+                let [names @ .., last] = StrategyChoice::NAMES;
+                error.help(format!("there are {} and {last}", names.join(", ")))
+            }
         }
     })
 }

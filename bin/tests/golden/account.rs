@@ -24,7 +24,6 @@ pub fn check(account: &Account, case: &Case, late_expected: u64) -> Result<(), S
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Totals {
     records: u64,
-    bytes: u64,
     rejected: u64,
     folded: u64,
     passed: u64,
@@ -41,7 +40,6 @@ impl Totals {
         let sum = |of: fn(&OperatorAccount) -> u64| account.operators.iter().map(of).sum::<u64>();
         Self {
             records: account.records(),
-            bytes: account.sources.iter().map(|source| source.bytes).sum(),
             rejected: account.rejected(),
             folded: sum(|operator| operator.folded),
             passed: sum(|operator| operator.passed),

@@ -148,7 +148,7 @@ impl Case {
         let ordinals = Ordinals::Run(Ordinal::of_row(0));
         for batch in self.batches.iter().map(|rows| Self::batch(rows)) {
             let columns: Vec<&ArrayRef> = (0..self.keys).map(|_| batch.column(0)).collect();
-            packed.pack(&columns, batch.num_rows()).expect("a key");
+            packed.pack(&columns, batch.num_rows(), kernels).expect("a key");
             let stride = self.keys * 2;
             let keys = Keys { cells: &packed.cells, stride, hashes: &packed.hashes, long: None::<ColumnBytes<'_>> };
             table.assign(&keys, &mut ids).expect("few groups");

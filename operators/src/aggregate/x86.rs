@@ -74,10 +74,11 @@ unsafe fn fold_avx512<const WIDE: bool, const EXTREMES: bool>(
         let [low0, low1] = unsafe { two(low, row) };
         // SAFETY: as above.
         let [high0, high1] = unsafe { two(high, row) };
+        let values = [_mm256_set_m128i(high0, low0), _mm256_set_m128i(high1, low1)];
         // SAFETY: `check` has passed.
-        unsafe { step::<WIDE, EXTREMES>(pass, rows, ids[row], _mm256_set_m128i(high0, low0)) };
+        unsafe { step::<WIDE, EXTREMES>(pass, rows, ids[row], values[0]) };
         // SAFETY: as above.
-        unsafe { step::<WIDE, EXTREMES>(pass, rows, ids[row + 1], _mm256_set_m128i(high1, low1)) };
+        unsafe { step::<WIDE, EXTREMES>(pass, rows, ids[row + 1], values[1]) };
         row += 2;
     }
     if row < ids.len() {

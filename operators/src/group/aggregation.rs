@@ -77,19 +77,24 @@ impl GroupAggregation {
         GroupKey::new(&self.layout, &self.spec.keys, row)
     }
 
+    /// Are the windows that are over at `frontier` to be closed by it?
+    fn closes_at(&self, frontier: EventTimeMs) -> bool {
+        self.mode == CloseMode::WhenPassed || frontier == EventTimeMs::END
+    }
+
     /// Rows of several windows as one batch.
     fn together(&self, rows: Vec<RecordBatch>) -> Result<RecordBatch, AggregateError> {
         Ok(concat_batches(&self.schema, &rows)?)
     }
 
     /// Makes a table for a window of `shard` that begins with so many rows or groups.
-    pub(super) fn maker(&self, shard: &GroupShard, rows: usize) -> impl FnOnce() -> Box<GroupStore> + use<'_> {
+    pub(super) fn maker(&self, shard: &GroupShard, rows: usize) -> impl FnOnce() -> GroupStore + use<'_> {
         // Tables come back from windows that were closed, so they go to those who close windows. A shard that is only
         // split keeps its own, which are as large as it needs them.
         let draws = shard.has_closed();
         move || {
             let spare = if draws { self.spares.take(rows) } else { None };
-            spare.unwrap_or_else(|| Box::new(GroupStore::new(&self.layout)))
+            spare.unwrap_or_else(|| GroupStore::new(&self.layout))
         }
     }
 }
@@ -114,6 +119,11 @@ impl Aggregation for GroupAggregation {
 
     fn split(&self, shard: &mut GroupShard, release: Release, parts: usize) -> Vec<(usize, Partials)> {
         let mut all = Vec::new();
+        if let Release::ClosedBy(frontier) = release
+            && !self.closes_at(frontier)
+        {
+            return all;
+        }
         shard.split(release, |window, store| all.extend(store.split(&self.layout, window, parts)));
         all
     }
@@ -135,7 +145,7 @@ impl Aggregation for GroupAggregation {
     }
 
     fn close(&self, shard: &mut GroupShard, frontier: EventTimeMs) -> Vec<ClosedWindow> {
-        if self.mode == CloseMode::AtEnd && frontier != EventTimeMs::END {
+        if !self.closes_at(frontier) {
             return Vec::new();
         }
         if frontier == EventTimeMs::END {

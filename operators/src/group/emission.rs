@@ -75,7 +75,7 @@ impl Emission {
                     let result = whole.absorb(&self.aggregation.layout, &mut piece, &mut self.ids);
                     self.bytes += whole.bytes();
                     result?;
-                    self.aggregation.spares.put(piece);
+                    self.aggregation.spares.put(*piece);
                 }
             }
         }
@@ -132,7 +132,7 @@ impl Emission {
             && let Some(Current { store, .. }) = self.current.take()
         {
             self.bytes -= store.bytes();
-            self.aggregation.spares.put(store);
+            self.aggregation.spares.put(*store);
         }
         let (ordinals, stamps) = (Ordinals::Each(ordinals), Stamps::Uniform(EventTimeMs::MIN));
         Ok(Some(Batch { columns, ordinals, stamps }))

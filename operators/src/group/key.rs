@@ -30,7 +30,7 @@ impl GroupKey {
         }
         let mut packed = PackedKeys::default();
         let columns: Vec<_> = row.columns().iter().collect();
-        packed.pack(&columns, 1)?;
+        packed.pack(&columns, 1, layout.kernels)?;
         let bytes = crate::key::ColumnBytes(&columns);
         let is_long = |cell: &(usize, _)| crate::key::is_long(cell.1);
         let long = layout.shape.byte_cells(&packed.cells).filter(is_long);

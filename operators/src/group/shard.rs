@@ -11,16 +11,16 @@ use crate::window::TimeWindow;
 
 /// Groups by window and key: all of a job's, those of one worker, or those of one key.
 ///
-/// What it holds is data alone; a [`GroupAggregation`](super::GroupAggregation) knows what it means. A shard without
-/// groups owns no memory.
+/// What it holds is data alone; a [`GroupAggregation`](super::GroupAggregation) knows what it means. A new shard
+/// owns no memory.
 #[derive(Debug)]
 pub struct GroupShard {
     /// Windows that this closes are gone: their groups are refused.
     frontier: EventTimeMs,
-    /// Boxed, because a node of the map has room for eleven: most of a shard of one group would be air.
+    /// Boxed, because a node of the map has room for eleven: a shard of one group would be air for the most part.
     open: BTreeMap<TimeWindow, Box<GroupStore>>,
     /// Empty tables, the last one split on top: the next window is likely to be as large.
-    spare: Vec<Box<GroupStore>>,
+    spare: Vec<GroupStore>,
     /// In all windows.
     groups: usize,
     /// Of all tables, spare ones included.
@@ -64,7 +64,7 @@ impl GroupShard {
     pub(super) fn change(
         &mut self,
         window: TimeWindow,
-        make: impl FnOnce() -> Box<GroupStore>,
+        make: impl FnOnce() -> GroupStore,
         change: impl FnOnce(&mut GroupStore) -> Result<(), AggregateError>,
     ) -> Result<(), AggregateError> {
         if window.is_closed_by(self.frontier) {
@@ -72,11 +72,11 @@ impl GroupShard {
         }
         let Self { open, spare, groups, bytes, .. } = self;
         let store = open.entry(window).or_insert_with(|| {
-            spare.pop().unwrap_or_else(|| {
+            Box::new(spare.pop().unwrap_or_else(|| {
                 let store = make();
                 *bytes += store.bytes();
                 store
-            })
+            }))
         });
         *groups -= store.groups();
         *bytes -= store.bytes();
@@ -101,7 +101,7 @@ impl GroupShard {
             if self.spare.len() < SPARE_MAX {
                 store.clear();
                 self.bytes += store.bytes();
-                self.spare.push(store);
+                self.spare.push(*store);
             }
         }
     }

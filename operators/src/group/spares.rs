@@ -21,7 +21,7 @@ pub(super) struct Spares {
 
 #[derive(Debug, Default)]
 struct Shelf {
-    stores: Vec<Box<GroupStore>>,
+    stores: Vec<GroupStore>,
     places: usize,
 }
 
@@ -38,7 +38,7 @@ impl Spares {
     }
 
     /// An empty table for a window that begins with so many rows or groups, if there is one.
-    pub(super) fn take(&self, rows: usize) -> Option<Box<GroupStore>> {
+    pub(super) fn take(&self, rows: usize) -> Option<GroupStore> {
         if rows < ROWS_MIN || self.bytes.get() == 0 {
             return None;
         }
@@ -49,7 +49,7 @@ impl Spares {
     }
 
     /// Keeps a table whose groups are not needed any more, if there is room.
-    pub(super) fn put(&self, mut store: Box<GroupStore>) {
+    pub(super) fn put(&self, mut store: GroupStore) {
         // Relaxed: who misses it finds no place.
         if store.bytes() < BYTES_MIN || self.is_over.load(Ordering::Relaxed) {
             return;
@@ -67,7 +67,7 @@ impl Spares {
         // Relaxed: the shelf is cleared by whoever comes first, under its lock.
         if !self.is_over.swap(true, Ordering::Relaxed) {
             let mut shelf = lock(&self.shelf);
-            self.bytes.change(shelf.stores.iter().map(|store| store.bytes()).sum(), 0);
+            self.bytes.change(shelf.stores.iter().map(GroupStore::bytes).sum(), 0);
             *shelf = Shelf::default();
         }
     }

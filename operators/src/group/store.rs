@@ -59,7 +59,7 @@ impl GroupStore {
         let FoldScratch { packed, ids, update: update_scratch } = scratch;
         // At most a few pointers per batch, not per row.
         let key_columns: Vec<&ArrayRef> = keys.iter().map(|key| columns.column(key.column)).collect();
-        packed.pack(&key_columns, columns.num_rows())?;
+        packed.pack(&key_columns, columns.num_rows(), layout.kernels)?;
         let keys = Keys {
             cells: &packed.cells,
             stride: layout.shape.words(),

@@ -25,7 +25,9 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, TimeUnit};
 
 use super::hash;
+use super::strings::pack_strings;
 use crate::aggregate::AggregateError;
+use crate::kernels::{Kernels, Level};
 
 /// Words of a cell.
 pub const CELL_WORDS: usize = 2;
@@ -153,11 +155,14 @@ impl LongKeys for ColumnBytes<'_> {
 }
 
 impl PackedKeys {
-    /// Packs and hashes `rows` rows of the key's columns.
+    /// Packs and hashes `rows` rows of the key's columns with `kernels`.
     ///
     /// # Errors
     /// If a column's type cannot be part of a key: refused at planning already.
-    pub fn pack(&mut self, columns: &[&ArrayRef], rows: usize) -> Result<(), AggregateError> {
+    pub fn pack(&mut self, columns: &[&ArrayRef], rows: usize, kernels: Kernels) -> Result<(), AggregateError> {
+        if self.pack_strings(columns, rows, kernels.level()) {
+            return Ok(());
+        }
         self.cells.resize(rows * columns.len() * CELL_WORDS, 0);
         self.hashes.clear();
         self.hashes.resize(rows, if columns.is_empty() { hash::EMPTY_KEY } else { hash::SEED });
@@ -170,6 +175,31 @@ impl PackedKeys {
         Ok(())
     }
 }
+
+impl PackedKeys {
+    /// Packs columns that are short strings without NULL, if all are, and if there are kernels for that. Otherwise nothing is
+    /// packed.
+    fn pack_strings(&mut self, columns: &[&ArrayRef], rows: usize, level: Level) -> bool {
+        let mut views: [&[u128]; STRINGS_MAX] = [&[]; STRINGS_MAX];
+        if columns.len() > STRINGS_MAX || columns.iter().any(|array| array.null_count() > 0) {
+            return false;
+        }
+        for (views, array) in views.iter_mut().zip(columns) {
+            *views = match array.data_type() {
+                DataType::Utf8View => array.as_string_view().views(),
+                DataType::BinaryView => array.as_binary_view().views(),
+                _ => return false,
+            };
+        }
+        self.cells.resize(rows * columns.len() * CELL_WORDS, 0);
+        self.hashes.resize(rows, 0);
+        self.has_long = false;
+        pack_strings(level, &views[..columns.len()], &mut self.cells, &mut self.hashes).unwrap_or(false)
+    }
+}
+
+/// Columns of a key that are packed together at most.
+const STRINGS_MAX: usize = 3;
 
 /// One column's places among the cells, and the hashes that it is added to.
 struct Target<'a> {

@@ -6,6 +6,7 @@
 mod cell;
 mod column;
 pub mod hash;
+mod strings;
 
 pub use cell::{CELL_WORDS, INLINE_BYTES_MAX, KeyShape, LongKeys, PackedKeys, is_long, is_supported, string_length};
 pub(crate) use cell::{ColumnBytes, canonical_column, canonical_f64};

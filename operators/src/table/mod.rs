@@ -259,7 +259,7 @@ impl GroupTable {
         probe.candidates(&self.slots, self.groups(), hashes, ids, rows);
     }
 
-    #[inline]
+    #[inline(always)]
     fn find_or_insert<const WORDS: usize, L: LongKeys>(
         &mut self,
         keys: &Keys<'_, L>,
@@ -273,7 +273,7 @@ impl GroupTable {
     }
 
     /// The group of a key, or the slot where it would be found.
-    #[inline]
+    #[inline(always)]
     fn probe(&self, hash: u64, key: &[u64], long: Option<(&impl LongKeys, usize)>) -> Result<u32, usize> {
         let mut slot = self.slots.home(hash);
         while let Some((group, has_tag)) = self.slots.get(slot, hash) {

@@ -35,6 +35,20 @@ fn strings_whose_cells_and_hashes_are_equal_are_told_apart_by_their_bytes() {
 }
 
 #[test]
+fn a_key_is_found_by_its_bytes_and_one_that_is_not_there_is_not() {
+    let mut table = table(DataType::Utf8View);
+    let find = |table: &GroupTable, hash, text| {
+        table.find(&Keys { cells: &[19, 5], stride: 2, hashes: &[hash], long: Some(Texts(vec![text])) })
+    };
+    assert_eq!(find(&table, 5, "the length is 19: a"), None);
+    let texts = ["the length is 19: a", "the length is 19: b"];
+    assign(&mut table, &[19, 5].repeat(2), &[5; 2], Some(Texts(texts.to_vec())));
+    assert_eq!(texts.map(|text| find(&table, 5, text)), [Some(0), Some(1)]);
+    assert_eq!(find(&table, 5, "the length is 19: c"), None);
+    assert_eq!(find(&table, 7, "the length is 19: d"), None);
+}
+
+#[test]
 fn short_and_long_strings_share_a_table() {
     let mut table = table(DataType::Utf8View);
     let short = |ids: &[u64]| ids.iter().flat_map(|&id| [3, id]).collect::<Vec<_>>();
@@ -84,14 +98,13 @@ fn a_table_that_was_large_once_is_cleared_as_fast_as_a_small_one() {
 
 /// All levels that this processor has.
 fn levels() -> Vec<Level> {
+    let mut levels = vec![Level::Scalar];
     #[cfg(target_arch = "x86_64")]
     {
-        let avx2 = crate::kernels::Avx2::detect().map(Level::Avx2);
-        let avx512 = crate::kernels::Avx512::detect().map(Level::Avx512);
-        return [Some(Level::Scalar), avx2, avx512].into_iter().flatten().collect();
+        levels.extend(crate::kernels::Avx2::detect().map(Level::Avx2));
+        levels.extend(crate::kernels::Avx512::detect().map(Level::Avx512));
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    vec![Level::Scalar]
+    levels
 }
 
 /// Long strings by key and column: of one length, so that cells and hashes may be equal where the bytes are not.
@@ -105,7 +118,7 @@ impl LongKeys for Digits<'_> {
     }
 }
 
-/// Batches of keys: a number, and what is behind the long string among its columns. `(stride − words, shared bits)`.
+/// Batches of keys: a number, and which text is behind the long string among its columns.
 #[derive(Clone, Debug)]
 struct Case {
     columns: usize,

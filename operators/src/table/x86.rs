@@ -94,7 +94,7 @@ fn candidates_avx512(slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u3
     for (&hash, id) in hashes.iter().zip(ids) {
         let home = hash as usize & mask;
         // SAFETY: `home` is at most `mask`, so eight slots lie behind this address, padding included.
-        let near = unsafe { _mm512_loadu_si512(entries.as_ptr().add(home).cast::<__m512i>()) };
+        let near = unsafe { _mm512_loadu_si512(entries.as_ptr().wrapping_add(home).cast::<__m512i>()) };
         // Tags are the odd halves. Of those found the first counts; if there is none, the last slot stands for it.
         let found = _mm512_mask_cmpeq_epi32_mask(0xAAAA, near, _mm512_set1_epi32(hash as i32));
         let lane = (u32::from(found) | 0x8000).trailing_zeros() as usize / 2;
@@ -115,7 +115,7 @@ fn candidates_avx2(slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u32]
     for (&hash, id) in hashes.iter().zip(ids) {
         let home = hash as usize & mask;
         // SAFETY: `home` is at most `mask`, so more than four slots lie behind this address, padding included.
-        let near = unsafe { _mm256_loadu_si256(entries.as_ptr().add(home).cast::<__m256i>()) };
+        let near = unsafe { _mm256_loadu_si256(entries.as_ptr().wrapping_add(home).cast::<__m256i>()) };
         let equal = _mm256_cmpeq_epi32(near, _mm256_set1_epi32(hash as i32));
         let found = _mm256_movemask_ps(_mm256_castsi256_ps(equal)) as u32 & 0xAA;
         let lane = (found | 0x80).trailing_zeros() as usize / 2;
@@ -156,18 +156,18 @@ fn differing_avx512<const WORDS: usize>(mut sides: Sides<'_>, ids: &[u32]) -> u6
         let mut word = 0;
         while word + 4 <= words {
             // SAFETY: the words of the key are there, as checked.
-            let a = unsafe { _mm256_loadu_si256(key.add(word).cast::<__m256i>()) };
+            let a = unsafe { _mm256_loadu_si256(key.wrapping_add(word).cast::<__m256i>()) };
             // SAFETY: and so are those of the row.
-            let b = unsafe { _mm256_loadu_si256(row.add(word).cast::<__m256i>()) };
+            let b = unsafe { _mm256_loadu_si256(row.wrapping_add(word).cast::<__m256i>()) };
             lanes |= _mm256_cmpneq_epi64_mask(a, b);
             word += 4;
         }
         // Cells are two words each.
         if word < words {
             // SAFETY: as above.
-            let a = unsafe { _mm_loadu_si128(key.add(word).cast::<__m128i>()) };
+            let a = unsafe { _mm_loadu_si128(key.wrapping_add(word).cast::<__m128i>()) };
             // SAFETY: as above.
-            let b = unsafe { _mm_loadu_si128(row.add(word).cast::<__m128i>()) };
+            let b = unsafe { _mm_loadu_si128(row.wrapping_add(word).cast::<__m128i>()) };
             lanes |= _mm_cmpneq_epi64_mask(a, b);
         }
         differing |= u64::from(lanes != 0) << index;
@@ -190,18 +190,18 @@ fn differing_avx2<const WORDS: usize>(mut sides: Sides<'_>, ids: &[u32]) -> u64 
         let mut word = 0;
         while word + 4 <= words {
             // SAFETY: the words of the key are there, as checked.
-            let a = unsafe { _mm256_loadu_si256(key.add(word).cast::<__m256i>()) };
+            let a = unsafe { _mm256_loadu_si256(key.wrapping_add(word).cast::<__m256i>()) };
             // SAFETY: and so are those of the row.
-            let b = unsafe { _mm256_loadu_si256(row.add(word).cast::<__m256i>()) };
+            let b = unsafe { _mm256_loadu_si256(row.wrapping_add(word).cast::<__m256i>()) };
             is_different |= _mm256_movemask_epi8(_mm256_cmpeq_epi64(a, b)) != -1;
             word += 4;
         }
         // Cells are two words each.
         if word < words {
             // SAFETY: as above.
-            let a = unsafe { _mm_loadu_si128(key.add(word).cast::<__m128i>()) };
+            let a = unsafe { _mm_loadu_si128(key.wrapping_add(word).cast::<__m128i>()) };
             // SAFETY: as above.
-            let b = unsafe { _mm_loadu_si128(row.add(word).cast::<__m128i>()) };
+            let b = unsafe { _mm_loadu_si128(row.wrapping_add(word).cast::<__m128i>()) };
             is_different |= _mm_movemask_epi8(_mm_cmpeq_epi8(a, b)) != 0xFFFF;
         }
         differing |= u64::from(is_different) << index;

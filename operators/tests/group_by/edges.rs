@@ -65,6 +65,22 @@ fn end(aggregation: &Arc<GroupAggregation>, mut shard: GroupShard) -> Emission {
     emission
 }
 
+#[test]
+fn windows_that_close_at_the_end_stay_whatever_the_watermark_says() {
+    let rows = batch(vec![("x", array(&DataType::Int64, &integers(&[1, 2, 3])))]);
+    let tumbling = Tumbling { time_column: 1, size_ms: 10, offset_ms: 0 };
+    let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![1, 2, 11]));
+    let rows = batch(vec![("x", Arc::clone(rows.columns.column(0))), ("time", times)]);
+    let spec = GroupSpec { keys: Vec::new(), aggregates: Vec::new(), window: Some(tumbling), is_global: false };
+    let aggregation = plan(&Arc::new(spec), &rows.columns.schema(), CloseMode::AtEnd).expect("a plan");
+    let (mut shard, _) = folded(&aggregation, &rows);
+    let early = EventTimeMs(1_000);
+    assert!(aggregation.split(&mut shard, Release::ClosedBy(early), 2).is_empty());
+    assert!(aggregation.close(&mut shard, early).is_empty());
+    assert_eq!(aggregation.groups(&shard), 2);
+    assert_eq!(aggregation.close(&mut shard, EventTimeMs::END).len(), 2);
+}
+
 /// One result for each value list: folded by as many workers as there are lists.
 fn evaluate(spec: &AggregateSpec, lists: &[Vec<Value>]) -> Result<Value, AggregateError> {
     let spec = global(vec![spec.clone()]);

@@ -169,7 +169,7 @@ pub struct Folded {
 pub enum Release {
     /// All.
     All,
-    /// Those of the windows that this watermark closes.
+    /// Those of the windows that [`Aggregation::close`] would take out at this watermark.
     ClosedBy(EventTimeMs),
 }
 

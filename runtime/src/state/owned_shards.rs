@@ -10,8 +10,8 @@
 //!
 //! A batch is folded into tables that only its producer knows, and stays there: batches of one window add up before
 //! anything travels. Groups leave, divided by the owners of their keys, when a promise closes their window, ahead of a
-//! barrier and at the end, and all of them when there are 65,536. The owner alone merges them into its
-//! shard and takes out of it what closes. No lock and no line of memory is written to by two workers, but for the lanes.
+//! barrier and at the end, and all of them when there are 65,536. The owner alone merges them into its shard and takes out
+//! of it what closes. But for lanes and counters, nothing is written to by two workers, and there is no lock.
 //!
 //! **Readers** never touch a shard. They take the last version that its owner made of it, ask for a newer one and ring;
 //! the owner copies its shard in its next step, between two messages, if it has changed since. What producers hold in

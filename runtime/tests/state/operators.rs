@@ -59,6 +59,9 @@ impl Operator<Parcel> for Source {
         if let Some(watch) = &mut self.watch {
             watch.look();
         }
+        if self.producer.is_awaited() {
+            self.release(cx, Release::All)?;
+        }
         let Some(step) = self.feed.next() else {
             self.release(cx, Release::All)?;
             return Ok(Activity::Done);

@@ -159,23 +159,35 @@ fn a_version_is_made_when_somebody_asked_and_something_changed() {
 }
 
 #[test]
-fn a_question_rings_the_owner_of_the_key_and_a_scan_rings_all_owners() {
-    for name in VERSIONED {
+fn a_question_rings_all_who_own_or_hold_something_back() {
+    for (name, pieces) in [(StrategyName::Actor, 1), (StrategyName::OwnedShards, 3)] {
         let bells = Doorbells::new(3);
-        let spec = StateSpec {
-            aggregation: Arc::new(Toy { window: 10 }),
-            workers: 3,
-            bells: bells.clone(),
-            meter: Meter::OFF,
-        };
+        let aggregation = Arc::new(Toy { window: 10 });
+        let spec = StateSpec { aggregation, workers: 3, bells: bells.clone(), meter: Meter::OFF };
         let reader = strategy(name, spec).reader();
         let rung = || -> Vec<bool> { (0..3).map(|worker| bells.bell(WorkerId(worker)).take()).collect() };
+        let holders: Vec<bool> = (0..3).map(|worker| worker < pieces).collect();
         reader.lookup(&1).expect("the toy can be read");
-        assert_eq!(rung().iter().filter(|rung| **rung).count(), 1, "{name}");
-        let pieces = reader.scan().expect("the toy can be read").len();
-        let owners: Vec<bool> = (0..3).map(|worker| worker < pieces).collect();
-        assert_eq!((rung(), pieces), (owners, if name == StrategyName::Actor { 1 } else { 3 }), "{name}");
+        assert_eq!(rung(), holders, "{name}");
+        assert_eq!(reader.scan().expect("the toy can be read").len(), pieces, "{name}");
+        assert_eq!(rung(), holders, "{name}");
     }
+}
+
+#[test]
+fn what_a_silent_source_brought_is_seen_after_two_more_questions() {
+    let mut hands = ByHand::new(StrategyName::OwnedShards, 2, Meter::OFF);
+    hands.process(0, &[(1, 1), (2, 1)]);
+    assert!(!hands.producers[0].is_awaited(), "nobody asked");
+    hands.scan();
+    assert!(hands.producers[0].is_awaited() && !hands.producers[1].is_awaited(), "one of them holds something back");
+    let mut sends = Vec::new();
+    hands.producers[0].release(Release::All, &mut sends).expect("the toy can be split");
+    hands.deliver(sends);
+    assert!(!hands.producers[0].is_awaited(), "the question is answered");
+    hands.scan();
+    hands.owners.iter_mut().for_each(|owner| owner.publish());
+    assert_eq!(hands.scan().len(), 2);
 }
 
 #[test]

@@ -1,0 +1,241 @@
+//! Kernels of a GROUP BY, stage by stage: nanoseconds for a row, scalar against vector instructions.
+//!
+//! Two string keys and four aggregates: COUNT(*), SUM of integers, AVG and SUM of doubles. Kernels take turns on the same
+//! batch, so that both find it in the caches, as a batch that was just decoded is; at the end their tables must be equal
+//! to the last bit.
+
+use std::error::Error;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringViewArray};
+use arrow_schema::{DataType, Field, Schema};
+use thalweg::random::Random;
+use thalweg_operators::aggregate::{Layout, Rows, UpdateScratch, merge, update};
+use thalweg_operators::batch::{Ordinal, Ordinals};
+use thalweg_operators::kernels::Kernels;
+use thalweg_operators::key::{LongKeys, PackedKeys};
+use thalweg_operators::spec::{AggregateFunction as F, AggregateSpec, GroupSpec, KeyColumn};
+use thalweg_operators::table::{GroupTable, Keys};
+
+use crate::conditions;
+
+/// Rows of a batch: what a block of 128 KiB holds.
+const BATCH_ROWS: usize = 2048;
+/// Groups that are merged in each round.
+const MERGED_GROUPS: usize = 100 * BATCH_ROWS;
+
+/// What is timed.
+const STAGES: [&str; 5] = ["pack+hash", "assign", "update", "merge: assign", "merge"];
+
+/// Nanoseconds of each stage.
+type Times = [f64; STAGES.len()];
+
+/// Runs the benchmark: `[--rounds N] [--small]`.
+///
+/// # Errors
+/// If an argument is not known, or the kernels disagree.
+pub fn run(arguments: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
+    let (mut rounds, mut is_small) = (9, false);
+    let mut arguments = arguments;
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--rounds" => rounds = arguments.next().ok_or("--rounds needs a number")?.parse::<usize>()?.max(1),
+            "--small" => is_small = true,
+            other => return Err(format!("unknown argument {other}; there are --rounds N and --small").into()),
+        }
+    }
+    conditions::print();
+    println!("instructions: {}; {rounds} rounds; ns a row: best (median)", Kernels::Simd.instructions());
+    println!("{:>9} {:8} {:7}{}", "keys", "spread", "kernels", STAGES.map(|stage| format!("{stage:>20}")).concat());
+    for keys in if is_small { [1, 200, 5_000] } else { [200, 10_000, 1_000_000] } {
+        for spread in [Spread::Uniform, Spread::Zipf] {
+            compare(keys, spread, rounds, if is_small { 8 } else { 128.max(keys / 2_000) })?;
+        }
+    }
+    Ok(())
+}
+
+/// How often each key comes.
+#[derive(Clone, Copy, Debug)]
+enum Spread {
+    Uniform,
+    /// Key *i* about 1/*i* as often as the first.
+    Zipf,
+}
+
+fn compare(keys: usize, spread: Spread, rounds: usize, batch_count: usize) -> Result<(), Box<dyn Error>> {
+    let mut random = Random::new(42, &[]);
+    let batches: Vec<RecordBatch> =
+        (0..batch_count).map(|_| batch(keys, spread, &mut random)).collect::<Result<_, Box<dyn Error>>>()?;
+    let mut sides = [Side::new(Kernels::Scalar)?, Side::new(Kernels::Simd)?];
+    let mut times: [Vec<Times>; 2] = [Vec::new(), Vec::new()];
+    // The first round makes the groups.
+    for round in 0..=rounds {
+        let mut sums = [[0.0; STAGES.len()]; 2];
+        for batch in &batches {
+            warm(batch);
+            for (side, sum) in sides.iter_mut().zip(&mut sums) {
+                side.fold(batch, sum)?;
+            }
+        }
+        for (side, sum) in sides.iter_mut().zip(&mut sums) {
+            let groups = side.merge(sum)?;
+            let rows = (batch_count * BATCH_ROWS) as f64;
+            let per_row = [rows, rows, rows, groups as f64, groups as f64];
+            sum.iter_mut().zip(per_row).for_each(|(time, rows)| *time /= rows);
+        }
+        if round > 0 {
+            times.iter_mut().zip(sums).for_each(|(all, sum)| all.push(sum));
+        }
+    }
+    let [scalar, simd] = &sides;
+    let is_same = |a: &GroupTable, b: &GroupTable| a.rows() == b.rows() && a.hashes() == b.hashes();
+    if !is_same(&scalar.table, &simd.table) || !is_same(&scalar.merged, &simd.merged) {
+        return Err(format!("{keys} keys, {spread:?}: scalar and vector kernels disagree").into());
+    }
+    for (side, times) in sides.iter().zip(times) {
+        let stage = |stage: usize| {
+            let mut times: Vec<f64> = times.iter().map(|times| times[stage]).collect();
+            times.sort_by(f64::total_cmp);
+            format!("{:>11.2} ({:6.2})", times[0], times[times.len() / 2])
+        };
+        let stages: String = (0..STAGES.len()).map(stage).collect();
+        println!("{:>9} {:8} {:7}{stages}", side.table.groups(), format!("{spread:?}"), side.kernels.name());
+    }
+    Ok(())
+}
+
+/// Brings a batch to where a batch is that was just decoded.
+fn warm(batch: &RecordBatch) {
+    for column in batch.columns() {
+        for buffer in column.to_data().buffers() {
+            black_box(buffer.iter().fold(0_u8, |all, byte| all ^ byte));
+        }
+    }
+}
+
+/// One of the two that are compared.
+struct Side {
+    kernels: Kernels,
+    layout: Layout,
+    table: GroupTable,
+    /// Takes in the groups of `table` again and again.
+    merged: GroupTable,
+    packed: PackedKeys,
+    ids: Vec<u32>,
+    scratch: UpdateScratch,
+}
+
+impl Side {
+    fn new(kernels: Kernels) -> Result<Self, Box<dyn Error>> {
+        let layout = Layout::new(&spec(), &schema(), kernels)?;
+        let (table, merged) = (layout.table(), layout.table());
+        let (packed, ids, scratch) = (PackedKeys::default(), Vec::new(), UpdateScratch::default());
+        Ok(Self { kernels, layout, table, merged, packed, ids, scratch })
+    }
+
+    fn fold(&mut self, batch: &RecordBatch, times: &mut Times) -> Result<(), Box<dyn Error>> {
+        let key_columns = [batch.column(0), batch.column(1)];
+        let start = Instant::now();
+        self.packed.pack(&key_columns, batch.num_rows(), self.kernels)?;
+        let packed = Instant::now();
+        let keys =
+            Keys { cells: &self.packed.cells, stride: 4, hashes: &self.packed.hashes, long: None::<NoLongStrings> };
+        self.table.assign(&keys, &mut self.ids)?;
+        let assigned = Instant::now();
+        let rows = Rows { stride: self.table.stride(), words: self.table.rows_mut() };
+        let ordinals = Ordinals::Run(Ordinal::of_row(0));
+        update(&self.layout, rows, &mut [], (batch, &ordinals), &self.ids, &mut self.scratch)?;
+        let updated = Instant::now();
+        for (time, span) in times.iter_mut().zip([packed - start, assigned - packed, updated - assigned]) {
+            *time += span.as_secs_f64() * 1e9;
+        }
+        Ok(())
+    }
+
+    /// Merges groups of the table as they would come from another worker; returns their number.
+    fn merge(&mut self, times: &mut Times) -> Result<usize, Box<dyn Error>> {
+        let (words, stride) = (self.layout.row_words(), self.table.stride());
+        let rows = self.table.rows().chunks(stride).take(MERGED_GROUPS);
+        let rows: Vec<u64> = rows.flat_map(|row| &row[..words]).copied().collect();
+        let groups = rows.len() / words;
+        let repeats = (MERGED_GROUPS / groups).max(1);
+        for _ in 0..repeats {
+            for (rows, hashes) in rows.chunks(words * BATCH_ROWS).zip(self.table.hashes().chunks(BATCH_ROWS)) {
+                let start = Instant::now();
+                let keys = Keys { cells: rows, stride: words, hashes, long: None::<NoLongStrings> };
+                self.merged.assign(&keys, &mut self.ids)?;
+                let assigned = Instant::now();
+                let mut into = Rows { stride: self.merged.stride(), words: self.merged.rows_mut() };
+                merge(&self.layout, &mut into, rows, words, &self.ids);
+                times[3] += (assigned - start).as_secs_f64() * 1e9;
+                times[4] += assigned.elapsed().as_secs_f64() * 1e9;
+            }
+        }
+        Ok(groups * repeats)
+    }
+}
+
+/// All keys are short.
+struct NoLongStrings;
+
+impl LongKeys for NoLongStrings {
+    fn bytes(&self, _row: usize, _column: usize) -> &[u8] {
+        &[]
+    }
+}
+
+fn schema() -> Arc<Schema> {
+    let field = |name: &str, data_type: DataType| Field::new(name, data_type, false);
+    Arc::new(Schema::new(vec![
+        field("trader", DataType::Utf8View),
+        field("symbol", DataType::Utf8View),
+        field("price", DataType::Float64),
+        field("quantity", DataType::Int64),
+        field("value", DataType::Float64),
+    ]))
+}
+
+fn spec() -> GroupSpec {
+    let call = |function: F, argument: Option<usize>, input_type: DataType, output_type: DataType| {
+        let name = format!("{function:?}");
+        AggregateSpec { function, argument, input_type, filter: None, distinct: false, output_type, name }
+    };
+    GroupSpec {
+        keys: [0, 1].map(|column| KeyColumn { column, data_type: DataType::Utf8View }).to_vec(),
+        aggregates: vec![
+            call(F::Count, None, DataType::Null, DataType::Int64),
+            call(F::Sum, Some(3), DataType::Int64, DataType::Int64),
+            call(F::Avg, Some(2), DataType::Float64, DataType::Float64),
+            call(F::Sum, Some(4), DataType::Float64, DataType::Float64),
+        ],
+        window: None,
+        is_global: false,
+    }
+}
+
+fn batch(keys: usize, spread: Spread, random: &mut Random) -> Result<RecordBatch, Box<dyn Error>> {
+    let mut key = || {
+        let unit = random.unit();
+        match spread {
+            Spread::Uniform => (unit * keys as f64) as usize,
+            Spread::Zipf => ((keys as f64 + 1.0).powf(unit) as usize).min(keys) - 1,
+        }
+    };
+    let keys: Vec<usize> = (0..BATCH_ROWS).map(|_| key()).collect();
+    let quantities: Vec<i64> = keys.iter().map(|_| random.below(1_000) as i64).collect();
+    let prices: Vec<f64> = keys.iter().map(|_| random.below(100_000) as f64 / 7.0).collect();
+    let values: Vec<f64> = prices.iter().zip(&quantities).map(|(price, &quantity)| price * quantity as f64).collect();
+    let traders: StringViewArray = keys.iter().map(|key| Some(format!("T{:07}", key / 7))).collect();
+    let symbols: StringViewArray = keys.iter().map(|key| Some(format!("SYM{}", key % 7))).collect();
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(traders),
+        Arc::new(symbols),
+        Arc::new(Float64Array::from(prices)),
+        Arc::new(Int64Array::from(quantities)),
+        Arc::new(Float64Array::from(values)),
+    ];
+    Ok(RecordBatch::try_new(schema(), columns)?)
+}
