@@ -17,6 +17,7 @@ use super::base64;
 use super::number::{self, BadNumber};
 use super::refusal::{Refusal, Refused};
 use super::temporal::{self, DateCache, Instant};
+use super::vector::{Texts, Vectors, Zone};
 use crate::connect::format::text::string_views;
 
 /// The texts of a column's fields, without their quotes, in rows of one batch.
@@ -30,6 +31,8 @@ pub struct Fields<'a> {
     pub ends: &'a [u32],
     /// Which fields were quoted; empty if none was.
     pub quoted: &'a [bool],
+    /// All texts are known to be ASCII.
+    pub is_ascii: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -63,6 +66,8 @@ pub struct Column<'a> {
     pub empty_is_null: bool,
     /// Between the elements of an ARRAY and the fields of a ROW; not empty.
     pub element_delimiter: &'a [u8],
+    /// Decode many rows at a time where that can be done.
+    pub vectors: Option<Vectors>,
 }
 
 /// Decodes a column. What is refused goes to `refused`, and stands in the array as anything.
@@ -73,16 +78,21 @@ pub fn decode(column: Column<'_>, fields: Fields<'_>, dates: &mut DateCache, ref
         DataType::Int8 => out.integers::<Int8Type>(),
         DataType::Int16 => out.integers::<Int16Type>(),
         DataType::Int32 => out.integers::<Int32Type>(),
-        DataType::Int64 => Arc::new(out.primitive::<Int64Type>(|b, s, e| Ok(number::integer(b, s, e)?))),
-        DataType::Float32 => Arc::new(out.primitive::<Float32Type>(|b, s, e| Ok(number::float(b, s, e)?))),
-        DataType::Float64 => Arc::new(out.primitive::<Float64Type>(|b, s, e| Ok(number::double(b, s, e)?))),
+        DataType::Int64 => Arc::new(out.plain::<Int64Type>(Vectors::integers, |b, s, e| Ok(number::integer(b, s, e)?))),
+        DataType::Float32 => Arc::new(out.plain::<Float32Type>(Vectors::floats, |b, s, e| Ok(number::float(b, s, e)?))),
+        DataType::Float64 => {
+            Arc::new(out.plain::<Float64Type>(Vectors::doubles, |b, s, e| Ok(number::double(b, s, e)?)))
+        }
         &DataType::Decimal128(precision, scale) => {
-            let numbers = out.primitive::<Decimal128Type>(|b, s, e| Ok(number::decimal(b, s, e, precision, scale)?));
+            let numbers = out.plain::<Decimal128Type>(
+                |vectors, texts, odd| vectors.decimals(texts, precision, scale, odd),
+                |b, s, e| Ok(number::decimal(b, s, e, precision, scale)?),
+            );
             Arc::new(numbers.with_data_type(DataType::Decimal128(precision, scale)))
         }
         DataType::Utf8View => out.strings(),
         DataType::BinaryView => Arc::new(out.binaries()),
-        DataType::Date32 => Arc::new(out.primitive::<Date32Type>(|b, s, e| match dates.days(&b[s..e]) {
+        DataType::Date32 => Arc::new(out.plain::<Date32Type>(Vectors::dates, |b, s, e| match dates.days(&b[s..e]) {
             Some(days) if e - s == 10 => Ok(days),
             _ => Err(Refusal::Malformed),
         })),
@@ -121,23 +131,47 @@ impl Out<'_, '_> {
         &mut self,
         mut parse: impl FnMut(&[u8], usize, usize) -> Result<T::Native, Refusal>,
     ) -> PrimitiveArray<T> {
-        let bytes = self.fields.block.as_slice();
-        let rows = self.fields.starts.iter().zip(self.fields.ends);
-        let has_literal = self.column.null_literal.is_some();
+        let rows = self.fields.len();
         // `extend` knows the number of rows: nothing is checked for each but the row itself.
         let mut values = Vec::new();
-        values.extend(rows.enumerate().map(|(row, (&start, &end))| {
-            let (start, end) = (start as usize, end as usize);
-            if (start == end || has_literal) && self.is_null(row) {
-                self.null(row);
-                return T::Native::default();
-            }
-            match parse(bytes, start, end) {
-                Ok(value) => value,
-                Err(refusal) => self.parse_trimmed(row, refusal, &mut parse).unwrap_or_default(),
-            }
-        }));
+        values.extend((0..rows).map(|row| self.value(row, &mut parse)));
+        PrimitiveArray::new(values.into(), self.nulls.finish(rows))
+    }
+
+    /// The same, where `kernel` takes the rows that are plain, and `parse` those that it leaves.
+    fn plain<T: ArrowPrimitiveType>(
+        &mut self,
+        kernel: impl FnOnce(Vectors, Texts<'_>, &mut Vec<u32>) -> Vec<T::Native>,
+        mut parse: impl FnMut(&[u8], usize, usize) -> Result<T::Native, Refusal>,
+    ) -> PrimitiveArray<T> {
+        // A kernel takes no text without a digit, but knows of no text that stands for NULL.
+        let has_digit = self.column.null_literal.is_some_and(|literal| literal.iter().any(u8::is_ascii_digit));
+        let Some(vectors) = self.column.vectors.filter(|_| !has_digit) else { return self.primitive(parse) };
+        let Fields { block, starts, ends, .. } = self.fields;
+        let mut odd = Vec::new();
+        let mut values = kernel(vectors, Texts { bytes: block.as_slice(), starts, ends }, &mut odd);
+        for row in odd {
+            values[row as usize] = self.value(row as usize, &mut parse);
+        }
         PrimitiveArray::new(values.into(), self.nulls.finish(self.fields.len()))
+    }
+
+    /// The value of a row; anything if it is NULL or refused.
+    #[inline]
+    fn value<V: Default>(
+        &mut self,
+        row: usize,
+        parse: &mut impl FnMut(&[u8], usize, usize) -> Result<V, Refusal>,
+    ) -> V {
+        let (start, end) = (self.fields.starts[row] as usize, self.fields.ends[row] as usize);
+        if (start == end || self.column.null_literal.is_some()) && self.is_null(row) {
+            self.null(row);
+            return V::default();
+        }
+        match parse(self.fields.block.as_slice(), start, end) {
+            Ok(value) => value,
+            Err(refusal) => self.parse_trimmed(row, refusal, parse).unwrap_or_default(),
+        }
     }
 
     /// Spaces around a value are accepted, as Flink does; they are not looked for before there is a need.
@@ -159,11 +193,25 @@ impl Out<'_, '_> {
     where
         T::Native: TryFrom<i64>,
     {
-        Arc::new(
-            self.primitive::<T>(|b, s, e| {
-                T::Native::try_from(number::integer(b, s, e)?).map_err(|_| Refusal::OutOfRange)
-            }),
-        )
+        let narrow = |vectors: Vectors, texts: Texts<'_>, odd: &mut Vec<u32>| {
+            let wide = vectors.integers(texts, odd);
+            let left = odd.len();
+            let narrowed = wide.into_iter().zip(0..).map(|(number, row)| {
+                T::Native::try_from(number).unwrap_or_else(|_| {
+                    odd.push(row);
+                    T::Native::default()
+                })
+            });
+            let values = narrowed.collect();
+            if odd.len() > left {
+                odd.sort_unstable();
+                odd.dedup();
+            }
+            values
+        };
+        Arc::new(self.plain::<T>(narrow, |b, s, e| {
+            T::Native::try_from(number::integer(b, s, e)?).map_err(|_| Refusal::OutOfRange)
+        }))
     }
 
     fn times<T: ArrowPrimitiveType>(&mut self, unit_ns: i64) -> PrimitiveArray<T>
@@ -186,9 +234,15 @@ impl Out<'_, '_> {
             instant.ok_or(Refusal::Malformed)?.in_units(PER_SECOND).ok_or(Refusal::OutOfRange)
         };
         let values = if zone.is_some() {
-            self.primitive::<T>(|b, s, e| in_units(temporal::timestamp_with_zone(&b[s..e], dates)))
+            self.plain::<T>(
+                |vectors, texts, odd| vectors.timestamps::<PER_SECOND>(texts, Zone::Utc, odd),
+                |b, s, e| in_units(temporal::timestamp_with_zone(&b[s..e], dates)),
+            )
         } else {
-            self.primitive::<T>(|b, s, e| in_units(temporal::timestamp(&b[s..e], dates)))
+            self.plain::<T>(
+                |vectors, texts, odd| vectors.timestamps::<PER_SECOND>(texts, Zone::Local, odd),
+                |b, s, e| in_units(temporal::timestamp(&b[s..e], dates)),
+            )
         };
         values.with_timezone_opt(zone)
     }
@@ -215,7 +269,7 @@ impl Out<'_, '_> {
         }
         let nulls = self.nulls.finish(fields.len());
         let mut not_utf8 = Vec::new();
-        let views = string_views(fields.block, fields.starts, fields.ends, nulls, &mut not_utf8);
+        let views = string_views(fields.block, fields.starts, fields.ends, nulls, fields.is_ascii, &mut not_utf8);
         not_utf8.into_iter().for_each(|row| self.refuse(row, Refusal::NotUtf8));
         Arc::new(views)
     }
@@ -336,7 +390,7 @@ impl Out<'_, '_> {
         row_of: impl Fn(usize) -> usize,
     ) -> ArrayRef {
         let mut refused = Vec::new();
-        let elements = Fields { block: self.fields.block, starts, ends, quoted: &[] };
+        let elements = Fields { starts, ends, quoted: &[], ..self.fields };
         let array = decode(Column { field, ..self.column }, elements, dates, &mut refused);
         self.refused.extend(refused.into_iter().map(|refused| Refused { row: row_of(refused.row), ..refused }));
         array

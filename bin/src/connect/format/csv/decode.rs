@@ -1,5 +1,6 @@
 //! A region to batches: which bytes are which field, quotes taken off, columns decoded, bad records refused.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -9,31 +10,22 @@ use super::column::{self, Column, Fields};
 use super::options::Surplus;
 use super::quoting::{Quoting, plain_text};
 use super::refusal::{self, Refusal, Refused};
+use super::slices::{Selected, Slicer, field_start};
 use super::table::Table;
 use super::temporal::DateCache;
 use crate::connect::bad_input::{OnError, Reject, RejectReason};
 use crate::connect::block::PAD_BYTES;
-use crate::connect::format::text::{Decoded, Dialect, PlacedRecords, Region, Row, Rows, Shape, shown};
+use crate::connect::format::text::{Decoded, Dialect, PlacedRecords, Region, Row, Shape, shown};
 use crate::error::{Error, Result, counted};
 
 /// Decodes regions, and keeps what it needs for that from one to the next.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    /// By requested column.
-    slices: Vec<Slices>,
+    slicer: Slicer,
     dates: DateCache,
     refused: Vec<Refused>,
     /// What a field with escape characters says.
     plain: Vec<u8>,
-}
-
-/// Where the texts of one column are, by row of a region.
-#[derive(Debug, Default)]
-struct Slices {
-    starts: Vec<u32>,
-    ends: Vec<u32>,
-    /// Empty if no field was quoted.
-    quoted: Vec<bool>,
 }
 
 impl Decoder {
@@ -45,13 +37,20 @@ impl Decoder {
         let rejects = std::mem::take(&mut region.rejects);
         let mut decoded = Decoded { records: rejects.total(), rejects, ..Decoded::default() };
         if let Some(shape) = region.shape.clone() {
-            let rows = select_rows(&mut region, &shape, table, &mut decoded);
-            self.slice(&region, &shape, &rows, table);
+            let rows = match self.slicer.dense_rows(&region, shape.fields) {
+                Some(rows) => {
+                    decoded.records += rows as u64;
+                    Selected::Dense { rows }
+                }
+                None => Selected::Listed(select_rows(&mut region, &shape, table, &mut decoded)),
+            };
+            self.slicer.slice(&region, &shape, &rows, table.options.dialect.escape);
             self.refused.clear();
             if region.has_quotes {
                 self.unquote(&mut region, table);
             }
-            let batches = Batches { decoder: self, table, rows: &rows, shape: &shape, decoded: &mut decoded };
+            let is_ascii = region.is_ascii;
+            let batches = Batches { decoder: self, table, rows: &rows, shape: &shape, decoded: &mut decoded, is_ascii };
             batches.decode(&mut region)?;
         }
         if let Some(error) = region.error {
@@ -59,37 +58,6 @@ impl Decoder {
         }
         decoded.positions = region.positions;
         Ok(decoded)
-    }
-
-    /// Finds the texts of the requested columns.
-    fn slice(&mut self, region: &Region, shape: &Shape, rows: &Selected, table: &Table) {
-        self.slices.resize_with(table.columns.len(), Slices::default);
-        let bytes = &region.buffer.bytes;
-        for (slices, &field) in self.slices.iter_mut().zip(&shape.columns) {
-            slices.starts.clear();
-            slices.ends.clear();
-            slices.quoted.clear();
-            match rows {
-                Selected::Dense { rows } => {
-                    // A field starts behind the separator before it; there is one in front of the very first, too.
-                    let before = &region.positions[region.first - 1 + field..];
-                    let behind = &region.positions[region.first + field..];
-                    gather(&mut slices.starts, before, shape.fields, *rows, |position| position + 1);
-                    gather(&mut slices.ends, behind, shape.fields, *rows, |position| position);
-                }
-                Selected::Listed(rows) => {
-                    slices.starts.extend(rows.iter().map(|row| field_start(region, row, field)));
-                    slices.ends.extend(rows.iter().map(|row| region.positions[row.first as usize + field]));
-                }
-            }
-            if field + 1 == shape.fields {
-                let escape = table.options.dialect.escape;
-                for (&start, end) in slices.starts.iter().zip(&mut slices.ends) {
-                    let is_crlf = *end > start && bytes[*end as usize - 1] == b'\r';
-                    *end -= u32::from(is_crlf && ends_record(&bytes[start as usize..=*end as usize], escape));
-                }
-            }
-        }
     }
 
     /// Takes the quotes off. Texts with doubled quotes are written anew behind the input.
@@ -100,7 +68,7 @@ impl Decoder {
         }
         let Some(quote) = dialect.quote else { return };
         let bytes = &mut region.buffer.bytes;
-        for (column, slices) in self.slices.iter_mut().enumerate() {
+        for (column, slices) in self.slicer.columns.iter_mut().enumerate() {
             for row in 0..slices.starts.len() {
                 let (start, end) = (slices.starts[row] as usize, slices.ends[row] as usize);
                 let Some(first_quote) = memchr::memchr(quote, &bytes[start..end]) else { continue };
@@ -126,7 +94,7 @@ impl Decoder {
     fn unescape(&mut self, region: &mut Region, dialect: Dialect) {
         let bytes = &mut region.buffer.bytes;
         let is_special = |byte: &u8| dialect.quote == Some(*byte) || dialect.escape == Some(*byte);
-        for (column, slices) in self.slices.iter_mut().enumerate() {
+        for (column, slices) in self.slicer.columns.iter_mut().enumerate() {
             for row in 0..slices.starts.len() {
                 let field = &bytes[slices.starts[row] as usize..slices.ends[row] as usize];
                 if !field.iter().any(is_special) {
@@ -146,22 +114,6 @@ impl Decoder {
             }
         }
         bytes.resize(bytes.len() + PAD_BYTES, 0);
-    }
-}
-
-/// Whether a field that ends with a carriage return, shown with the separator behind it, ends there: not where the return
-/// is escaped, or where surplus fields follow.
-fn ends_record(field: &[u8], escape: Option<u8>) -> bool {
-    let [before @ .., _, separator] = field else { return false };
-    let escapes = before.iter().rev().take_while(|byte| Some(**byte) == escape).count();
-    *separator == b'\n' && escapes % 2 == 0
-}
-
-/// The first of each `stride` positions, `rows` times.
-fn gather(into: &mut Vec<u32>, positions: &[u32], stride: usize, rows: usize, of: impl Fn(u32) -> u32) {
-    into.resize(rows, 0);
-    for (value, chunk) in into.iter_mut().zip(positions.chunks(stride)) {
-        *value = of(chunk[0]);
     }
 }
 
@@ -193,54 +145,8 @@ fn unquoted(bytes: &mut Vec<u8>, start: usize, end: usize, quote: u8) -> Option<
     Some((new_start, bytes.len()))
 }
 
-/// The records of a region that have as many fields as they should.
-enum Selected {
-    /// All of them, back to back.
-    Dense { rows: usize },
-    /// These.
-    Listed(Vec<Row>),
-}
-
-impl Selected {
-    fn len(&self) -> usize {
-        match self {
-            Self::Dense { rows } => *rows,
-            Self::Listed(rows) => rows.len(),
-        }
-    }
-
-    fn get(&self, row: usize, region: &Region, fields: usize) -> Row {
-        match self {
-            Self::Listed(rows) => rows[row],
-            Self::Dense { .. } => {
-                let first = region.first + row * fields;
-                let start = if row == 0 { region.start as u32 } else { region.positions[first - 1] + 1 };
-                Row { start, first: first as u32, fields: fields as u32 }
-            }
-        }
-    }
-}
-
-fn field_start(region: &Region, row: &Row, field: usize) -> u32 {
-    if field == 0 { row.start } else { region.positions[row.first as usize + field - 1] + 1 }
-}
-
 /// Leaves out blank lines and records with another number of fields.
-fn select_rows(region: &mut Region, shape: &Shape, table: &Table, decoded: &mut Decoded) -> Selected {
-    if region.rows == Rows::Dense {
-        let separators = &region.positions[region.first..];
-        let rows = region.record_ends;
-        let is_newline = |&position: &u32| region.buffer.bytes[position as usize] == b'\n';
-        // As many newlines as rows, and each where it belongs: then none is elsewhere.
-        let is_rectangular = rows > 0
-            && separators.len() == rows * shape.fields
-            && separators.iter().skip(shape.fields - 1).step_by(shape.fields).all(is_newline);
-        if is_rectangular {
-            decoded.records += rows as u64;
-            region.positions[region.first - 1] = region.start as u32 - 1;
-            return Selected::Dense { rows };
-        }
-    }
+fn select_rows(region: &mut Region, shape: &Shape, table: &Table, decoded: &mut Decoded) -> Vec<Row> {
     let mut selected = Vec::new();
     let mut error = None;
     for row in region.rows() {
@@ -262,7 +168,7 @@ fn select_rows(region: &mut Region, shape: &Shape, table: &Table, decoded: &mut 
         // Comes before what the region's cut found wrong behind it.
         region.error = error;
     }
-    Selected::Listed(selected)
+    selected
 }
 
 /// The record has too many fields, and is read all the same.
@@ -311,6 +217,8 @@ struct Batches<'a> {
     rows: &'a Selected,
     shape: &'a Shape,
     decoded: &'a mut Decoded,
+    /// The text is known to be ASCII.
+    is_ascii: bool,
 }
 
 impl Batches<'_> {
@@ -325,7 +233,7 @@ impl Batches<'_> {
             let in_batch = quote_refused.iter().filter(|refused| (from..to).contains(&refused.row));
             let mut refused =
                 in_batch.map(|refused| Refused { row: refused.row - from, ..*refused }).collect::<Vec<_>>();
-            let mut columns = self.columns(&block, from, to, &mut refused);
+            let mut columns = self.columns(&block, from..to, &mut refused);
             let mut rows = to - from;
             if !refused.is_empty() {
                 if self.table.bad_input.on_error == OnError::Fail {
@@ -345,7 +253,7 @@ impl Batches<'_> {
                 }
                 left_out.extend(refused.iter().map(|refused| (from + refused.row) as u32));
                 rows = self.leave_out(&refused, from, to);
-                columns = self.columns(&block, from, from + rows, &mut Vec::new());
+                columns = self.columns(&block, from..from + rows, &mut Vec::new());
             }
             if rows > 0 {
                 let options = RecordBatchOptions::new().with_row_count(Some(rows));
@@ -369,16 +277,17 @@ impl Batches<'_> {
         Ok(())
     }
 
-    fn columns(&mut self, block: &Buffer, from: usize, to: usize, refused: &mut Vec<Refused>) -> Vec<ArrayRef> {
+    fn columns(&mut self, block: &Buffer, rows: Range<usize>, refused: &mut Vec<Refused>) -> Vec<ArrayRef> {
         let options = &self.table.options;
         let null_literal = options.null_literal.as_ref().map(String::as_bytes);
         let (empty_is_null, element_delimiter) = (options.empty_is_null, options.element_delimiter.as_bytes());
+        let (vectors, is_ascii) = (self.table.vectors, self.is_ascii);
         let fields = self.table.projected.fields().iter().enumerate();
-        let columns = fields.zip(&self.decoder.slices).map(|((number, field), slices)| {
-            let column = Column { field, number, null_literal, empty_is_null, element_delimiter };
-            let quoted = if slices.quoted.is_empty() { &[][..] } else { &slices.quoted[from..to] };
-            let (starts, ends) = (&slices.starts[from..to], &slices.ends[from..to]);
-            column::decode(column, Fields { block, starts, ends, quoted }, &mut self.decoder.dates, refused)
+        let columns = fields.zip(&self.decoder.slicer.columns).map(|((number, field), slices)| {
+            let column = Column { field, number, null_literal, empty_is_null, element_delimiter, vectors };
+            let quoted = if slices.quoted.is_empty() { &[][..] } else { &slices.quoted[rows.clone()] };
+            let (starts, ends) = (&slices.starts[rows.clone()], &slices.ends[rows.clone()]);
+            column::decode(column, Fields { block, starts, ends, quoted, is_ascii }, &mut self.decoder.dates, refused)
         });
         columns.collect()
     }
@@ -391,13 +300,7 @@ impl Batches<'_> {
         }
         let mut kept = from;
         for (row, _) in (from..to).zip(&is_kept).filter(|(_, is_kept)| **is_kept) {
-            for slices in &mut self.decoder.slices {
-                slices.starts[kept] = slices.starts[row];
-                slices.ends[kept] = slices.ends[row];
-                if !slices.quoted.is_empty() {
-                    slices.quoted[kept] = slices.quoted[row];
-                }
-            }
+            self.decoder.slicer.move_row(row, kept);
             kept += 1;
         }
         kept - from
@@ -413,7 +316,7 @@ impl Batches<'_> {
         let row = self.rows.get(from + refused.row, region, self.shape.fields);
         let fault = field_start(region, &row, self.shape.columns[refused.column]) as usize;
         let end = region.positions[(row.first + row.fields) as usize - 1] as usize;
-        let slices = &self.decoder.slices[refused.column];
+        let slices = &self.decoder.slicer.columns[refused.column];
         let text = slices.starts[from + refused.row] as usize..slices.ends[from + refused.row] as usize;
         let field = self.table.projected.field(refused.column);
         let bytes = block.as_slice();

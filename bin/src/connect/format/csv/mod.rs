@@ -19,9 +19,11 @@ mod options;
 mod quoting;
 mod refusal;
 mod shape;
+mod slices;
 mod table;
 pub(super) mod temporal;
 mod text_form;
+mod vector;
 
 pub use encode::{CsvEncoder, header_line};
 pub use infer::infer;

@@ -9,6 +9,7 @@ use super::decode::Decoder;
 use super::options::{CsvOptions, Header};
 use super::refusal::type_name;
 use super::shape::resolve;
+use super::vector::Vectors;
 use crate::connect::TableScan;
 use crate::connect::bad_input::BadInput;
 use crate::connect::block::BlockInput;
@@ -30,8 +31,10 @@ pub struct Table {
     pub bad_input: BadInput,
     /// Rows of a batch at most; not 0.
     pub batch_rows: usize,
-    /// What records are found with.
+    /// What records are found and decoded with.
     pub kernels: Kernels,
+    /// The kernels of columns, where these are to be used and the processor has their instructions.
+    pub vectors: Option<Vectors>,
 }
 
 impl Table {
@@ -47,7 +50,8 @@ impl Table {
         let schema = Arc::clone(schema);
         let (bad_input, batch_rows) = (scan.bad_input.clone(), scan.read.batch_rows.max(1));
         let kernels = scan.read.kernels;
-        Ok(Self { schema, columns: columns.to_vec(), projected, options, bad_input, batch_rows, kernels })
+        let vectors = Vectors::of(kernels);
+        Ok(Self { schema, columns: columns.to_vec(), projected, options, bad_input, batch_rows, kernels, vectors })
     }
 }
 

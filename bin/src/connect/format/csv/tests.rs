@@ -10,6 +10,7 @@ use arrow_cast::display::array_value_to_string;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use proptest::prelude::*;
+use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 
@@ -23,6 +24,7 @@ use crate::random::Random;
 
 mod cuts;
 mod dialects;
+mod vectors;
 
 /// Files in memory.
 struct Memory {
@@ -99,6 +101,7 @@ struct Reading {
     workers: usize,
     batch_rows: usize,
     seed: u64,
+    kernels: Kernels,
 }
 
 impl Reading {
@@ -108,7 +111,17 @@ impl Reading {
         let options = CsvOptions { header: Header::Absent, ..CsvOptions::default() };
         let columns = (0..columns.len()).collect();
         let bad_input = BadInput::default();
-        Self { schema, columns, options, bad_input, block_bytes: 1 << 17, workers: 1, batch_rows: 4096, seed: 0 }
+        Self {
+            schema,
+            columns,
+            options,
+            bad_input,
+            block_bytes: 1 << 17,
+            workers: 1,
+            batch_rows: 4096,
+            seed: 0,
+            kernels: Kernels::Simd,
+        }
     }
 
     fn open<I: BlockInput + 'static>(
@@ -140,7 +153,7 @@ impl Reading {
             batch_rows: self.batch_rows,
             block_bytes: self.block_bytes,
             workers: self.workers,
-            kernels: Default::default(),
+            kernels: self.kernels,
         };
         let block_count = input.blocks.len() as u64;
         let source = self.open(input, &read, &bells)?;
@@ -197,7 +210,7 @@ impl Reading {
             batch_rows: self.batch_rows,
             block_bytes: self.block_bytes,
             workers: self.workers,
-            kernels: Default::default(),
+            kernels: self.kernels,
         };
         let input = Memory::new(&[text.as_bytes().to_vec()], self.block_bytes);
         let source = self.open(input, &read, &bells);

@@ -345,14 +345,14 @@ impl Unassembled {
         let mut front = Vec::new();
         let block_start = HEAD_BYTES + shift;
         let tail = index(kernels, &region.buffer.bytes, (region.start, block_start), dialect, false, &mut front);
-        // One entry stays in front: what comes before the first field of the first record.
-        let kept = (FRONT - 1).saturating_sub(front.len());
-        positions.splice(kept + 1..FRONT, front.iter().copied());
-        region.first = kept + 1;
+        let kept = FRONT.saturating_sub(front.len());
+        positions.splice(kept..FRONT, front.iter().copied());
+        region.first = kept;
         found.quotes += tail.quotes;
         region.positions = positions;
         region.record_ends = found.record_ends;
         region.has_quotes = found.quotes > 0;
+        region.is_ascii = !found.has_non_ascii && !tail.has_non_ascii;
         region
     }
 

@@ -19,6 +19,8 @@ pub struct Found {
     pub last_end: Option<u32>,
     /// The last newline inside of quotes: the last record end, if the text starts inside.
     pub last_inside: Option<u32>,
+    /// Some byte is not ASCII.
+    pub has_non_ascii: bool,
 }
 
 /// Adds the positions of separators in `bytes[from..to]` to `positions`, in order, and says what else it met. The measure
@@ -33,6 +35,7 @@ pub fn index_scalar(
 ) -> Found {
     let mut found = Found::default();
     for (position, &byte) in bytes.iter().enumerate().take(to).skip(from) {
+        found.has_non_ascii |= !byte.is_ascii();
         if dialect.quote == Some(byte) {
             is_inside = !is_inside;
             found.quotes += 1;

@@ -62,7 +62,7 @@ pub struct Region {
     pub line: u64,
     /// What its records look like; none if there is no record in it, nor was there one before.
     pub shape: Option<Arc<Shape>>,
-    /// Separators. If dense, the entry before `first` is free.
+    /// Separators.
     pub positions: Vec<u32>,
     /// The first separator of the first record.
     pub first: usize,
@@ -72,6 +72,8 @@ pub struct Region {
     pub rows: Rows,
     /// There may be quotes.
     pub has_quotes: bool,
+    /// All of it is known to be ASCII.
+    pub is_ascii: bool,
     /// Records that were given up while the region was cut.
     pub rejects: Rejects,
     /// Comes after the records that are here, and ends the job.
@@ -105,6 +107,7 @@ impl Region {
             record_ends: 0,
             rows: Rows::Dense,
             has_quotes: false,
+            is_ascii: false,
             rejects: Rejects::default(),
             error: None,
             seen: Cell::new((range.start, line)),

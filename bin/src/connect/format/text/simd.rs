@@ -108,7 +108,8 @@ mod x86 {
     use std::arch::x86_64::{
         __m512i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8, _mm512_add_epi32,
         _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cvtepu8_epi32, _mm512_extracti32x4_epi32,
-        _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512,
+        _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_movepi8_mask, _mm512_or_si512, _mm512_set1_epi8,
+        _mm512_set1_epi32, _mm512_setzero_si512, _mm512_storeu_si512,
     };
 
     use super::{Dialect, Found, Masks, valid};
@@ -157,12 +158,19 @@ mod x86 {
         // SAFETY: `IOTA` has 64 bytes.
         let iota = unsafe { _mm512_loadu_si512(IOTA.as_ptr().cast()) };
         let mut masks = Masks::new(is_inside);
+        // All bytes but the last 64 at most, one or another.
+        let mut seen = _mm512_setzero_si512();
         let mut base = from;
         while base < to {
             let chunk = &bytes[base..base + 64];
             // SAFETY: the chunk has 64 bytes.
             let chunk = unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) };
             let valid = valid(base, to);
+            if valid == u64::MAX {
+                seen = _mm512_or_si512(seen, chunk);
+            } else {
+                masks.found.has_non_ascii |= _mm512_movepi8_mask(chunk) & valid != 0;
+            }
             let separators = masks.separators(
                 base,
                 _mm512_cmpeq_epi8_mask(chunk, newline) & valid,
@@ -196,6 +204,7 @@ mod x86 {
             unsafe { positions.set_len(length + count) };
             base += 64;
         }
+        masks.found.has_non_ascii |= _mm512_movepi8_mask(seen) != 0;
         masks.finish()
     }
 
@@ -227,6 +236,8 @@ mod x86 {
                 u64::from(low) | u64::from(high) << 32
             };
             let valid = valid(base, to);
+            let not_ascii = [low, high].map(|half| u64::from(_mm256_movemask_epi8(half) as u32));
+            masks.found.has_non_ascii |= (not_ascii[0] | not_ascii[1] << 32) & valid != 0;
             let (newlines, delimiters) = (mask(newline) & valid, mask(delimiter) & valid);
             let mut separators = masks.separators(base, newlines, delimiters, mask(quote) & valid & quote_mask);
             let count = separators.count_ones() as usize;
