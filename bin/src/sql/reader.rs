@@ -346,12 +346,15 @@ impl Reader {
         self.parser.index()
     }
 
-    /// Goes back to an index.
+    /// Goes back, or on, to an index.
     pub(crate) fn rewind(&mut self, index: usize) {
-        while self.parser.index() > index {
+        // A step back passes over white space, also where nothing else comes before. What follows the white space at the
+        // index is where the steps come to rest, and reads the same.
+        let is_space = |index: usize| matches!(self.parser.token_at(index).token, Token::Whitespace(_));
+        let rest = (index..).find(|&index| !is_space(index)).unwrap_or(index);
+        while self.parser.index() > rest {
             self.parser.prev_token();
         }
-        // A step back passes over white space, and may go too far.
         while self.parser.index() < index && self.parser.next_token_no_skip().is_some() {}
     }
 }
