@@ -45,6 +45,19 @@ impl Kind {
     }
 }
 
+/// A noun with its article: `a STRING`, `an INT`.
+#[must_use]
+pub fn with_article(noun: &str) -> String {
+    let is_vowel = noun.starts_with(|first: char| "aeioAEIO".contains(first));
+    format!("{} {noun}", if is_vowel { "an" } else { "a" })
+}
+
+/// So many of something: `1 column`, `2 columns`.
+#[must_use]
+pub fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A place in the input: a fault is mended there, not in the SQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputPlace {

@@ -220,6 +220,51 @@ fn a_watermark_is_for_those_of_several_files_that_have_its_column() {
 }
 
 #[test]
+fn the_strategy_is_that_of_the_flag_else_of_set_else_the_default() {
+    let query = "EXPLAIN SELECT n, COUNT(*) FROM (VALUES (1), (2)) AS t(n) GROUP BY n";
+    let set = format!("SET 'thalweg.state.strategy' = 'hold-lock'; {query}");
+    for (sql, more, state) in [
+        (query, &[][..], "owned-shards"),
+        (&set, &[], "hold-lock"),
+        (&set, &["--strategy", "actor"], "actor"),
+        (&set, &["--set", "thalweg.state.strategy=local-merge"], "local-merge"),
+        (
+            query,
+            &["--strategy", "auto", "--workers", "1"],
+            "hold-lock, chosen by auto because one worker shares with nobody: 1 source, 1 worker, no readers, about 2 keys \
+             (2 in the first 2 rows)",
+        ),
+    ] {
+        let done = run_with(sql, more);
+        assert!(text(&done.stdout).contains(&format!("\n  state: {state}\n")), "{}", text(&done.stdout));
+        let explained = thalweg(&[&["explain", "-e", sql][..], more].concat()).output().expect("it runs");
+        assert_eq!(text(&explained.stdout), text(&done.stdout).trim_end().to_owned() + "\n\n");
+    }
+}
+
+#[test]
+fn metrics_are_shown_if_they_are_asked_for() {
+    let query = "SELECT n, COUNT(*) FROM (VALUES (1), (2), (2)) AS t(n) GROUP BY n";
+    let set = format!("SET 'thalweg.metrics' = 'on'; {query}");
+    for (sql, more, is_shown) in [
+        (query, &[][..], false),
+        (query, &["--metrics", "on"], true),
+        (&set, &[], true),
+        (&set, &["--metrics", "off"], false),
+    ] {
+        let done = run_with(sql, more);
+        let told = text(&done.stderr);
+        assert_eq!(told.contains("\nstage 1 merge, state: owned-shards\n  3 rows in 1 batch, "), is_shown, "{told}");
+        assert!(told.ends_with("every row is accounted for\n"), "{told}");
+        let json = run_with(sql, &[more, &["--error-format", "json"]].concat());
+        let told = text(&json.stderr);
+        let aggregation = r#""aggregations":[{"stage":"1 merge","strategy":"owned-shards","state":"owned-shards""#;
+        assert!(told.contains(aggregation), "{told}");
+        assert_eq!(told.contains(r#""fold_ns":"#), is_shown, "{told}");
+    }
+}
+
+#[test]
 fn a_program_reads_the_account_as_json() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = file(directory.path(), "in.csv", "a\n1\n2\n");

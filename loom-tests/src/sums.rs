@@ -74,6 +74,10 @@ impl Aggregation for Ones {
         windows.into_values().collect()
     }
 
+    fn next_close(&self, shard: &Sums) -> Option<EventTimeMs> {
+        shard.keys().next().map(|(window, _)| EventTimeMs(*window))
+    }
+
     fn lookup(&self, shard: &Sums, key: &u64) -> Result<Sums, Infallible> {
         Ok(shard.iter().filter(|(name, _)| name.1 == *key).map(|(name, sum)| (*name, *sum)).collect())
     }

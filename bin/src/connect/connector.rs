@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 
-use super::bad_input::BadInput;
+use super::bad_input::{BadInput, OnError};
 use super::datagen::DatagenOptions;
-use super::format::Format;
+use super::format::{Format, FormatUse};
 use super::input::peek::Peeked;
 use super::input::pipe;
 use super::options::{OptionPart, OptionPlace, OptionReader, any_of, nearest};
@@ -116,14 +116,14 @@ impl Connector {
                 .help("partitions are directories: the connector is 'filesystem'"));
             }
             "stdin" => {
-                let (format, bad_input) = Format::read(&mut reader)?;
+                let (format, bad_input) = Format::read(&mut reader, FormatUse::Reading)?;
                 if let Format::Parquet(_) = format {
                     let accepted = "'csv'; Parquet is read from its end: write the input to a file first";
                     return Err(reader.wrong_value("format", "parquet", accepted));
                 }
                 Self::Stdin { format, bad_input, peeked: None }
             }
-            "stdout" => match Format::read(&mut reader)?.0 {
+            "stdout" => match Format::read(&mut reader, FormatUse::Writing)?.0 {
                 Format::Parquet(_) => {
                     let accepted = "'csv'; Parquet is written to files: 'connector' = 'filesystem'";
                     return Err(reader.wrong_value("format", "parquet", accepted));
@@ -141,6 +141,12 @@ impl Connector {
                 });
             }
         };
+        let ends_at_once = |policy: &&BadInput| policy.on_error == OnError::Fail && policy.rejects_max.is_some();
+        if connector.bad_input().filter(ends_at_once).is_some() {
+            let accepted =
+                "nothing, unless 'on-error' is 'skip' or 'divert': else the first refused record ends the job";
+            return Err(reader.wrong_value("max-rejects", reader.given("max-rejects"), accepted));
+        }
         reader.finish()?;
         Ok(connector)
     }
@@ -210,7 +216,7 @@ impl Connector {
             return Err(reader.wrong_value("path", path, "a file, a directory or a glob"));
         }
         reader.required("format", "csv")?;
-        let (format, bad_input) = Format::read(reader)?;
+        let (format, bad_input) = Format::read(reader, FormatUse::Both)?;
         let monitor_interval = monitor_interval(reader, path, &format, partitions)?;
         let parts = PartOptions::read(reader, path, schema, partitions)?;
         Ok(Self::Filesystem { path: path.to_owned(), format, bad_input, monitor_interval, parts })
@@ -391,6 +397,26 @@ mod tests {
                 "did you mean 'csv.header'?",
             ),
             (vec![("connector", "blackhole"), ("sink.parallelism", "2")], "--workers"),
+            (vec![("connector", "stdout"), ("on-error", "skip")], "this connector only writes"),
+            (vec![("connector", "stdout"), ("max-record-bytes", "1 kb")], "this connector only writes"),
+            (vec![("connector", "stdout"), ("csv.ignore-parse-errors", "true")], "this connector only writes"),
+            (vec![("connector", "stdout"), ("csv.allow-trailing-comma", "true")], "this connector only writes"),
+            (
+                vec![("connector", "stdout"), ("format", "json"), ("json.fail-on-missing-field", "true")],
+                "this connector only writes",
+            ),
+            (
+                vec![("connector", "stdin"), ("format", "json"), ("json.encode.ignore-null-fields", "true")],
+                "this connector only reads",
+            ),
+            (
+                vec![("connector", "stdin"), ("csv.write-bigdecimal-in-scientific-notation", "true")],
+                "this connector only reads",
+            ),
+            (vec![("connector", "stdin"), ("max-rejects", "3")], "unless 'on-error' is 'skip' or 'divert'"),
+            (vec![("connector", "datagen"), ("max-rejects", "3")], "unless 'on-error' is 'skip' or 'divert'"),
+            (vec![("connector", "print"), ("on-error", "skip")], "connector 'print' accepts"),
+            (vec![("connector", "blackhole"), ("on-error", "skip")], "connector 'blackhole' accepts"),
             (vec![("connector", "blackhole"), ("colour", "red")], "connector 'blackhole' accepts 'connector'"),
         ] {
             let error = connector(&pairs).unwrap_err();

@@ -129,30 +129,17 @@ mod tests {
 
     use arrow_array::cast::AsArray;
     use arrow_array::types::Int64Type;
-    use arrow_schema::{DataType, Field, Schema};
     use thalweg_runtime::WorkerId;
 
     use super::*;
-    use crate::connect::bad_input::BadInput;
-    use crate::connect::format::csv::CsvOptions;
-    use crate::connect::{Doorbells, ReadOptions, SourceEvent};
+    use crate::connect::SourceEvent;
+    use crate::connect::bad_input::OnError;
+    use crate::connect::numbers::Numbers;
     use crate::error::Kind;
 
     fn open_numbers(path: &Path, block_bytes: usize) -> Result<Arc<dyn Source>> {
-        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
-        let read = ReadOptions { batch_rows: 10, block_bytes, workers: 1, kernels: Default::default() };
         let path = path.to_str().expect("a path of the test is UTF-8");
-        let (format, bad_input, bells) = (Format::Csv(CsvOptions::default()), BadInput::default(), Doorbells::new(1));
-        let scan = TableScan {
-            name: "t",
-            schema: &schema,
-            columns: &[0],
-            format: &format,
-            bad_input: &bad_input,
-            read: &read,
-            bells: &bells,
-        };
-        open(path, None, &scan, &[])
+        open(path, None, &Numbers::new(10, block_bytes, OnError::Fail).scan(), &[])
     }
 
     /// Polls to the end; only for what never waits for another thread for long.

@@ -14,6 +14,8 @@ pub mod format;
 pub mod infer;
 pub mod input;
 pub mod missing_path;
+#[cfg(test)]
+mod numbers;
 pub mod options;
 pub mod partitioned;
 pub mod print;

@@ -31,7 +31,8 @@ pub struct OptionReader<'a> {
     place: &'a OptionPlace<'a>,
     /// Every name asked for so far: what is accepted, and what the user may have meant.
     accepted: BTreeSet<String>,
-    /// Names that Flink has and that are refused here, with the reason; a name ending in `*` stands for a family.
+    /// Names that Flink has and that are refused here, with the reason; a name that ends or begins with `*` stands for a
+    /// family.
     refused: Vec<(&'static str, &'static str)>,
 }
 
@@ -311,9 +312,10 @@ fn listed(words: &[&str], conjunction: &str) -> String {
 }
 
 fn is_named(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(prefix) => name.starts_with(prefix),
-        None => pattern == name,
+    match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+        (Some(suffix), _) => name.ends_with(suffix),
+        (None, Some(prefix)) => name.starts_with(prefix),
+        (None, None) => pattern == name,
     }
 }
 

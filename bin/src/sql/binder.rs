@@ -31,8 +31,9 @@ use super::rewrite::Rewritten;
 use super::types::FlinkTypePlanner;
 use super::typing::FlinkTyping;
 use super::unnest::UnnestPlanner;
+use super::values::ValuesPlanner;
 use super::window::WindowPlanner;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// Answers for one query.
 pub(crate) struct Binder<'a> {
@@ -50,13 +51,19 @@ impl<'a> Binder<'a> {
     pub(crate) fn new(catalog: &'a Catalog, functions: &'a KnownFunctions, rewritten: Option<&'a Rewritten>) -> Self {
         let calls = rewritten.map(|rewritten| Arc::clone(&rewritten.windows)).unwrap_or_default();
         let unnests = rewritten.map(|rewritten| Arc::clone(&rewritten.unnests)).unwrap_or_default();
+        let tables = rewritten.map(|rewritten| Arc::clone(&rewritten.values)).unwrap_or_default();
+        let text = rewritten.map(|rewritten| Arc::clone(&rewritten.text));
         Self {
             catalog,
             functions,
             rewritten,
             options: ConfigOptions::new(),
             expr_planners: vec![Arc::new(CountPlanner), Arc::new(FieldPlanner), Arc::new(FlinkExprPlanner)],
-            relation_planners: vec![Arc::new(WindowPlanner { calls }), Arc::new(UnnestPlanner { calls: unnests })],
+            relation_planners: vec![
+                Arc::new(WindowPlanner { calls }),
+                Arc::new(UnnestPlanner { calls: unnests }),
+                Arc::new(ValuesPlanner { tables, text }),
+            ],
             type_planner: Arc::new(FlinkTypePlanner),
         }
     }
@@ -157,8 +164,8 @@ pub(crate) fn with_names(plan: LogicalPlan, names: &[String]) -> Result<LogicalP
     }
     if names.len() != schema.fields().len() {
         return Err(Error::statement(format!(
-            "the view names {} columns, its query has {}",
-            names.len(),
+            "the view names {}, its query has {}",
+            counted(names.len(), "column"),
             schema.fields().len()
         ))
         .help("name every column of the query, or none"));

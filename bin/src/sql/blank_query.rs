@@ -1,11 +1,6 @@
 //! Queries that nobody wrote: the parser's syntax trees with all that is empty in them.
 
-use sqlparser::ast::{self, GroupByExpr, Query, Select, SetExpr, TableAlias, TableFactor};
-
-/// `(body) AS alias`.
-pub(crate) fn derived(body: SetExpr, alias: TableAlias) -> TableFactor {
-    TableFactor::Derived { lateral: false, subquery: Box::new(query_of(body)), alias: Some(alias), sample: None }
-}
+use sqlparser::ast::{self, GroupByExpr, Query, Select, SetExpr};
 
 /// A query that is no more than its body.
 pub(crate) fn query_of(body: SetExpr) -> Query {

@@ -173,7 +173,8 @@ fn switch(value: &str) -> Result<bool> {
     match value {
         "on" => Ok(true),
         "off" => Ok(false),
-        _ => Err(Error::statement(format!("'{value}' is neither 'on' nor 'off'"))),
+        _ => Err(Error::statement(format!("'{value}' is neither 'on' nor 'off'"))
+            .help("'on' measures where the time of each GROUP BY goes, 'off' measures nothing")),
     }
 }
 

@@ -156,7 +156,7 @@ impl CreateTable {
     }
 
     fn read_column(&mut self, reader: &mut Reader) -> Result<()> {
-        let name = reader.name()?;
+        let name = reader.declared_name()?;
         if reader.take(&[Keyword::AS]) {
             let expression_start = reader.here();
             let expression = reader.expression()?;

@@ -123,20 +123,9 @@ fn shown(name: &str) -> &str {
     }
 }
 
-/// The column, from 1, in which rows of VALUES have types that the planner does not bring together.
-fn differing_values(message: &str) -> Option<usize> {
-    let (_, place) = message.split_once(" across values list at row ")?;
-    let column = place.split_once(" column ")?.1.split('.').next()?;
-    Some(column.parse::<usize>().ok()? + 1)
-}
-
 fn other_error(error: &DataFusionError) -> Error {
     let text = error.diagnostic().map_or_else(|| error.strip_backtrace(), |diagnostic| diagnostic.message.clone());
     let mut message = text.lines().next().unwrap_or_default();
-    if let Some(column) = differing_values(message) {
-        return Error::statement(format!("the rows of VALUES have different types in column {column}"))
-            .help("give all of them one type: CAST(… AS TIMESTAMP(3)), CAST(… AS STRING) …");
-    }
     for prefix in [
         "Error during planning: ",
         "This feature is not implemented: ",

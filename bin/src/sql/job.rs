@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use datafusion_common::metadata::FieldMetadata;
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, ScalarValue};
 use datafusion_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -18,7 +19,7 @@ use super::nearest;
 use super::reader::Name;
 use super::rewrite::Rewritten;
 use super::types::FlinkType;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::plan::{JobPlan, Pipeline, RuntimeMode, SinkTable};
 
 /// What a job is planned with.
@@ -151,6 +152,7 @@ fn fit(plan: LogicalPlan, table: &CatalogTable, target: &Target<'_>) -> Result<L
                                 table.table.name,
                                 names_of(&schema)
                             ),
+                            false if field.name().starts_with("EXPR$") => format!("CAST(… AS {to}), if that is meant"),
                             false => format!("CAST({} AS {to}), if that is meant", field.name()),
                         },
                     ));
@@ -167,7 +169,9 @@ fn fit(plan: LogicalPlan, table: &CatalogTable, target: &Target<'_>) -> Result<L
                 .help("name it among the columns after INSERT INTO"));
             }
         };
-        expressions.push(value.alias(&column.name));
+        // What Arrow's type does not say is the table's, too.
+        let declared = FieldMetadata::from(&to.to_field("", true));
+        expressions.push(value.alias_with_metadata(&column.name, Some(declared)));
     }
     LogicalPlanBuilder::from(plan)
         .project(expressions)
@@ -223,8 +227,8 @@ fn wrong_width(schema: &datafusion_common::DFSchema, table: &CatalogTable, place
         format!("{} {}", column.name, column.data_type)
     });
     Error::statement(format!(
-        "the query has {} columns, `{}` takes {}",
-        schema.fields().len(),
+        "the query has {}, `{}` takes {}",
+        counted(schema.fields().len(), "column"),
         table.table.name,
         places.len()
     ))

@@ -15,6 +15,7 @@ use super::diagnostic::statement_error;
 use super::rewrite::Rewritten;
 use super::types::FlinkType;
 use super::typing::{type_of, typed};
+use super::values;
 use super::window;
 use crate::error::Error;
 
@@ -62,12 +63,6 @@ impl Search<'_, '_> {
                     self.found.extend(found);
                 }
             }
-            SetExpr::Values(values) => {
-                let schema = DFSchema::empty();
-                for value in values.rows.iter().flat_map(|row| &row.content) {
-                    self.expression(value, &schema);
-                }
-            }
             _ => {}
         }
     }
@@ -86,6 +81,12 @@ impl Search<'_, '_> {
         for from in &select.from {
             if let TableFactor::Derived { subquery, .. } = &from.relation {
                 self.query(subquery);
+            }
+            if let Some(table) = values::table_of(&from.relation, &self.rewritten.values) {
+                let schema = DFSchema::empty();
+                for cell in table.rows.iter().flatten() {
+                    self.expression(&cell.value, &schema);
+                }
             }
             // The input of a window is not in the syntax tree any more.
             if let Some(call) = window::call_of(&from.relation, &self.rewritten.windows)

@@ -32,6 +32,7 @@ mod lower_unnest;
 mod mistake;
 mod reader;
 mod relation;
+mod reserved;
 mod rewrite;
 mod script;
 mod select_names;
@@ -48,6 +49,7 @@ pub mod types;
 pub mod typing;
 mod unnest;
 mod unnest_syntax;
+mod values;
 mod window;
 mod window_bound;
 

@@ -10,6 +10,7 @@ use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use super::dialect::FlinkDialect;
 use super::mistake;
+use super::reserved;
 use super::text::SqlText;
 use crate::error::{Error, Result};
 
@@ -230,6 +231,20 @@ impl Reader {
     pub(crate) fn name(&mut self) -> Result<Name> {
         let ident = self.identifier()?;
         Ok(Name { span: self.place(ident.span), value: ident.value })
+    }
+
+    /// A name that is declared here. One that is reserved and not quoted is reported, and taken all the same.
+    ///
+    /// # Errors
+    /// If none comes next.
+    pub(crate) fn declared_name(&mut self) -> Result<Name> {
+        let ident = self.identifier()?;
+        let (is_quoted, span) = (ident.quote_style.is_some(), self.place(ident.span));
+        let name = Name { value: ident.value, span };
+        if let Some(error) = reserved::refused(&name).filter(|_| !is_quoted) {
+            self.report(error);
+        }
+        Ok(name)
     }
 
     /// The name of a table or view. Flink's default catalog and database may be written before it.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use sqlparser::ast::{
     self, Distinct, Expr, GroupByExpr, Ident, LimitClause, ObjectName, ObjectNamePart, OrderByKind, Query, Select,
-    SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias, TableFactor, TableWithJoins, Value,
+    SelectItem, SetExpr, SetOperator, SetQuantifier, Spanned, TableAlias, TableFactor, Value,
 };
 use sqlparser::tokenizer::Span;
 
-use super::blank_query::{derived, empty_select};
+use super::blank_query::empty_select;
 use super::catalog::{Catalog, CatalogTable, Entry};
 use super::expression::ExpressionRewriter;
 use super::known_functions::KnownFunctions;
@@ -21,6 +21,7 @@ use super::select_names;
 use super::star;
 use super::text::SqlText;
 use super::unnest::UnnestCall;
+use super::values::{self, ValuesTable};
 use super::window::{self, WindowCall};
 use super::{group_window, table_function, unnest_syntax};
 use crate::error::{Error, Result};
@@ -33,6 +34,8 @@ pub(crate) struct Rewritten {
     pub(crate) windows: Arc<Vec<WindowCall>>,
     /// What the UNNEST markers in it stand for.
     pub(crate) unnests: Arc<Vec<UnnestCall>>,
+    /// What the VALUES markers in it stand for.
+    pub(crate) values: Arc<Vec<ValuesTable>>,
     /// Tables of `FROM 'file'`, by path.
     pub(crate) files: BTreeMap<String, Arc<CatalogTable>>,
     pub(crate) text: Arc<SqlText>,
@@ -64,6 +67,7 @@ pub(crate) fn rewrite(
         text,
         windows: Vec::new(),
         unnests: Vec::new(),
+        values: Vec::new(),
         files: BTreeMap::new(),
         ctes: Vec::new(),
         group_window: None,
@@ -71,10 +75,10 @@ pub(crate) fn rewrite(
         errors: RefCell::default(),
     };
     let done = rewriter.query(&mut query);
-    let Rewriter { windows, unnests, files, errors, .. } = rewriter;
+    let Rewriter { windows, unnests, values, files, errors, .. } = rewriter;
     let errors = errors.into_inner().into_iter().chain(done.err()).map(|error| error.at(span.clone())).collect();
-    let (windows, unnests) = (Arc::new(windows), Arc::new(unnests));
-    (Rewritten { query, windows, unnests, files, text: Arc::clone(text), span: span.clone() }, errors)
+    let (windows, unnests, values) = (Arc::new(windows), Arc::new(unnests), Arc::new(values));
+    (Rewritten { query, windows, unnests, values, files, text: Arc::clone(text), span: span.clone() }, errors)
 }
 
 /// Makes an expression ready that stands alone: of a computed column or a watermark.
@@ -93,6 +97,7 @@ pub(crate) struct Rewriter<'a> {
     pub(crate) text: &'a Arc<SqlText>,
     pub(crate) windows: Vec<WindowCall>,
     pub(crate) unnests: Vec<UnnestCall>,
+    pub(crate) values: Vec<ValuesTable>,
     pub(crate) files: BTreeMap<String, Arc<CatalogTable>>,
     /// The queries of WITH that can be seen here, ready.
     pub(crate) ctes: Vec<ast::Cte>,
@@ -189,30 +194,12 @@ impl Rewriter<'_> {
         }
     }
 
-    /// VALUES becomes a derived table, whose columns Flink calls EXPR$0, EXPR$1…
+    /// VALUES becomes a table that is planned with Flink's types.
     fn values(&mut self, body: &mut SetExpr) -> Result<()> {
-        let SetExpr::Values(values) = &mut *body else { return Ok(()) };
-        let width = values.rows.first().map_or(0, |row| row.content.len());
-        for row in &mut values.rows {
-            if row.content.len() != width {
-                let span = Span::union_iter(row.content.iter().map(Spanned::span));
-                let message = format!("this row has {} values, the first one has {width}", row.content.len());
-                return Err(self.refuse(span, message, "all rows of VALUES have the same number of values"));
-            }
-            for value in &mut row.content {
-                self.expression(value, "VALUES")?;
-            }
+        match std::mem::replace(body, SetExpr::Select(Box::new(empty_select()))) {
+            SetExpr::Values(values) => *body = SetExpr::Select(Box::new(values::rewrite(self, values)?)),
+            other => *body = other,
         }
-        let rows = std::mem::replace(body, SetExpr::Select(Box::new(empty_select())));
-        let SetExpr::Select(select) = body else { return Ok(()) };
-        let columns = (0..width).map(|index| ast::TableAliasColumnDef {
-            name: Ident::with_quote('`', select_names::unnamed(index)),
-            data_type: None,
-        });
-        let alias = TableAlias { explicit: true, name: Ident::new("$values"), columns: columns.collect(), at: None };
-        let relation = derived(rows, alias);
-        select.projection = vec![SelectItem::Wildcard(ast::WildcardAdditionalOptions::default())];
-        select.from = vec![TableWithJoins { relation, joins: Vec::new() }];
         Ok(())
     }
 

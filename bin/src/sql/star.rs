@@ -59,6 +59,7 @@ fn columns_of(rewriter: &Rewriter<'_>, from: &[TableWithJoins]) -> Result<Vec<(O
         query,
         windows: Arc::new(rewriter.windows.clone()),
         unnests: Arc::new(rewriter.unnests.clone()),
+        values: Arc::new(rewriter.values.clone()),
         files: rewriter.files.clone(),
         text: Arc::clone(rewriter.text),
         span: rewriter.whole.clone(),

@@ -9,6 +9,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
+use super::reserved::is_reserved;
 use super::types::NESTING_MAX;
 
 /// Reads a type.
@@ -126,7 +127,7 @@ impl TypeReader<'_, '_> {
     fn fields(&mut self) -> Result<Vec<StructField>, ParserError> {
         let mut fields = Vec::new();
         loop {
-            let field_name = Some(self.parser.parse_identifier()?);
+            let field_name = Some(self.field_name()?);
             let field_type = self.type_within()?;
             if self.open_angles == 0 && matches!(self.parser.peek_token_ref().token, Token::SingleQuotedString(_)) {
                 // A comment.
@@ -137,6 +138,17 @@ impl TypeReader<'_, '_> {
                 return Ok(fields);
             }
         }
+    }
+
+    fn field_name(&mut self) -> Result<Ident, ParserError> {
+        let name = self.parser.parse_identifier()?;
+        if name.quote_style.is_none() && is_reserved(&name.value) {
+            let (word, place) = (&name.value, name.span.start);
+            return Err(ParserError::ParserError(format!(
+                "Expected: an identifier for a field (a reserved word stands in back-ticks), found: {word}{place}"
+            )));
+        }
+        Ok(name)
     }
 
     /// The next word, in capitals, unless it is quoted.

@@ -7,7 +7,6 @@
 
 mod common_type;
 pub(crate) mod nested;
-mod values;
 
 use std::sync::Arc;
 
@@ -42,7 +41,8 @@ impl AnalyzerRule for FlinkTyping {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> datafusion_common::Result<LogicalPlan> {
-        Ok(plan.transform_up_with_subqueries(typed_node)?.data)
+        let flat = plan.transform_down_with_subqueries(flattened)?.data;
+        Ok(flat.transform_up_with_subqueries(typed_node)?.data)
     }
 }
 
@@ -101,14 +101,10 @@ fn first_span(expr: &Expr) -> Option<Span> {
 }
 
 fn typed_node(plan: LogicalPlan) -> datafusion_common::Result<Transformed<LogicalPlan>> {
-    // LIMIT takes DataFusion's own literals.
-    if matches!(plan, LogicalPlan::Limit(_)) {
+    // LIMIT takes DataFusion's own literals; VALUES have their types from where they are planned.
+    if matches!(plan, LogicalPlan::Limit(_) | LogicalPlan::Values(_)) {
         return Ok(Transformed::no(plan));
     }
-    let plan = match plan {
-        LogicalPlan::Values(values) => LogicalPlan::Values(values::without_invented_casts(values)),
-        plan => plan,
-    };
     let mut schema = merge_schema(&plan.inputs());
     if let LogicalPlan::TableScan(scan) = &plan {
         schema.merge(&DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?);
@@ -121,7 +117,6 @@ fn typed_node(plan: LogicalPlan) -> datafusion_common::Result<Transformed<Logica
     transformed
         .map_data(|plan| match plan {
             LogicalPlan::Union(union) => typed_union(union),
-            LogicalPlan::Values(values) => values::typed_values(values),
             LogicalPlan::Filter(filter) => {
                 expect_boolean("WHERE", &filter.predicate, &schema)?;
                 Ok(LogicalPlan::Filter(filter))
@@ -138,6 +133,21 @@ fn expect_boolean(place: &str, expr: &Expr, schema: &DFSchema) -> datafusion_com
     }
 }
 
+/// A chain of UNION ALL, which joins queries two by two, as one union: then each column gets one type for all of them, and
+/// not a wider one at each step.
+fn flattened(plan: LogicalPlan) -> datafusion_common::Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Union(Union { inputs, schema }) = plan else { return Ok(Transformed::no(plan)) };
+    let mut flat = Vec::with_capacity(inputs.len());
+    let mut open: Vec<Arc<LogicalPlan>> = inputs.into_iter().rev().collect();
+    while let Some(input) = open.pop() {
+        match Arc::unwrap_or_clone(input) {
+            LogicalPlan::Union(inner) => open.extend(inner.inputs.into_iter().rev()),
+            other => flat.push(Arc::new(other)),
+        }
+    }
+    Ok(Transformed::yes(LogicalPlan::Union(Union { inputs: flat, schema })))
+}
+
 /// Casts the columns of all inputs of a UNION to common types.
 fn typed_union(union: Union) -> datafusion_common::Result<LogicalPlan> {
     let width = union.schema.fields().len();
@@ -146,7 +156,8 @@ fn typed_union(union: Union) -> datafusion_common::Result<LogicalPlan> {
         let of_input = |input: &Arc<LogicalPlan>| FlinkType::from_field(input.schema().field(column));
         let types = union.inputs.iter().map(of_input).collect::<Result<Vec<_>>>().map_err(to_datafusion)?;
         let found = common_type(&types).ok_or_else(|| {
-            let listed: Vec<_> = types.iter().map(ToString::to_string).collect();
+            let mut listed: Vec<_> = types.iter().map(ToString::to_string).collect();
+            listed.dedup();
             let name = union.schema.field(column).name();
             to_datafusion(
                 Error::statement(format!("column {name} of a UNION has the types {}", listed.join(" and ")))
@@ -282,8 +293,11 @@ fn casted(operand: Expr, to: FlinkType, schema: &DFSchema, on_failure: OnFailure
     cast(operand, from, to, Form::Cast, on_failure).map(folded).map_err(to_datafusion)
 }
 
-/// A cast that Flink makes silently.
-fn implicit(operand: Expr, from: FlinkType, to: FlinkType) -> Result<Expr> {
+/// A cast that Flink makes silently; of a constant, the constant that it gives.
+///
+/// # Errors
+/// If there is no such cast.
+pub(crate) fn implicit(operand: Expr, from: FlinkType, to: FlinkType) -> Result<Expr> {
     // What differs in length or precision alone is the same to every kernel.
     if from.to_arrow() == to.to_arrow() {
         return Ok(operand);

@@ -13,7 +13,7 @@ use sqlparser::ast::{self, TableFactor};
 
 use super::diagnostic::wrap;
 use super::types::{FlinkType, TypeWithin};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// How a table factor names a call on its way to [`UnnestPlanner`]: `$unnest 3`. No name of the user's has a blank.
 const MARKER: &str = "$unnest ";
@@ -99,9 +99,9 @@ fn names(call: &UnnestCall, array: &Field, input: &DFSchema) -> Result<Vec<Strin
             (given, _) if given.len() == names.len() => names = given.to_vec(),
             (given, _) => {
                 return Err(Error::statement(format!(
-                    "`{}` names {} columns, UNNEST of {flink} gives {}",
+                    "`{}` names {}, UNNEST of {flink} gives {}",
                     alias.name.value,
-                    given.len(),
+                    counted(given.len(), "column"),
                     names.len()
                 ))
                 .help("name them all, or none"));

@@ -154,6 +154,14 @@ impl Aggregation for GroupAggregation {
         shard.close(frontier)
     }
 
+    fn next_close(&self, shard: &GroupShard) -> Option<EventTimeMs> {
+        let (window, _) = shard.open().next()?;
+        Some(match self.mode {
+            CloseMode::WhenPassed => window.last,
+            CloseMode::AtEnd => EventTimeMs::END,
+        })
+    }
+
     fn lookup(&self, shard: &GroupShard, key: &GroupKey) -> Result<RecordBatch, AggregateError> {
         let keys = key.keys(&self.layout.shape);
         let found = shard.open().filter_map(|(window, store)| Some((window, store, store.find(&keys)?)));

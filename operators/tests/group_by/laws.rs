@@ -213,7 +213,9 @@ proptest! {
         for frontier in frontiers.into_iter().map(EventTimeMs).chain([EventTimeMs::END]) {
             for shard in &mut shards {
                 let held = aggregation.groups(shard);
+                let is_due = aggregation.next_close(shard).is_some_and(|next| next <= frontier);
                 let closed = aggregation.close(shard, frontier);
+                prop_assert_eq!(!closed.is_empty(), is_due);
                 prop_assert!(closed.is_empty() || frontier > greatest, "a frontier that went back closes nothing");
                 prop_assert!(closed.is_empty() || case.mode == CloseMode::WhenPassed || frontier == EventTimeMs::END);
                 prop_assert!(closed.is_sorted_by_key(|closed| closed.window()));

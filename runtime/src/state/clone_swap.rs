@@ -7,9 +7,11 @@
 //!     3. clone, write back ─────────────▲
 //! ```
 //!
-//! This is what a job server does whose state is a value behind a lock: get it, process, put it back. For each batch all
-//! state is cloned twice, once as it was and once as it is now, so a batch costs what the state is large, not what the
-//! batch is. The lock is free while rows are folded.
+//! This is what a job server does whose state is a value behind a lock: get it, process, put it back. The lock is free
+//! while rows are folded.
+//!
+//! **Where it hurts**: for each batch all state is cloned twice, once as it was and once as it is now, so a batch costs
+//! what the state is large, not what the batch is.
 //!
 //! That freedom is the trap. **Without turns the form is broken:** two producers clone the same state, each folds its
 //! batch into its own clone, each writes back, and the second one wipes out the rows of the first without an error. So a

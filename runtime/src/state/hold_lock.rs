@@ -6,9 +6,12 @@
 //!   producer 2 ──┘       └───────────┘
 //! ```
 //!
-//! A batch is folded straight into the state: nothing is copied and nothing is merged. Producers queue, so the state is
-//! changed by one core at a time. **Readers** take the same lock: they see the state between two batches, whole and up to
-//! date, and wait for the batch in progress, as a batch waits for them.
+//! A batch is folded straight into the state: nothing is copied and nothing is merged.
+//!
+//! **Where it hurts**: producers queue, so the state is changed by one core at a time, however many there are.
+//!
+//! **Readers** take the same lock: they see the state between two batches, whole and up to date, and wait for the batch in
+//! progress, as a batch waits for them.
 
 use super::counted::Counted;
 use super::sharing::{Basis, Sharing};

@@ -121,6 +121,11 @@ pub trait Aggregation: Send + Sync + 'static {
     /// the shard refuses groups of these windows. A frontier below an earlier one changes nothing.
     fn close(&self, shard: &mut Self::Shard, frontier: EventTimeMs) -> Vec<Self::Closed>;
 
+    /// The least frontier at which [`close`](Self::close) takes anything out of the shard as it is; none if there are no
+    /// groups. That may be later than the windows are over: what holds on to all until the end of input says
+    /// [`END`](EventTimeMs::END). Cheap.
+    fn next_close(&self, shard: &Self::Shard) -> Option<EventTimeMs>;
+
     /// The groups with this key, one row for each open window; none if there are none.
     ///
     /// # Errors

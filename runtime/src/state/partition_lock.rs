@@ -10,13 +10,15 @@
 //! ```
 //!
 //! A batch is folded into a private shard, which is then taken apart into one piece for each key and window. For each key
-//! the producer finds the cell in the [directory](super::directory), takes that key's lock, and merges what belongs
-//! to it. Two producers meet only where they have the same key at the same moment, and a batch in which a key is rare costs
-//! a look-up, a lock and an allocation for each of its keys: what is gained by not waiting is paid for in small change.
-//! Hot keys are queued for as under one lock.
+//! the producer finds the cell in the [directory](Directory), takes that key's lock, and merges what belongs
+//! to it. Two producers meet only where they have the same key at the same moment.
 //!
-//! The elected owner gathers what is over from all cells in one shard and closes that, so that a window comes out whole
-//! and not key by key. A cell that is left without groups is dropped: keys that come and go take no memory.
+//! **Where it hurts**: a batch costs a look-up, a lock and an allocation for each of its keys, so that few rows per key are
+//! what it is worst at; hot keys are queued for as under one lock; and closing takes every key's lock once more.
+//!
+//! The elected owner goes over all cells, but only if some window is over: producers and the last closing leave word of
+//! the earliest one. It gathers what is over in one shard and closes that, so that a window comes out whole and not key
+//! by key. A cell that is left without groups is dropped: keys that come and go take no memory.
 //!
 //! **Readers** take the lock of one key at a time. What is seen of a key is whole and up to date; a batch may be seen in
 //! some keys before it is in others, and so may the closing of a window. The version counts the batches that are merged to
@@ -26,7 +28,7 @@ use super::counted::{Apart, Counted};
 use super::directory::{Directory, Keep};
 use super::sharing::{Basis, Sharing};
 use super::*;
-use crate::sync::{AtomicI64, AtomicU64, Ordering};
+use crate::sync::{AtomicI64, AtomicU64, Mutex, Ordering, lock};
 
 /// The strategy.
 pub(super) struct PartitionLock<A: Aggregation> {
@@ -34,6 +36,10 @@ pub(super) struct PartitionLock<A: Aggregation> {
     cells: Directory<Counted<A>>,
     /// What has been closed: where a new cell begins.
     closed: AtomicI64,
+    /// No cell holds a window that is closed before this, but for batches that are being merged.
+    next_close: AtomicI64,
+    /// One owner goes over the cells at a time: while it does, `next_close` is not known.
+    closing: Mutex<()>,
     /// Batches that are merged to the end, and frontiers that are closed.
     version: AtomicU64,
 }
@@ -42,7 +48,8 @@ impl<A: Aggregation> PartitionLock<A> {
     pub fn new(spec: StateSpec<A>) -> Self {
         let basis = Basis::new(spec.aggregation, spec.meter);
         let cells = Directory::new(&basis.bytes);
-        Self { basis, cells, closed: AtomicI64::new(EventTimeMs::MIN.0), version: AtomicU64::new(0) }
+        let [closed, next_close] = [EventTimeMs::MIN, EventTimeMs::END].map(|time| AtomicI64::new(time.0));
+        Self { basis, cells, closed, next_close, closing: Mutex::new(()), version: AtomicU64::new(0) }
     }
 
     /// Merges the groups of one key under its lock.
@@ -68,6 +75,32 @@ impl<A: Aggregation> PartitionLock<A> {
             cost.held.0 += time;
             merged
         })
+    }
+
+    /// A cell holds a window that is closed at `next`, if any.
+    fn expect_close(&self, next: Option<EventTimeMs>) {
+        // Called behind the merge. Relaxed: an owner that came to the cell before the merge has set `next_close` back
+        // before that, and the cell's lock makes this seen here; one that comes later finds the window itself.
+        if let Some(EventTimeMs(next)) = next
+            && next < self.next_close.load(Ordering::Relaxed)
+        {
+            self.next_close.fetch_min(next, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes what is over at `frontier` out of a cell.
+    fn gather(&self, cell: &mut Counted<A>, frontier: EventTimeMs, over: &mut Counted<A>) -> Result<Keep, A::Error> {
+        let Basis { aggregation, .. } = &self.basis;
+        if aggregation.next_close(cell.shard()).is_some_and(|next| next <= frontier) {
+            let groups = cell.change(aggregation, |shard| aggregation.split(shard, Release::ClosedBy(frontier), 1));
+            over.change(aggregation, |shard| {
+                groups.into_iter().try_for_each(|(_, groups)| aggregation.merge(shard, groups))
+            })?;
+        }
+        let left = cell.change(aggregation, |shard| aggregation.close(shard, frontier));
+        debug_assert!(left.is_empty(), "what is closed was gathered");
+        self.expect_close(aggregation.next_close(cell.shard()));
+        Ok(if aggregation.groups(cell.shard()) == 0 { Keep::No } else { Keep::Yes })
     }
 
     /// The version, to be taken before the groups are read.
@@ -96,7 +129,9 @@ impl<A: Aggregation> Sharing<A> for PartitionLock<A> {
 
     fn process(&self, apart: &mut Apart<A>, batch: &A::Batch, cost: &mut Cost) -> Result<Folded, A::Error> {
         let Basis { witness, .. } = &self.basis;
+        let mut next_close = None;
         let (folded, mut groups) = apart.fold(&self.basis, batch, cost, |aggregation, shard| {
+            next_close = aggregation.next_close(shard);
             let mut groups = aggregation.split_keys(shard);
             // The windows of a key side by side: one lock for all of them.
             groups.sort_by_key(|(hash, _)| *hash);
@@ -110,6 +145,7 @@ impl<A: Aggregation> Sharing<A> for PartitionLock<A> {
             self.merge(hash, std::iter::once(first).chain(rest.map(|(_, groups)| groups)), cost)?;
             keys += 1;
         }
+        self.expect_close(next_close);
         self.count_version();
         Witness::add(&witness.locks, keys);
         Witness::add(&witness.key_locks, keys);
@@ -117,23 +153,19 @@ impl<A: Aggregation> Sharing<A> for PartitionLock<A> {
         Ok(folded)
     }
 
-    fn close(&self, frontier: EventTimeMs, _: &mut Cost) -> Result<Vec<A::Closed>, A::Error> {
-        let Basis { aggregation, .. } = &self.basis;
+    fn close(&self, frontier: EventTimeMs, cost: &mut Cost) -> Result<Vec<A::Closed>, A::Error> {
+        let Basis { aggregation, meter, .. } = &self.basis;
+        let _closing = meter.time(&mut cost.wait, || lock(&self.closing));
         // Relaxed: see where a cell is made.
         self.closed.fetch_max(frontier.0, Ordering::Relaxed);
+        // Relaxed: what producers expected before they promised `frontier` has come behind the promise.
+        if frontier.0 < self.next_close.load(Ordering::Relaxed) {
+            return Ok(Vec::new());
+        }
+        // The cells say it anew, and producers that are ahead of us there.
+        self.next_close.store(EventTimeMs::END.0, Ordering::Relaxed);
         let mut over = self.basis.empty();
-        self.cells.sweep(|cell| {
-            let groups = cell.change(aggregation, |shard| {
-                let groups = aggregation.split(shard, Release::ClosedBy(frontier), 1);
-                let left = aggregation.close(shard, frontier);
-                debug_assert!(left.is_empty(), "what is closed was released");
-                groups
-            });
-            over.change(aggregation, |shard| {
-                groups.into_iter().try_for_each(|(_, groups)| aggregation.merge(shard, groups))
-            })?;
-            Ok(if aggregation.groups(cell.shard()) == 0 { Keep::No } else { Keep::Yes })
-        })?;
+        self.cells.sweep(|cell| self.gather(cell, frontier, &mut over))?;
         self.count_version();
         Ok(over.change(aggregation, |shard| aggregation.close(shard, frontier)))
     }

@@ -9,15 +9,17 @@
 //! ```
 //!
 //! Producers clone at the same time and fold at the same time; only merging keeps others out, and a merge costs what the
-//! batch has groups. But every batch clones all state, so it costs what the state is large, and each writer waits until
-//! all those who clone are done.
+//! batch has groups.
+//!
+//! **Where it hurts**: every batch clones all state, so it costs what the state is large; and each writer waits until all
+//! those who clone are done.
 //!
 //! What is merged is what the batch alone amounts to. **Merging the updated snapshot instead counts twice:** fold the
 //! batch into the snapshot, merge that into the state, and every row that the snapshot held already is added once
 //! more. Writing it back in place of the state would lose what others merged since, as in
 //! [`clone-swap`](super::clone_swap) without turns.
 //!
-//! The elected owner closes under the write lock and publishes what is left.
+//! The elected owner closes under the write lock, and publishes what is left if it took a window out.
 //!
 //! **Readers** get the last snapshot: the whole state as it was before the batch that took it. They touch no lock of the
 //! state and wait for no writer, only for the exchange of one pointer. A version never goes back: of two snapshots that
@@ -107,7 +109,10 @@ impl<A: Aggregation> Sharing<A> for ReadWriteLock<A> {
 
     fn close(&self, frontier: EventTimeMs, cost: &mut Cost) -> Result<Vec<A::Closed>, A::Error> {
         let windows = self.change(cost, |shard, _| self.basis.aggregation.close(shard, frontier));
-        self.snapshot(cost);
+        // At the end for what was merged last: no owner is asked any more.
+        if !windows.is_empty() || frontier == EventTimeMs::END {
+            self.snapshot(cost);
+        }
         Ok(windows)
     }
 

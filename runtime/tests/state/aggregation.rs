@@ -95,6 +95,8 @@ impl std::error::Error for ToyError {}
 #[derive(Clone, Copy, Debug)]
 pub struct Toy {
     pub window: i64,
+    /// No window is closed before the end of input, whatever the frontier says, as in batch mode.
+    pub closes_at_end: bool,
 }
 
 /// Bytes of a shard without groups, and of a group.
@@ -179,9 +181,17 @@ impl Aggregation for Toy {
     }
 
     fn close(&self, shard: &mut Shard, frontier: EventTimeMs) -> Vec<Vec<Output>> {
+        if self.closes_at_end && frontier != EventTimeMs::END {
+            return Vec::new();
+        }
         shard.closed = shard.closed.max(frontier);
         let over = self.take(shard, frontier.0);
         over.chunk_by(|a, b| a.window == b.window).map(<[Output]>::to_vec).collect()
+    }
+
+    fn next_close(&self, shard: &Shard) -> Option<EventTimeMs> {
+        let (window, _) = *shard.groups.first_key_value()?.0;
+        Some(if self.closes_at_end { EventTimeMs::END } else { EventTimeMs(window + self.window - 1) })
     }
 
     fn lookup(&self, shard: &Shard, key: &u64) -> Result<Vec<Output>, ToyError> {

@@ -17,7 +17,7 @@ pub struct ByHand {
 
 impl ByHand {
     pub fn new(name: StrategyName, workers: usize, meter: Meter) -> Self {
-        let aggregation = Arc::new(Toy { window: 10 });
+        let aggregation = Arc::new(Toy { window: 10, closes_at_end: false });
         let strategy = strategy(name, StateSpec { aggregation, workers, bells: Doorbells::new(workers), meter });
         let ids = || (0..workers as u16).map(WorkerId);
         let producers = ids().map(|worker| strategy.producer(worker)).collect();

@@ -87,6 +87,7 @@ pub struct Job {
     pub workers: usize,
     pub lane_capacity: usize,
     pub window: i64,
+    pub closes_at_end: bool,
     /// Groups that are emitted in one poll.
     pub emit_groups: usize,
     pub meter: Meter,
@@ -137,7 +138,18 @@ impl Job {
         });
         let feeds = feeds.collect();
         let (lane_capacity, window, epochs) = (between(1, 2) as usize, between(3, 12) as i64, between(0, 1));
-        Self { strategy, workers, lane_capacity, window, emit_groups: 3, meter: Meter::OFF, epochs, feeds }
+        let closes_at_end = between(0, 7) == 0;
+        Self {
+            strategy,
+            workers,
+            lane_capacity,
+            window,
+            closes_at_end,
+            emit_groups: 3,
+            meter: Meter::OFF,
+            epochs,
+            feeds,
+        }
     }
 
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
@@ -208,7 +220,7 @@ impl Job {
         assert_eq!(sources * self.workers, self.feeds.len(), "a feed for each source and worker");
         let bells = Doorbells::new(self.workers);
         let (workers, meter) = (self.workers, self.meter);
-        let aggregation = Arc::new(Toy { window: self.window });
+        let aggregation = Arc::new(Toy { window: self.window, closes_at_end: self.closes_at_end });
         let strategy = strategy(self.strategy, StateSpec { aggregation, workers, bells: bells.clone(), meter });
         assert_eq!(strategy.name(), self.strategy);
         let tally = Arc::new(Mutex::new(Tally::default()));

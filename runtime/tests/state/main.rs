@@ -90,12 +90,13 @@ prop_compose! {
         (workers, feeds) in any_feeds(),
         lane_capacity in 1usize..=3,
         window in 1i64..=50,
+        closes_at_end: bool,
         emit_groups in 1usize..=9,
         epochs in 0u64..=2,
         is_metered: bool,
     ) -> Job {
         let meter = if is_metered { Meter::on() } else { Meter::OFF };
-        Job { strategy: StrategyName::HoldLock, workers, lane_capacity, window, emit_groups, meter, epochs, feeds }
+        Job { strategy: StrategyName::HoldLock, workers, lane_capacity, window, closes_at_end, emit_groups, meter, epochs, feeds }
     }
 }
 
@@ -120,7 +121,17 @@ fn contended(strategy: StrategyName, round: i64) -> Job {
     let row = |row: i64| ((row % 5) as u64, row - if row % 11 == 0 { 60 } else { row % 20 }, row * round);
     let rows: Vec<_> = (0..800).map(row).collect();
     let feeds = (0..workers * 2).map(|_| cut.feed(&rows, &mut next_ordinal)).collect();
-    Job { strategy, workers, lane_capacity: 2, window: 50, emit_groups: 4, meter: Meter::on(), epochs: 2, feeds }
+    Job {
+        strategy,
+        workers,
+        lane_capacity: 2,
+        window: 50,
+        closes_at_end: false,
+        emit_groups: 4,
+        meter: Meter::on(),
+        epochs: 2,
+        feeds,
+    }
 }
 
 #[test]
@@ -158,5 +169,29 @@ fn without_a_meter_nothing_is_measured() {
         let job = Job { meter: Meter::OFF, ..contended(strategy, 1) };
         let outcome = job.drive().unwrap_or_else(|failure| panic!("{strategy}: {failure}"));
         assert_eq!(outcome.tally.cost, Cost::default(), "{strategy}");
+    }
+}
+
+#[test]
+fn a_window_leaves_at_the_first_frontier_that_closes_it() {
+    for strategy in StrategyName::ALL {
+        let mut hands = ByHand::new(strategy, 2, Meter::OFF);
+        let windows_at = |hands: &mut ByHand, frontier| -> Vec<i64> {
+            let closed = hands.close(frontier);
+            let mut windows: Vec<i64> =
+                closed.iter().flat_map(|(groups, _)| groups).map(|group| group.window).collect();
+            windows.sort_unstable();
+            windows
+        };
+        hands.process(0, &[(1, 5), (2, 15), (1, 25)]);
+        assert_eq!(windows_at(&mut hands, 8), [0; 0], "{strategy}");
+        assert_eq!(windows_at(&mut hands, 9), [0], "{strategy}");
+        // Known since the first batch, and not the earliest then.
+        assert_eq!(windows_at(&mut hands, 19), [10], "{strategy}");
+        hands.process(1, &[(3, 45), (2, 28)]);
+        assert_eq!(windows_at(&mut hands, 29), [20, 20], "{strategy}");
+        hands.process(0, &[(3, 35)]);
+        assert_eq!(windows_at(&mut hands, 48), [30], "{strategy}");
+        assert_eq!(windows_at(&mut hands, 49), [40], "{strategy}");
     }
 }

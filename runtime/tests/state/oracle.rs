@@ -12,7 +12,7 @@ pub struct Expected {
 
 /// Of all rows, in any order.
 pub fn expected<'a>(window: i64, rows: impl IntoIterator<Item = &'a Row>) -> Expected {
-    let toy = Toy { window };
+    let toy = Toy { window, closes_at_end: false };
     let mut expected = Expected::default();
     for row in rows {
         let start = toy.window_start(row.time);

@@ -66,7 +66,12 @@ fn readers_see_whole_versions_that_never_go_back_while_threads_feed_the_state() 
     for name in WHOLE {
         let (workers, readers) = (2, 2);
         let bells = Doorbells::new(workers);
-        let spec = StateSpec { aggregation: Arc::new(Toy { window: 10 }), workers, bells, meter: Meter::OFF };
+        let spec = StateSpec {
+            aggregation: Arc::new(Toy { window: 10, closes_at_end: false }),
+            workers,
+            bells,
+            meter: Meter::OFF,
+        };
         let strategy = strategy(name, spec);
         let satisfied = AtomicUsize::new(0);
         let rows = thread::scope(|scope| {
@@ -162,7 +167,7 @@ fn a_version_is_made_when_somebody_asked_and_something_changed() {
 fn a_question_rings_all_who_own_or_hold_something_back() {
     for (name, pieces) in [(StrategyName::Actor, 1), (StrategyName::OwnedShards, 3)] {
         let bells = Doorbells::new(3);
-        let aggregation = Arc::new(Toy { window: 10 });
+        let aggregation = Arc::new(Toy { window: 10, closes_at_end: false });
         let spec = StateSpec { aggregation, workers: 3, bells: bells.clone(), meter: Meter::OFF };
         let reader = strategy(name, spec).reader();
         let rung = || -> Vec<bool> { (0..3).map(|worker| bells.bell(WorkerId(worker)).take()).collect() };

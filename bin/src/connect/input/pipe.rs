@@ -123,14 +123,12 @@ fn run(mut feeder: Feeder, origin: &str, writers: Writers, opener: impl FnOnce()
 
 #[cfg(test)]
 mod tests {
-    use arrow_schema::{DataType, Field, Schema};
     use thalweg_runtime::WorkerId;
 
     use super::*;
-    use crate::connect::bad_input::BadInput;
-    use crate::connect::format::Format;
-    use crate::connect::format::csv::CsvOptions;
-    use crate::connect::{Doorbells, ReadOptions, SourceBlock, SourceEvent};
+    use crate::connect::bad_input::OnError;
+    use crate::connect::numbers::Numbers;
+    use crate::connect::{Doorbells, SourceBlock, SourceEvent};
     use crate::error::Kind;
 
     /// A pipe whose writer is the test.
@@ -153,22 +151,10 @@ mod tests {
 
     fn job() -> Job {
         let (feed, fed) = crossbeam_channel::bounded(100);
-        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
-        let read = ReadOptions { batch_rows: 10, block_bytes: 100, workers: 1, kernels: Default::default() };
-        let bells = Doorbells::new(1);
+        let numbers = Numbers::new(10, 100, OnError::Fail);
         let opener = move || -> Result<Box<dyn Read>> { Ok(Box::new(Fed(fed))) };
-        let (format, bad_input) = (Format::Csv(CsvOptions::default()), BadInput::default());
-        let scan = TableScan {
-            name: "t",
-            schema: &schema,
-            columns: &[0],
-            format: &format,
-            bad_input: &bad_input,
-            read: &read,
-            bells: &bells,
-        };
-        let source = open_with("<stdin>", Writers::One, opener, &scan);
-        Job { source: source.expect("the source opens"), bells, feed }
+        let source = open_with("<stdin>", Writers::One, opener, &numbers.scan());
+        Job { source: source.expect("the source opens"), bells: numbers.bells, feed }
     }
 
     /// The next event that is not Pending, found by the bell alone.

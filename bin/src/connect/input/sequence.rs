@@ -134,39 +134,24 @@ pub fn end(feeder: &mut Feeder, mut stream: Stream, unpacker: &mut Unpacker) -> 
 mod tests {
     use std::io::Write;
     use std::path::{Path, PathBuf};
-    use std::sync::Arc;
 
     use arrow_array::cast::AsArray;
     use arrow_array::types::Int64Type;
-    use arrow_schema::{DataType, Field, Schema};
     use thalweg_runtime::WorkerId;
 
     use super::super::feed::Feed;
     use super::*;
-    use crate::connect::bad_input::{BadInput, OnError, Reject};
-    use crate::connect::format::Format;
-    use crate::connect::format::csv::CsvOptions;
-    use crate::connect::{Doorbells, ReadOptions, SourceEvent, TableScan};
+    use crate::connect::SourceEvent;
+    use crate::connect::bad_input::{OnError, Reject};
+    use crate::connect::numbers::Numbers;
     use crate::error::Result;
 
     /// Numbers, bytes and rejects of a chain of files.
     fn read(files: Vec<ListedFile>, block_bytes: usize) -> Result<(Vec<i64>, u64, Vec<Reject>)> {
-        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
-        let read = ReadOptions { batch_rows: 100, block_bytes, workers: 1, kernels: Default::default() };
-        let bells = Doorbells::new(1);
-        let bad_input = BadInput { on_error: OnError::Divert, ..BadInput::default() };
-        let format = Format::Csv(CsvOptions::default());
-        let scan = TableScan {
-            name: "t",
-            schema: &schema,
-            columns: &[0],
-            format: &format,
-            bad_input: &bad_input,
-            read: &read,
-            bells: &bells,
-        };
+        let table = Numbers::new(100, block_bytes, OnError::Divert);
+        let scan = table.scan();
         let feed = Feed::start("test", None, &scan, move |feeder| run(feeder, &files))?;
-        let source = format.open_blocks(feed, &scan)?;
+        let source = scan.format.open_blocks(feed, &scan)?;
         let mut reader = source.reader(WorkerId(0));
         let (mut numbers, mut bytes, mut rejects) = (Vec::new(), 0, Vec::new());
         loop {

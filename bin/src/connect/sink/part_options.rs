@@ -72,6 +72,7 @@ pub const REFUSED: [(&str, &str); 6] = [
     ("partition.*", "the options of partitions are 'partition.default-name' and 'sink.partition-commit.…'"),
 ];
 
+const POLICY: &str = "sink.partition-commit.policy.kind";
 const TO_DIRECTORY: &str = "this is for a directory of parts: end 'path' with '/'";
 
 impl PartOptions {
@@ -86,10 +87,21 @@ impl PartOptions {
         let wants_parts = options.read_rolling(reader)?;
         options.read_partitions(reader)?;
         options.read_commit(reader)?;
+        // A file that is there only when it is whole needs none that says so.
+        let wants_parts = wants_parts.or(options.success_file.as_ref().map(|_| POLICY));
         if reader.flag("auto-compaction")? == Some(true) {
             return Err(reader.wrong_value("auto-compaction", "true", &format!("'false'; {ONE_WRITER}")));
         }
         options.is_directory = path.ends_with('/') || !partitions.is_empty() || wants_parts.is_some();
+        if let Some(name) = wants_parts
+            && path.contains(['*', '?', '['])
+        {
+            return Err(reader.wrong_value(
+                name,
+                reader.given(name),
+                "nothing, where 'path' is a glob: it is only read",
+            ));
+        }
         if let Some(name) = wants_parts
             && names_a_file(path)
         {
@@ -152,7 +164,6 @@ impl PartOptions {
     }
 
     fn read_commit(&mut self, reader: &mut OptionReader<'_>) -> Result<()> {
-        const POLICY: &str = "sink.partition-commit.policy.kind";
         match reader.text(POLICY) {
             Some("success-file") => self.success_file = Some("_SUCCESS".to_owned()),
             Some(other) => {

@@ -298,6 +298,8 @@ fn options_without_an_effect_are_refused() {
     for (path, partitions, name, value, said) in [
         ("out.csv", &[][..], "sink.parallelism", "2", "end 'path' with '/'"),
         ("out.csv", &[], "sink.rolling-policy.file-size", "1 MB", "end 'path' with '/'"),
+        ("out/*.csv", &[], "sink.rolling-policy.file-size", "1 MB", "it is only read"),
+        ("out.csv", &[], "sink.partition-commit.policy.kind", "success-file", "end 'path' with '/'"),
         ("out/", &[], "sink.rolling-policy.rollover-interval", "0", "at least '1 ms'"),
         ("out/", &[], "partition.default-name", "x", "not PARTITIONED BY"),
         ("out/", &[], "sink.shuffle-by-partition.enable", "true", "not PARTITIONED BY"),

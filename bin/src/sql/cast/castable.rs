@@ -1,6 +1,6 @@
 //! Which types can be cast to which.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::sql::types::FlinkType;
 
 /// Whether Flink has such a cast.
@@ -48,7 +48,7 @@ pub(super) fn check(from: FlinkType, to: FlinkType) -> Result<()> {
             error.help("TIMESTAMPDIFF(SECOND, TIMESTAMP '1970-01-01 00:00:00', …) makes a number of a timestamp")
         }
         (T::Row(from), T::Row(to)) => {
-            error.help(format!("the first has {} fields, the second {}", from.fields.len(), to.fields.len()))
+            error.help(format!("the first has {}, the second {}", counted(from.fields.len(), "field"), to.fields.len()))
         }
         (from, to) if from.is_string() && to.is_nested() => {
             error.help("a table with 'format' = 'json' reads such values")

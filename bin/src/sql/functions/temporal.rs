@@ -21,7 +21,7 @@ use super::calendar::{
 };
 use super::columns::{Numbers, primitive_rows};
 use super::moments::joined;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, with_article};
 use crate::sql::cast::moments;
 use crate::sql::types::FlinkType;
 
@@ -236,7 +236,7 @@ fn extract(name: &str, point: &Argument, unit: Unit, mut types: Vec<FlinkType>) 
     let flink = point_type(name, point.flink)?;
     let is_of_day = unit.nanos().is_some();
     if matches!(flink, FlinkType::Time(_)) && !is_of_day {
-        return Err(Error::statement(format!("{name}: a {flink} has no {unit:?}")));
+        return Err(Error::statement(format!("{name}: {} has no {unit:?}", with_article(&flink.to_string()))));
     }
     types.push(flink);
     let place = types.len() - 1;
@@ -289,7 +289,7 @@ pub(crate) fn bind_rounding(name: &'static str, point: &Argument, unit: &Argumen
         _ => true,
     };
     if !is_known || !is_fitting {
-        return Err(Error::statement(format!("{name} of a {flink} to {unit:?}")));
+        return Err(Error::statement(format!("{name} of {} to {unit:?}", with_article(&flink.to_string()))));
     }
     Ok(Binding::strict(vec![flink, FlinkType::STRING], flink, move |arguments, rows| {
         let moment = moments_of(&arguments[0])?;

@@ -279,13 +279,12 @@ fn sets_sorts_and_values() {
       project 2 AS two, 'a' AS EXPR$1
         values 1 x"),
         ("VALUES (1, 'a'), (2, NULL)", "
-      project column1 AS EXPR$0, column2 AS EXPR$1
-        values 2 x column1, column2"),
+      values 2 x EXPR$0, EXPR$1"),
         ("SELECT a, b + 1 FROM (VALUES (1, 2), (3, 4)) AS t(a, b) WHERE a > 1", "
       project a, b + 1 AS EXPR$1
-        project column1 AS a, column2 AS b
-          filter column1 > 1
-            values 2 x column1, column2"),
+        project EXPR$0 AS a, EXPR$1 AS b
+          filter EXPR$0 > 1
+            values 2 x EXPR$0, EXPR$1"),
         ("WITH x AS (SELECT symbol, price FROM trades WHERE price > 1), y AS (SELECT symbol FROM x) SELECT * FROM y", "
       project symbol
         filter price > 1.0

@@ -203,11 +203,11 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "SELECT ts FROM trades",
     ),
     (
-        "VALUES (1, TIMESTAMP '2024-01-01 00:00:00'), (2, TIMESTAMP '2024-01-01 00:00:00.5')",
-        "the rows of VALUES have different types in column 2",
-        "VALUES (1, TIMESTAMP '2024-01-01 00:00:00'), (2, TIMESTAMP '2024-01-01 00:00:00.5')",
+        "VALUES (1, TIMESTAMP '2024-01-01 00:00:00'), (2, TIMESTAMP '2024-01-01 00:00:00.5'), (3, DATE '2024-01-01')",
+        "row 3 of VALUES has DATE in column 2, where the rows before it have TIMESTAMP(1)",
+        "'2024-01-01'",
     ),
-    ("VALUES (1, 2), (3)", "this row has 1 values, the first one has 2", "3"),
+    ("VALUES (1, 2), (3)", "this row has 1 value, the first one has 2", "3"),
     ("SELECT symbol FROM trades ORDER BY nothing", "there is no column `nothing`", "nothing"),
     ("SELECT a FROM (SELECT symbol FROM trades)", "there is no column `a`", "a"),
     ("WITH RECURSIVE r AS (SELECT 1) SELECT * FROM r", "WITH RECURSIVE is not supported", "WITH"),
@@ -227,7 +227,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("INSERT INTO trade SELECT * FROM trades", "there is no table `trade`", "trade"),
     (
         "INSERT INTO trades SELECT symbol FROM trades",
-        "the query has 1 columns, `trades` takes 6",
+        "the query has 1 column, `trades` takes 6",
         "SELECT symbol FROM trades",
     ),
     (
@@ -259,6 +259,12 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("CREATE FUNCTION f AS 'a.b'", "functions of your own are not supported", "FUNCTION"),
     ("CREATE TABEL t (a INT)", "expected TABLE or VIEW, found `TABEL`", "TABEL"),
     ("CREATE TABLE t (a INTT) WITH ('connector' = 'print')", "unknown type INTT", "INTT"),
+    ("CREATE TABLE t (order INT) WITH ('connector' = 'print')", "order is a reserved word", "order"),
+    (
+        "CREATE TABLE t (r ROW<a INT, value STRING>) WITH ('connector' = 'print')",
+        "expected an identifier for a field (a reserved word stands in back-ticks), found value",
+        "value",
+    ),
     ("CREATE TABLE t (a INT, a STRING) WITH ('connector' = 'print')", "two columns are called `a`", "a"),
     ("CREATE TABLE t (a INT)", "expected WITH and the table's options, found the end of the text", ""),
     ("CREATE TABLE t (a INT) WITH ('path' = 'x')", "table `t` does not say what it reads or writes", "t"),

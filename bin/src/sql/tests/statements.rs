@@ -24,9 +24,9 @@ const EVERYTHING: &str = "CREATE TEMPORARY TABLE IF NOT EXISTS everything (
   `Mixed Case` STRING,
   price DECIMAL(10, 2),
   millis BIGINT,
-  at TIMESTAMP(3) WITH LOCAL TIME ZONE,
+  `at` TIMESTAMP(3) WITH LOCAL TIME ZONE,
   doubled AS price * 2 COMMENT 'twice',
-  WATERMARK FOR at AS at - INTERVAL '1' MINUTE,
+  WATERMARK FOR `at` AS at - INTERVAL '1' MINUTE,
   CONSTRAINT pk PRIMARY KEY (id) NOT ENFORCED
 ) COMMENT 'all clauses' WITH (
   'connector' = 'filesystem',

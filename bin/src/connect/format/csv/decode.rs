@@ -14,7 +14,7 @@ use super::temporal::DateCache;
 use crate::connect::bad_input::{OnError, Reject, RejectReason};
 use crate::connect::block::PAD_BYTES;
 use crate::connect::format::text::{Decoded, Dialect, PlacedRecords, Region, Row, Rows, Shape, shown};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// Decodes regions, and keeps what it needs for that from one to the next.
 #[derive(Debug, Default)]
@@ -280,7 +280,6 @@ fn is_accepted_surplus(region: &Region, row: &Row, shape: &Shape, surplus: Surpl
 
 fn wrong_field_count(region: &Region, row: &Row, shape: &Shape) -> Reject {
     let (found, expected) = (row.fields as usize, shape.fields);
-    let counted = |count: usize| if count == 1 { "1 field".to_owned() } else { format!("{count} fields") };
     // Where the first superfluous field starts, or where the record ends.
     let last = region.positions[row.first as usize + found - 1];
     let position = if found > expected { field_start(region, row, expected) } else { last };
@@ -295,7 +294,11 @@ fn wrong_field_count(region: &Region, row: &Row, shape: &Shape) -> Reject {
          or matched to its header; 'on-error' = 'skip' passes over such records"
     };
     Reject {
-        message: format!("a record of {} where {} should be: {shown}", counted(found), counted(expected)),
+        message: format!(
+            "a record of {} where {} should be: {shown}",
+            counted(found, "field"),
+            counted(expected, "field")
+        ),
         help: help.to_owned(),
         ..region.reject(bytes, record, position as usize, RejectReason::FieldCount)
     }

@@ -86,6 +86,18 @@ impl CsvOptions {
         "csv.write-bigdecimal-in-scientific-notation",
     ];
 
+    /// Those of them that have no effect on what is written.
+    pub const OF_READING: [&'static str; 5] = [
+        "csv.allow-trailing-comma",
+        "csv.empty-string-as-null",
+        "csv.fail-on-missing-columns",
+        "csv.ignore-trailing-unmappable",
+        "csv.trim-spaces",
+    ];
+
+    /// Those of them that have no effect on what is read.
+    pub const OF_WRITING: [&'static str; 1] = ["csv.write-bigdecimal-in-scientific-notation"];
+
     /// Reads the format's options from all options of a table; those that are not the format's are left to others.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use arrow_schema::{DataType, Field, TimeUnit};
 
 use crate::connect::bad_input::RejectReason;
 use crate::connect::format::text::shown;
+use crate::error::with_article;
 
 /// What is wrong with a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +63,7 @@ pub fn explain(
     let type_name = type_name(data_type);
     let text = shown(text);
     let message = match refusal {
-        Refusal::Malformed => format!("{text} is not a {type_name} (column `{column}`)"),
+        Refusal::Malformed => format!("{text} is not {} (column `{column}`)", with_article(&type_name)),
         Refusal::OutOfRange => format!("{text} does not fit {type_name} (column `{column}`)"),
         Refusal::Null => format!("NULL in column `{column}`, which is NOT NULL ({type_name})"),
         Refusal::NotUtf8 => format!("{text} is not UTF-8 (column `{column}`, {type_name})"),

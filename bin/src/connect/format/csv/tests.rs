@@ -10,8 +10,6 @@ use arrow_cast::display::array_value_to_string;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use proptest::prelude::*;
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
 use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 
@@ -21,6 +19,7 @@ use crate::connect::block::{BlockInput, BlockPool, RawBlock, Taken};
 use crate::connect::format::Format;
 use crate::connect::{ReadOptions, Source, SourceBlock, SourceEvent, TableScan};
 use crate::error::Error;
+use crate::random::Random;
 
 mod cuts;
 mod dialects;
@@ -134,7 +133,8 @@ impl Reading {
         self.read_blocks(Memory::new(files, self.block_bytes))
     }
 
-    fn read_blocks(&self, input: Memory) -> Result<Outcome, Error> {
+    /// All blocks in order, read by workers who take turns at random.
+    fn blocks(&self, input: Memory) -> Result<Vec<SourceBlock>, Error> {
         let bells = Doorbells::new(self.workers);
         let read = ReadOptions {
             batch_rows: self.batch_rows,
@@ -145,10 +145,10 @@ impl Reading {
         let block_count = input.blocks.len() as u64;
         let source = self.open(input, &read, &bells)?;
         let mut readers: Vec<_> = (0..self.workers).map(|worker| source.reader(WorkerId(worker as u16))).collect();
-        let mut random = StdRng::seed_from_u64(self.seed);
+        let mut random = Random::new(self.seed, &[]);
         let (mut blocks, mut ended) = (Vec::new(), vec![false; self.workers]);
         while ended.contains(&false) {
-            let worker = random.random_range(0..self.workers);
+            let worker = random.below(self.workers as u64) as usize;
             match readers[worker].poll()? {
                 SourceEvent::Block(block) => blocks.push(block),
                 SourceEvent::Pending => {}
@@ -157,6 +157,11 @@ impl Reading {
         }
         blocks.sort_by_key(|block| block.index);
         assert!(blocks.iter().map(|block| block.index).eq(0..block_count), "each block comes out once");
+        Ok(blocks)
+    }
+
+    fn read_blocks(&self, input: Memory) -> Result<Outcome, Error> {
+        let blocks = self.blocks(input)?;
         let mut outcome = Outcome::default();
         for block in &blocks {
             outcome.records += block.records;

@@ -52,6 +52,17 @@ impl JsonOptions {
         "json.timestamp-format.standard",
     ];
 
+    /// Those of them that have no effect on what is written.
+    pub const OF_READING: [&'static str; 2] = ["json.decode.json-parser.enabled", "json.fail-on-missing-field"];
+
+    /// Those of them that have no effect on what is read.
+    pub const OF_WRITING: [&'static str; 4] = [
+        "json.encode.decimal-as-plain-number",
+        "json.encode.ignore-null-fields",
+        "json.map-null-key.literal",
+        "json.map-null-key.mode",
+    ];
+
     /// Reads the format's options from all options of a table; those that are not the format's are left to others.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use super::scan::{Broken, DEPTH_MAX, SyntaxFault};
 use crate::connect::bad_input::RejectReason;
 use crate::connect::format::csv::type_name;
 use crate::connect::format::text::shown;
+use crate::error::with_article;
 
 /// What is wrong with a value that is JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +105,7 @@ impl Refused {
         let type_name = type_name(&fault.data_type);
         let value = shown_value(&text[fault.at..fault.end]);
         let message = match fault.refusal {
-            Refusal::Malformed => format!("{value} is not a {type_name} (column `{path}`)"),
+            Refusal::Malformed => format!("{value} is not {} (column `{path}`)", with_article(&type_name)),
             Refusal::OutOfRange => format!("{value} does not fit {type_name} (column `{path}`)"),
             Refusal::Null => format!("NULL in column `{path}`, which is NOT NULL ({type_name})"),
             Refusal::MissingNotNull => {

@@ -42,6 +42,8 @@ pub use shape::{FirstRecord, Shape};
 pub use views::string_views;
 
 #[cfg(test)]
+pub mod every_cut;
+#[cfg(test)]
 mod tests;
 
 /// A format of records in text, and what is read of a table in it.

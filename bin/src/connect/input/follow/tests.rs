@@ -8,14 +8,12 @@ use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
-use arrow_schema::{DataType, Field, Schema};
 use thalweg_runtime::WorkerId;
 
-use crate::connect::bad_input::{BadInput, OnError, RejectReason};
+use crate::connect::bad_input::{OnError, RejectReason};
 use crate::connect::filesystem;
-use crate::connect::format::Format;
-use crate::connect::format::csv::CsvOptions;
-use crate::connect::{Doorbells, ReadOptions, Source, SourceEvent, SourceReader, TableScan};
+use crate::connect::numbers::Numbers;
+use crate::connect::{Doorbells, Source, SourceEvent, SourceReader};
 
 /// Looks follow each other as fast as a test wants them.
 const INTERVAL: Duration = Duration::from_millis(2);
@@ -29,24 +27,11 @@ struct Followed {
 }
 
 fn follow(path: &Path, block_bytes: usize) -> Followed {
-    let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
-    let read = ReadOptions { batch_rows: 100, block_bytes, workers: 1, kernels: Default::default() };
-    let bells = Doorbells::new(1);
-    let bad_input = BadInput { on_error: OnError::Skip, ..BadInput::default() };
-    let format = Format::Csv(CsvOptions::default());
-    let scan = TableScan {
-        name: "t",
-        schema: &schema,
-        columns: &[0],
-        format: &format,
-        bad_input: &bad_input,
-        read: &read,
-        bells: &bells,
-    };
+    let numbers = Numbers::new(100, block_bytes, OnError::Skip);
     let path = path.to_str().expect("a path of the test is UTF-8");
-    let source = filesystem::open(path, Some(INTERVAL), &scan, &[]).expect("it can be followed");
+    let source = filesystem::open(path, Some(INTERVAL), &numbers.scan(), &[]).expect("it can be followed");
     let reader = source.reader(WorkerId(0));
-    Followed { source, reader, bells, numbers: Vec::new(), rejected: 0 }
+    Followed { source, reader, bells: numbers.bells, numbers: Vec::new(), rejected: 0 }
 }
 
 impl Followed {

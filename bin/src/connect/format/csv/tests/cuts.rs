@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::connect::format::csv::options::Surplus;
+use crate::connect::format::text::every_cut::{Summing, bytes_asked, for_each_pair, rejects};
 
 /// What the oracle makes of a text, by place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,27 +196,28 @@ const NASTY: &str = "a,1,b\r\n\
 
 #[test]
 fn nasty_text_is_read_the_same_cut_at_every_byte_and_every_pair_of_bytes() {
-    // As much more of it as asked for: each byte more costs twice the length.
-    let bytes: usize = std::env::var("CUTS").ok().and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
-    let text = format!("{}{NASTY}", format!("{NASTY}\"\n").repeat(bytes / NASTY.len()));
+    let text = format!("{}{NASTY}", format!("{NASTY}\"\n").repeat(bytes_asked() / NASTY.len()));
     let mut diverting = three_columns();
     diverting.bad_input.on_error = OnError::Divert;
+    let mut skipping = diverting.clone();
+    skipping.bad_input.on_error = OnError::Skip;
     let all = diverting.read_text(&text).unwrap();
     assert_eq!(found(&all), naive(&text, diverting.bad_input.record_bytes_max, false));
     check_places(&text, &all);
-    for first in 0..=text.len() {
-        // Cuts at the same place make an empty block.
-        for second in first..=text.len() {
-            let mut cut = Reading { workers: 1 + (first + second) % 4, seed: second as u64, ..diverting.clone() };
-            let mut expected = all.clone();
-            if second % 3 == 0 {
-                cut.bad_input.on_error = OnError::Skip;
-                expected.rejects.clear();
-            }
-            let outcome = cut.read_blocks(Memory::cut(text.as_bytes(), &[first, second])).unwrap();
-            assert_eq!(outcome, expected, "cut at {first} and {second}");
-        }
-    }
+    let nothing = RecordBatch::new_empty(Arc::clone(&diverting.schema));
+    let whole = diverting.blocks(Memory::cut(text.as_bytes(), &[])).unwrap();
+    let expected = Summing::of(&nothing).sum_up(&whole).clone();
+    let state = || (Summing::of(&nothing), diverting.clone(), skipping.clone());
+    // Cuts at the same place make an empty block.
+    for_each_pair(text.len(), state, |(summing, diverting, skipping), first, second| {
+        let is_diverting = second % 3 > 0;
+        let cut = if is_diverting { diverting } else { skipping };
+        (cut.workers, cut.seed) = (1 + (first + second) % 4, second as u64);
+        let blocks = cut.blocks(Memory::cut(text.as_bytes(), &[first, second])).unwrap();
+        assert!(*summing.sum_up(&blocks) == expected, "cut at {first} and {second}: {:?}", summing.summary);
+        let are_rejects_equal = rejects(&blocks).eq(&all.rejects);
+        assert!(are_rejects_equal || !is_diverting, "rejects of cuts at {first} and {second}");
+    });
 }
 
 #[test]

@@ -141,7 +141,7 @@ fn arrays_and_rows_are_split_at_their_delimiter() {
         ])
     );
     for (text, message) in [
-        ("1;x,4;x\n", "f0:1:1: \"1;x\" is not a ARRAY<BIGINT> (column `a`)"),
+        ("1;x,4;x\n", "f0:1:1: \"1;x\" is not an ARRAY<BIGINT> (column `a`)"),
         ("1,2\n", "f0:1:3: \"2\" is not a ROW<`n` INT NOT NULL, `s` STRING> (column `r`)"),
         ("1,2;x;y\n", "f0:1:3: \"2;x;y\" is not a ROW<`n` INT NOT NULL, `s` STRING> (column `r`)"),
         ("1,;x\n", "f0:1:3: NULL in column `r`, which is NOT NULL (ROW<`n` INT NOT NULL, `s` STRING>)"),

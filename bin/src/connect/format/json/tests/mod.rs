@@ -1,6 +1,7 @@
 //! JSON as a whole: any lines, cut anywhere, read by any number of workers; values, rejects with their places, and what is
 //! written, read back.
 
+mod cuts;
 mod oracle;
 mod random;
 mod suite;
@@ -19,7 +20,7 @@ use super::{JsonEncoder, JsonOptions, MapKeys, json_source};
 use crate::connect::bad_input::{BadInput, OnError, Reject};
 use crate::connect::block::{BlockInput, BlockPool, RawBlock, Taken};
 use crate::connect::format::Format;
-use crate::connect::{Encoder, ReadOptions, Source, SourceEvent, TableScan};
+use crate::connect::{Encoder, ReadOptions, Source, SourceBlock, SourceEvent, TableScan};
 use crate::error::Result;
 
 /// One file in memory, cut at these places.
@@ -101,7 +102,8 @@ impl Reading {
         Self { schema: Arc::new(Schema::new(fields)), columns, options, bad_input, cuts, workers: 1, batch_rows: 4096 }
     }
 
-    fn read(&self, text: &[u8]) -> Result<Outcome> {
+    /// All blocks in order, read by workers who take turns.
+    fn blocks(&self, text: &[u8]) -> Result<Vec<SourceBlock>> {
         let bells = Doorbells::new(self.workers);
         let read = ReadOptions {
             batch_rows: self.batch_rows,
@@ -134,6 +136,11 @@ impl Reading {
             readers.retain(|_| !ended.next().unwrap());
         }
         blocks.sort_by_key(|block| block.index);
+        Ok(blocks)
+    }
+
+    fn read(&self, text: &[u8]) -> Result<Outcome> {
+        let blocks = self.blocks(text)?;
         let projected = Arc::new(self.schema.project(&self.columns).unwrap());
         let batches = blocks.iter().flat_map(|block| &block.batches);
         assert!(batches.clone().all(|batch| (1..=self.batch_rows).contains(&batch.num_rows())));
@@ -196,37 +203,6 @@ fn motley() -> (Reading, Vec<u8>) {
     text.extend_from_slice(lines.join("\n").as_bytes());
     text.extend_from_slice(b"\n{\"name\":\"\xFF\"}\r\n{\"id\":10}");
     (Reading::of(fields), text)
-}
-
-#[test]
-fn wherever_a_text_is_cut_rows_and_rejects_are_the_same() {
-    let (reading, text) = motley();
-    let whole = reading.read(&text).unwrap();
-    assert_eq!((whole.records, whole.rejects.len()), (13, 5));
-    for cut in 0..=text.len() {
-        for (workers, batch_rows) in [(1, 4096), (2, 1)] {
-            let cut = Reading { cuts: vec![cut], workers, batch_rows, ..reading.clone() };
-            assert_eq!(cut.read(&text).unwrap(), whole, "{:?}", cut.cuts);
-        }
-    }
-}
-
-#[test]
-fn wherever_a_text_is_cut_twice_rows_and_rejects_are_the_same() {
-    let text = "\u{feff}{\"a\":1,\"s\":\"a text of \\ud83d\\ude00 and é\"}\r\n\n\
-        {\"a\":\"x\"}\n no {\"s\":[ 1, {\"b\" : 2}]}\n {\"s\":[ 1, {\"b\" : 2}]}\n\
-        {\"l\":[3,4],\"l\":[5],\"a\":-6e0}\r\n{\"s\":\"open\n{\"a\":7}";
-    let fields =
-        vec![field("a", DataType::Int64), field("s", DataType::Utf8View), field("l", list_of(DataType::Int64))];
-    let reading = Reading::of(fields);
-    let whole = reading.read(text.as_bytes()).unwrap();
-    assert_eq!((whole.records, whole.rejects.len()), (7, 3));
-    for first in 0..=text.len() {
-        for second in first..=text.len() {
-            let cut = Reading { cuts: vec![first, second], ..reading.clone() };
-            assert!(cut.read(text.as_bytes()).unwrap() == whole, "cut at {first} and {second}");
-        }
-    }
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn a_refusal_says_where_and_what() {
     let inner = row_of(vec![field("b", list_of(DataType::Int32)), Field::new("n", DataType::Int64, false)]);
     let fields = vec![field("a", inner), field("m", map_of(DataType::Date32)), field("s", DataType::Utf8View)];
     for (line, column, path, message) in [
-        (r#"{"a":{"n":1,"b":[1,2,"é"]}}"#, 22, Some("a.b[3]"), "\"é\" is not a INT (column `a.b[3]`)"),
+        (r#"{"a":{"n":1,"b":[1,2,"é"]}}"#, 22, Some("a.b[3]"), "\"é\" is not an INT (column `a.b[3]`)"),
         (
             r#"{"s":"é","a":{"n":1,"b":[3000000000]}}"#,
             26,
