@@ -5,7 +5,7 @@ use std::fmt::Write;
 /// Pixels of the drawing; the page scales it.
 const WIDTH: f64 = 1000.0;
 const LABEL: f64 = 300.0;
-const VALUE: f64 = 150.0;
+const VALUE: f64 = 200.0;
 const BAR: f64 = 16.0;
 const GAP: f64 = 6.0;
 

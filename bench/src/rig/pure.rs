@@ -40,6 +40,11 @@ fn run_fed<M: Model>(
     let mut first_measured = None;
     let mut next_close = next_close_after(Some(&tumbling(0)), START);
     for (index, (repetition, feeds)) in prepared.script.repetitions.iter().zip(&prepared.feeds).enumerate() {
+        let turns = fed.and_then(|fed| fed.get(index)).map(Vec::as_slice);
+        if fed.is_some() && turns.is_none() {
+            // The other run had no time for this one.
+            break;
+        }
         let start = Instant::now();
         if repetition.is_measured {
             let first = *first_measured.get_or_insert(start);
@@ -55,7 +60,7 @@ fn run_fed<M: Model>(
             meter.time(emit, || while_true(|| results.emit()))
         };
         let mut done = vec![0; feeds.len()];
-        for (producer, batch) in in_order(feeds, fed.map(|fed| fed[index].as_slice())) {
+        for (producer, batch) in in_order(feeds, turns) {
             let before = Instant::now();
             if limit.is_some_and(|limit| before - start > limit) {
                 break;
