@@ -11,7 +11,7 @@ const INLINE_BYTES: usize = 12;
 const LENGTH_BYTES: usize = 4;
 
 /// The highest bits of the bytes that a view holds itself.
-const NOT_ASCII: u128 = u128::MAX / 0xFF * 0x80 << (8 * LENGTH_BYTES);
+const NOT_ASCII: u128 = (u128::MAX / 0xFF * 0x80) << (8 * LENGTH_BYTES);
 
 /// By the length of a text, up to one above [`INLINE_BYTES`]: the bits of a view that hold its bytes. Of a longer one that is
 /// a prefix of four bytes.

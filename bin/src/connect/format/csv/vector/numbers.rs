@@ -120,7 +120,7 @@ fn beyond(counts: __m512i, most: i64) -> __mmask8 {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd")]
 fn long_integers(eight: &Eight<'_>, lengths: __m512i) -> (__m512i, __mmask8, __mmask8) {
     let zeros = _mm512_set1_epi8(0x30);
-    let negative = are_minus(eight.from_start::<0>());
+    let negative = are_minus(eight.behind_start::<0>());
     let counts = _mm512_mask_sub_epi64(lengths, negative, lengths, _mm512_set1_epi64(1));
     let low = _mm512_and_si512(_mm512_xor_si512(eight.before_end::<8>(), zeros), among_last::<64>(counts));
     let middle = _mm512_and_si512(_mm512_xor_si512(eight.before_end::<16>(), zeros), among_last::<128>(counts));
@@ -202,7 +202,7 @@ fn short_scaled(eight: &Eight<'_>, lengths: __m512i) -> Scaled {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd")]
 fn long_scaled(eight: &Eight<'_>, lengths: __m512i) -> Scaled {
     let (one, zeros) = (_mm512_set1_epi64(1), _mm512_set1_epi8(0x30));
-    let negative = are_minus(eight.from_start::<0>());
+    let negative = are_minus(eight.behind_start::<0>());
     let bytes = _mm512_mask_sub_epi64(lengths, negative, lengths, one);
     let low = _mm512_and_si512(eight.before_end::<8>(), among_last::<64>(bytes));
     let high = _mm512_and_si512(eight.before_end::<16>(), among_last::<128>(bytes));
@@ -241,8 +241,9 @@ pub fn doubles(texts: Texts<'_>, odd: &mut Vec<u32>) -> Vec<f64> {
         let quotients = _mm512_div_pd(_mm512_cvtepu64_pd(digits), powers(fractions));
         let bits = _mm512_castpd_si512(quotients);
         let signed = _mm512_mask_xor_epi64(bits, negative, bits, _mm512_set1_epi64(i64::MIN));
+        let numbers = _mm512_castsi512_pd(signed);
         // SAFETY: eight numbers of eight bytes.
-        unsafe { _mm512_storeu_pd(out.as_mut_ptr(), _mm512_castsi512_pd(signed)) };
+        unsafe { _mm512_storeu_pd(out.as_mut_ptr(), numbers) };
     }
     note_rest(odd, values.len());
     values
@@ -279,8 +280,9 @@ pub fn floats(texts: Texts<'_>, odd: &mut Vec<u32>) -> Vec<f32> {
         let signed = unsafe { _mm256_loadu_ps(signed.as_ptr()) };
         let magnitudes = _mm256_div_ps(_mm512_cvtepu64_ps(digits), _mm512_cvtpd_ps(powers(fractions)));
         // Once more divided, by 1 or -1: exact, and -0 keeps its sign.
+        let numbers = _mm256_div_ps(magnitudes, signed);
         // SAFETY: as above.
-        unsafe { _mm256_storeu_ps(out.as_mut_ptr(), _mm256_div_ps(magnitudes, signed)) };
+        unsafe { _mm256_storeu_ps(out.as_mut_ptr(), numbers) };
     }
     note_rest(odd, values.len());
     values

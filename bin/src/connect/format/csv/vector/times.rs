@@ -130,8 +130,8 @@ pub fn dates(texts: Texts<'_>, odd: &mut Vec<u32>) -> Vec<i32> {
             note(odd, first, __mmask8::MAX);
             continue;
         };
-        let year_month = _mm512_xor_si512(eight.from_start::<0>(), _mm512_set1_epi64(YEAR_MONTH));
-        let day = _mm512_xor_si512(eight.from_start::<8>(), _mm512_set1_epi64(DAY_HOUR_MINUTE));
+        let year_month = _mm512_xor_si512(eight.behind_start::<0>(), _mm512_set1_epi64(YEAR_MONTH));
+        let day = _mm512_xor_si512(eight.behind_start::<8>(), _mm512_set1_epi64(DAY_HOUR_MINUTE));
         let day = _mm512_and_si512(day, _mm512_set1_epi64(DAY));
         let malformed = above(year_month, YEAR_MONTH_MOST)
             | above(day, DAY_HOUR_MINUTE_MOST)
@@ -179,13 +179,13 @@ fn eight_timestamps<const PER_SECOND: i64>(eight: &Eight<'_>, zone: Zone, dates:
     }
     // 19 bytes without a fraction, 29 with nine digits of one.
     bad |= _mm512_cmpgt_epu64_mask(_mm512_sub_epi64(lengths, number(19)), number(10));
-    let year_month = _mm512_xor_si512(eight.from_start::<0>(), number(YEAR_MONTH));
+    let year_month = _mm512_xor_si512(eight.behind_start::<0>(), number(YEAR_MONTH));
     bad |= above(year_month, YEAR_MONTH_MOST);
-    let (day_time, malformed) = day_time(eight.from_start::<8>());
+    let (day_time, malformed) = day_time(eight.behind_start::<8>());
     let (days, none) = dates.days(year_month, _mm512_and_si512(day_time, number(DAY)));
     bad |= malformed | none;
 
-    let second_fraction = _mm512_xor_si512(eight.from_start::<16>(), number(SECOND_FRACTION));
+    let second_fraction = _mm512_xor_si512(eight.behind_start::<16>(), number(SECOND_FRACTION));
     let second_fraction = first_bytes(second_fraction, _mm512_sub_epi64(lengths, number(16)));
     let second_fraction = _mm512_and_si512(second_fraction, number(0x00FF_FFFF_FFFF_FFFF));
     bad |= above(second_fraction, SECOND_FRACTION_MOST);
@@ -219,7 +219,7 @@ fn eight_timestamps<const PER_SECOND: i64>(eight: &Eight<'_>, zone: Zone, dates:
         bad |= !_mm512_cmpge_epi64_mask(seconds, number(-most));
     }
     if _mm512_cmpgt_epu64_mask(lengths, number(23)) & !bad != 0 {
-        let (finer, malformed) = finer::<PER_SECOND>(eight.from_start::<21>(), lengths);
+        let (finer, malformed) = finer::<PER_SECOND>(eight.behind_start::<21>(), lengths);
         bad |= malformed;
         units = _mm512_add_epi64(units, finer);
     }

@@ -54,7 +54,7 @@ impl<'a> Eight<'a> {
     /// The eight bytes from `OFFSET` behind the start on. What is behind the end means nothing.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512cd")]
-    pub fn from_start<const OFFSET: usize>(&self) -> __m512i {
+    pub fn behind_start<const OFFSET: usize>(&self) -> __m512i {
         const { assert!(OFFSET + 8 <= BACK_BYTES, "no word reaches further") };
         let word = |text: usize| {
             // SAFETY: by the invariant, `start + OFFSET + 8` is at most `end + BACK_BYTES`, which is within `bytes`.
