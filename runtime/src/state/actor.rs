@@ -68,10 +68,12 @@ impl<A: Aggregation> Producer<A> for Sender<A> {
             Ok(())
         })?;
         let passed = aggregation.rows(batch);
-        Witness::add(&witness.batches, 1);
-        Witness::add(&witness.messages, 1);
-        Witness::add(&witness.lane_messages, u64::from(!self.is_local));
-        Witness::add(&witness.rows_sent, passed);
+        meter.time(&mut cost.metrics, || {
+            Witness::add(&witness.batches, 1);
+            Witness::add(&witness.messages, 1);
+            Witness::add(&witness.lane_messages, u64::from(!self.is_local));
+            Witness::add(&witness.rows_sent, passed);
+        });
         Ok(Processed { folded: Folded::default(), passed, cost })
     }
 

@@ -90,7 +90,7 @@ impl<A: Aggregation> Sharing<A> for CloneSwap<A> {
     }
 
     fn process(&self, scratch: &mut A::Scratch, batch: &A::Batch, cost: &mut Cost) -> Result<Folded, A::Error> {
-        let Basis { aggregation, witness, meter, .. } = &self.basis;
+        let Basis { aggregation, meter, .. } = &self.basis;
         let turn = meter.time(&mut cost.wait, || lock(&self.turn));
         let start = meter.now();
         let mut groups = self.clone_out(cost);
@@ -101,7 +101,7 @@ impl<A: Aggregation> Sharing<A> for CloneSwap<A> {
         // A turn keeps the others out as a lock does.
         cost.held.0 += meter.now().0 - start.0;
         // The turn, and the state twice.
-        Witness::add(&witness.locks, 3);
+        self.basis.count(cost, |witness| Witness::add(&witness.locks, 3));
         Ok(folded)
     }
 

@@ -17,7 +17,7 @@ pub struct Cost {
     pub merge: Nanos,
     /// Making rows fit to travel, and handing messages over.
     pub channel: Nanos,
-    /// Counting, and reading the clock.
+    /// Counting what was done. What reading the clock costs is spread over all parts.
     pub metrics: Nanos,
     /// Time during which a lock was held: part of the others, not beside them.
     pub held: Nanos,

@@ -62,8 +62,8 @@ impl<A: Aggregation> Sharing<A> for HoldLock<A> {
     }
 
     fn process(&self, scratch: &mut A::Scratch, batch: &A::Batch, cost: &mut Cost) -> Result<Folded, A::Error> {
-        let Basis { aggregation, witness, meter, .. } = &self.basis;
-        Witness::add(&witness.locks, 1);
+        let Basis { aggregation, meter, .. } = &self.basis;
+        self.basis.count(cost, |witness| Witness::add(&witness.locks, 1));
         self.change(cost, |shard, cost| meter.time(&mut cost.fold, || aggregation.fold(shard, batch, scratch)))
     }
 

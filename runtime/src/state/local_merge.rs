@@ -51,8 +51,10 @@ impl<A: Aggregation> Sharing<A> for LocalMerge<A> {
         let split = |aggregation: &A, shard: &mut A::Shard| aggregation.split(shard, Release::All, 1);
         let (folded, partials) = apart.fold(&self.basis, batch, cost, split)?;
         if !partials.is_empty() {
-            Witness::add(&self.basis.witness.locks, 1);
-            Witness::add(&self.basis.witness.merges_locked, partials.len() as u64);
+            self.basis.count(cost, |witness| {
+                Witness::add(&witness.locks, 1);
+                Witness::add(&witness.merges_locked, partials.len() as u64);
+            });
             self.state.merge(&self.basis, partials.into_iter().map(|(_, partial)| partial), cost)?;
         }
         Ok(folded)

@@ -82,10 +82,12 @@ impl<A: Aggregation> LocalMergePartitioned<A> {
                     partitions[index].merge(basis, part.drain(..), cost)?;
                 }
             }
-            Witness::add(&basis.witness.locks_awaited, awaited);
         }
-        Witness::add(&basis.witness.locks, locks);
-        Witness::add(&basis.witness.merges_locked, merges);
+        basis.count(cost, |witness| {
+            Witness::add(&witness.locks, locks);
+            Witness::add(&witness.locks_awaited, awaited);
+            Witness::add(&witness.merges_locked, merges);
+        });
         Ok(())
     }
 }

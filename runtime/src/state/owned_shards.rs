@@ -80,7 +80,7 @@ impl<A: Aggregation> Producer<A> for Folder<A> {
         let Owned { aggregation, witness, meter, .. } = &**owned;
         let mut cost = Cost::default();
         let folded = meter.time(&mut cost.fold, || aggregation.fold(private, batch, scratch))?;
-        Witness::add(&witness.batches, 1);
+        meter.time(&mut cost.metrics, || Witness::add(&witness.batches, 1));
         if aggregation.groups(private) >= PRIVATE_GROUPS_MAX || self.is_awaited() {
             self.send(Release::All, sends, &mut cost);
         }
@@ -112,8 +112,10 @@ impl<A: Aggregation> Folder<A> {
         let Owned { aggregation, witness, meter, .. } = &**owned;
         let parts = meter.time(&mut cost.merge, || aggregation.split(private, release, owned.shards()));
         let is_away = |part: &&(usize, A::Partial)| part.0 != usize::from(worker.0);
-        Witness::add(&witness.messages, parts.len() as u64);
-        Witness::add(&witness.lane_messages, parts.iter().filter(is_away).count() as u64);
+        meter.time(&mut cost.metrics, || {
+            Witness::add(&witness.messages, parts.len() as u64);
+            Witness::add(&witness.lane_messages, parts.iter().filter(is_away).count() as u64);
+        });
         meter.time(&mut cost.channel, || {
             let messages = parts.into_iter().map(|(part, groups)| (WorkerId(part as u16), Message::Groups(groups)));
             sends.extend(messages);

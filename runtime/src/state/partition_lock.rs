@@ -128,7 +128,6 @@ impl<A: Aggregation> Sharing<A> for PartitionLock<A> {
     }
 
     fn process(&self, apart: &mut Apart<A>, batch: &A::Batch, cost: &mut Cost) -> Result<Folded, A::Error> {
-        let Basis { witness, .. } = &self.basis;
         let mut next_close = None;
         let (folded, mut groups) = apart.fold(&self.basis, batch, cost, |aggregation, shard| {
             next_close = aggregation.next_close(shard);
@@ -147,9 +146,11 @@ impl<A: Aggregation> Sharing<A> for PartitionLock<A> {
         }
         self.expect_close(next_close);
         self.count_version();
-        Witness::add(&witness.locks, keys);
-        Witness::add(&witness.key_locks, keys);
-        Witness::add(&witness.merges_locked, merges);
+        self.basis.count(cost, |witness| {
+            Witness::add(&witness.locks, keys);
+            Witness::add(&witness.key_locks, keys);
+            Witness::add(&witness.merges_locked, merges);
+        });
         Ok(folded)
     }
 

@@ -93,12 +93,14 @@ impl<A: Aggregation> Sharing<A> for ReadWriteLock<A> {
     }
 
     fn process(&self, apart: &mut Apart<A>, batch: &A::Batch, cost: &mut Cost) -> Result<Folded, A::Error> {
-        let Basis { aggregation, witness, meter, .. } = &self.basis;
+        let Basis { aggregation, meter, .. } = &self.basis;
         self.basis.count_clone(self.snapshot(cost));
         let split = |aggregation: &A, shard: &mut A::Shard| aggregation.split(shard, Release::All, 1);
         let (folded, delta) = apart.fold(&self.basis, batch, cost, split)?;
-        Witness::add(&witness.locks, 2);
-        Witness::add(&witness.merges_locked, delta.len() as u64);
+        self.basis.count(cost, |witness| {
+            Witness::add(&witness.locks, 2);
+            Witness::add(&witness.merges_locked, delta.len() as u64);
+        });
         self.change(cost, |shard, cost| {
             meter.time(&mut cost.merge, || {
                 delta.into_iter().try_for_each(|(_, groups)| aggregation.merge(shard, groups))

@@ -57,6 +57,11 @@ impl<A: Aggregation> Basis<A> {
         Counted::new(self.aggregation.shard(), &*self.aggregation, &self.bytes)
     }
 
+    /// Counts what a batch came to, and the time that counting takes.
+    pub fn count(&self, cost: &mut Cost, count: impl FnOnce(&Witness)) {
+        self.meter.time(&mut cost.metrics, || count(&self.witness));
+    }
+
     /// Counts a clone that was made for a batch.
     pub fn count_clone(&self, bytes: usize) {
         Witness::add(&self.witness.clones, 1);
@@ -106,7 +111,7 @@ impl<A: Aggregation, S: Sharing<A>> Producer<A> for SharingProducer<A, S> {
     fn process(&mut self, batch: &A::Batch, _: &mut Sends<A>) -> Result<Processed, A::Error> {
         let mut cost = Cost::default();
         let folded = self.sharing.process(&mut self.private, batch, &mut cost)?;
-        Witness::add(&self.sharing.basis().witness.batches, 1);
+        self.sharing.basis().count(&mut cost, |witness| Witness::add(&witness.batches, 1));
         Ok(Processed { folded, passed: 0, cost })
     }
 
