@@ -133,10 +133,12 @@ impl fmt::Display for Decision {
 }
 
 /// What one worker takes that nobody reads from. It has nobody to share with: an exchange with itself costs it a second
-/// table and a copy of every group, a lock that is always free costs next to nothing.
+/// table and a copy of every group, a lock that is always free costs next to nothing. Measured, both are equally fast at
+/// 200 keys (90 and 89 M rows/s), and this one holds a window's groups once.
 const ALONE: StrategyName = StrategyName::HoldLock;
 
-/// What several workers take, for any number of keys and readers: nothing of it grows with the number of workers, and its
+/// What several workers take, for any number of keys and readers: with two producers it was the fastest of all for 200 and
+/// 10,000 keys and within 5 % of the fastest for 1,000,000; nothing of it grows with the number of workers, and its
 /// readers look at published versions, so that they hold up nobody.
 const SHARED: StrategyName = StrategyName::OwnedShards;
 

