@@ -1,7 +1,7 @@
 //! A strategy as the engine runs it: workers with a source and a merge each, driven by threads.
 //!
 //! Every worker's source feeds one producer with batches from memory; its merge holds the owner and emits. What is timed
-//! lies within warm workers: a repetition begins when all of them stand at the [`gate`], awake, and ends when the
+//! lies within warm workers: a repetition begins when all of them stand at the gate, awake, and ends when the
 //! last of them has made its last row of the result (or, where state is prefilled, has taken in its last group). Threads
 //! are started, and answers compared, outside of that time.
 

@@ -1,7 +1,7 @@
 //! Rows as the analysed job server held them: every record a map from field name to a dynamic value, every group a map
 //! from the name of an aggregate to what it has gathered, looked up anew for every row.
 //!
-//! It is an [`Aggregation`] like the engine's own, so it runs under the same strategies and answers the same query over
+//! It is an [`Aggregation`](thalweg_runtime::state::Aggregation) like the engine's own, so it runs under the same strategies and answers the same query over
 //! the same rows: what is slow about it is its data model alone. Nothing in it is slower than such code commonly is.
 
 mod aggregation;
