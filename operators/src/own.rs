@@ -8,10 +8,10 @@ use arrow_schema::{ArrowError, DataType};
 
 use crate::batch::Batch;
 
-/// The same rows, with [`column`]s of their own.
+/// The same rows, with [`column()`]s of their own.
 ///
 /// # Errors
-/// As [`column`].
+/// As [`column()`].
 pub fn batch(batch: &Batch) -> Result<Batch, ArrowError> {
     let columns = batch.columns.columns().iter().map(column).collect::<Result<_, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.rows()));
