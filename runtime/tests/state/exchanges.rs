@@ -66,7 +66,7 @@ fn actor_sends_each_batch_as_it_is_to_worker_0() {
     for batch in 0..6 {
         let Processed { folded, passed, cost } = hands.process(batch % 3, &keys(10, batch as i64));
         assert_eq!((folded, passed), (Folded::default(), 10), "the owner tells what became of them");
-        assert!(cost.channel.0 > 0 && cost.total() == cost.channel, "{cost:?}");
+        assert!(cost.channel.0 > 0 && cost.total().0 == cost.channel.0 + cost.metrics.0, "{cost:?}");
     }
     // Two of three producers are on other workers.
     assert_eq!(
@@ -83,12 +83,15 @@ fn owned_shards_fold_batches_together_and_send_each_owner_its_groups() {
     for batch in 0..4 {
         let Processed { folded, passed, cost } = hands.process(batch % 2, &[keys(50, 1), keys(50, 11)].concat());
         assert_eq!((folded, passed), (Folded { folded: 100, late: 0 }, 0));
-        assert!(cost.fold.0 > 0 && cost.total() == cost.fold, "nothing leaves: {cost:?}");
+        assert!(cost.fold.0 > 0 && cost.total().0 == cost.fold.0 + cost.metrics.0, "nothing leaves: {cost:?}");
     }
     assert_eq!(hands.strategy.witness(), WitnessCounts { batches: 4, ..WitnessCounts::default() });
     let mut sends = Vec::new();
     let cost = hands.producers[0].release(Release::All, &mut sends).expect("the toy can be split");
-    assert!(cost.merge.0 > 0 && cost.channel.0 > 0 && cost.total().0 == cost.merge.0 + cost.channel.0, "{cost:?}");
+    assert!(
+        cost.merge.0 > 0 && cost.channel.0 > 0 && cost.total().0 == cost.merge.0 + cost.channel.0 + cost.metrics.0,
+        "{cost:?}"
+    );
     hands.deliver(sends);
     // For each of two windows, one message to each owner; no lock anywhere.
     let counts =
@@ -107,11 +110,26 @@ fn owned_shards_fold_batches_together_and_send_each_owner_its_groups() {
 #[test]
 fn owned_shards_send_all_when_private_tables_are_as_large_as_pays() {
     let mut hands = ByHand::new(StrategyName::OwnedShards, 2, Meter::OFF);
-    hands.process(0, &keys((1 << 16) - 1, 1));
+    // Every row meets its group once: the tables are worth having.
+    let all = keys((1 << 16) - 1, 1);
+    hands.process(0, &[all.clone(), all].concat());
     assert_eq!(hands.strategy.witness().messages, 0);
     let full = hands.producers[0].bytes();
-    hands.process(0, &[(1 << 20, 11)]);
+    hands.process(0, &[(1 << 20, 11), (1 << 20, 11)]);
     // Both owners have keys of the first window, and one has the key of the second.
     assert_eq!((hands.strategy.witness().messages, hands.strategy.witness().merges_owned), (3, 3));
     assert!(hands.producers[0].bytes() < full / 100, "{} of {full} bytes", hands.producers[0].bytes());
+}
+
+#[test]
+fn owned_shards_hold_nothing_back_where_nearly_every_row_is_a_group() {
+    let sent = |rows: &[(u64, i64)]| {
+        let mut hands = ByHand::new(StrategyName::OwnedShards, 2, Meter::OFF);
+        hands.process(0, rows);
+        hands.strategy.witness().messages
+    };
+    assert_eq!(sent(&keys((1 << 12) - 1, 1)), 0, "small tables cost nothing");
+    assert_eq!(sent(&keys(1 << 12, 1)), 2, "to each owner");
+    assert_eq!(sent(&[keys(1 << 12, 1), keys(500, 1)].concat()), 2, "8 of 9 rows are groups of their own");
+    assert_eq!(sent(&[keys(1 << 12, 1), keys(600, 1)].concat()), 0, "7 of 8 rows are, and no more");
 }
