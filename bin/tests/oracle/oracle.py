@@ -81,8 +81,8 @@ def full(flights, thalweg, names):
             for mode in case.modes:
                 rows, account = case.run_thalweg(thalweg, mode, directory)
                 difference = first_difference(rows, expected, case.is_ordered)
-                if mode == "streaming" and not difference and f"late {late};" not in account:
-                    difference = f"the account does not say: late {late}"
+                if mode == "streaming" and not difference and f"late {late:,};" not in account:
+                    difference = f"the account does not say: late {late:,}"
                 compared += 1
                 queries.add(path)
                 failed += difference is not None
