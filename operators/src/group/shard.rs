@@ -61,12 +61,12 @@ impl GroupShard {
     }
 
     /// Changes the groups of a window that is open from now on. `make`: a table, if none is to spare here.
-    pub(super) fn change(
+    pub(super) fn change<R>(
         &mut self,
         window: TimeWindow,
         make: impl FnOnce() -> GroupStore,
-        change: impl FnOnce(&mut GroupStore) -> Result<(), AggregateError>,
-    ) -> Result<(), AggregateError> {
+        change: impl FnOnce(&mut GroupStore) -> Result<R, AggregateError>,
+    ) -> Result<R, AggregateError> {
         if window.is_closed_by(self.frontier) {
             return Err(AggregateError::ClosedWindow { last: window.last });
         }
