@@ -91,9 +91,9 @@ impl GroupAggregation {
     pub(super) fn maker(&self, shard: &GroupShard, rows: usize) -> impl FnOnce() -> GroupStore + use<'_> {
         // Tables come back from windows that were closed, so they go to those who close windows. A shard that is only
         // split keeps its own, which are as large as it needs them.
-        let draws = shard.has_closed();
+        let (draws, usual) = (shard.has_closed(), shard.usual());
         move || {
-            let spare = if draws { self.spares.take(rows) } else { None };
+            let spare = if draws { self.spares.take(rows.max(usual)) } else { None };
             spare.unwrap_or_else(|| GroupStore::new(&self.layout))
         }
     }

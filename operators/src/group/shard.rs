@@ -21,6 +21,8 @@ pub struct GroupShard {
     open: BTreeMap<TimeWindow, Box<GroupStore>>,
     /// Empty tables, the last one split on top: the next window is likely to be as large.
     spare: Vec<GroupStore>,
+    /// Of the last window that was closed: the next is likely to have as many, however few it begins with.
+    usual: usize,
     /// In all windows.
     groups: usize,
     /// Of all tables, spare ones included.
@@ -39,7 +41,7 @@ const SPARE_MAX: usize = 2;
 
 impl GroupShard {
     pub(super) fn new() -> Self {
-        Self { frontier: EventTimeMs::MIN, open: BTreeMap::new(), spare: Vec::new(), groups: 0, bytes: 0 }
+        Self { frontier: EventTimeMs::MIN, open: BTreeMap::new(), spare: Vec::new(), usual: 0, groups: 0, bytes: 0 }
     }
 
     pub(super) fn groups(&self) -> usize {
@@ -53,6 +55,11 @@ impl GroupShard {
     /// Has this shard closed windows, whose tables went elsewhere? Those that are only split keep theirs.
     pub(super) fn has_closed(&self) -> bool {
         self.frontier != EventTimeMs::MIN
+    }
+
+    /// Groups that a window is likely to have by the time it is closed; 0 if nothing is known of that.
+    pub(super) fn usual(&self) -> usize {
+        self.usual
     }
 
     /// Open windows with their groups, the earliest end first.
@@ -116,6 +123,7 @@ impl GroupShard {
             let (window, store) = entry.remove_entry();
             self.groups -= store.groups();
             self.bytes -= store.bytes();
+            self.usual = store.groups();
             closed.push(ClosedWindow { window, store });
         }
         if frontier == EventTimeMs::END {
@@ -132,7 +140,7 @@ impl Clone for GroupShard {
         let open = self.open.clone();
         // Not those of the original: a copy has no free capacity.
         let bytes = open.values().map(|store| store.bytes()).sum();
-        Self { frontier: self.frontier, open, spare: Vec::new(), groups: self.groups, bytes }
+        Self { frontier: self.frontier, open, spare: Vec::new(), usual: self.usual, groups: self.groups, bytes }
     }
 }
 

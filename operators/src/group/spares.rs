@@ -53,7 +53,7 @@ const BUFFER_BYTES_MAX: usize = 1 << 20;
 
 /// Tables that are smaller are dropped; so are buffers.
 const BYTES_MIN: usize = 4096;
-/// Rows or groups that open a window: for fewer, a new table does.
+/// Rows or groups that open a window, or that it is likely to have: for fewer, a new table does.
 const ROWS_MIN: usize = 64;
 
 impl Spares {
@@ -63,7 +63,7 @@ impl Spares {
         self.bytes.share()
     }
 
-    /// An empty table for a window that begins with so many rows or groups, if there is one.
+    /// An empty table for a window that begins with so many rows or groups, or will have them, if there is one.
     pub(super) fn take(&self, rows: usize) -> Option<GroupStore> {
         if rows < ROWS_MIN || self.bytes.get() == 0 {
             return None;
