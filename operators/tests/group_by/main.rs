@@ -386,8 +386,11 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
         let step = steps.next().expect("a cycle");
         let end = rows.len().min(next + step.rows);
         let batch = batch(&schema, &rows[next..end]);
-        let counts =
-            if step.rotation % 3 == 0 { job.divide(&batch) } else { job.fold(step.worker % case.workers, &batch) };
+        let counts = if step.rotation.is_multiple_of(3) {
+            job.divide(&batch)
+        } else {
+            job.fold(step.worker % case.workers, &batch)
+        };
         (late, folded, next) = (late + counts.late, folded + counts.folded, end);
         if step.flushes {
             job.flush(Release::All, step.rotation);
