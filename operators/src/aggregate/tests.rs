@@ -62,7 +62,7 @@ fn any_row() -> impl Strategy<Value = Row> {
     ];
     let double = prop_oneof![
         4 => -1e3..1e3_f64,
-        1 => prop_oneof![Just(0.0), Just(-0.0), Just(1e300), Just(f64::INFINITY), Just(f64::NEG_INFINITY)]
+        1 => prop_oneof![Just(0.0), Just(-0.0), Just(1e300), Just(f64::INFINITY), Just(f64::NEG_INFINITY), Just(f64::NAN)]
     ];
     let greatest = 10_i128.pow(38) - 1;
     let decimal = prop_oneof![3 => -100..100_i128, 1 => prop_oneof![Just(greatest), Just(-greatest), Just(1 << 64)]];

@@ -2,7 +2,7 @@
 
 use super::spares::Buffer;
 use crate::aggregate::{AggregateError, Layout, Side};
-use crate::key::{KeyShape, LongKeys};
+use crate::key::{KeyShape, LongKeys, WINDOW};
 use crate::table::Keys;
 use crate::window::TimeWindow;
 
@@ -82,9 +82,28 @@ pub(super) struct PartialBytes<'a> {
     shape: &'a KeyShape,
 }
 
+impl PartialBytes<'_> {
+    fn key(&self, row: usize) -> &[u64] {
+        &self.partials.rows[row * self.partials.stride..][..self.shape.words()]
+    }
+
+    /// The long strings from those of this group on.
+    fn long(&self, row: usize) -> &[u8] {
+        &self.partials.long[self.partials.long_starts[row]..]
+    }
+}
+
 impl LongKeys for PartialBytes<'_> {
     fn bytes(&self, row: usize, column: usize) -> &[u8] {
-        let key = &self.partials.rows[row * self.partials.stride..][..self.shape.words()];
-        self.shape.long_bytes(key, &self.partials.long[self.partials.long_starts[row]..], column)
+        self.shape.long_bytes(self.key(row), self.long(row), column)
+    }
+
+    fn windows<'b>(&'b self, first: usize, column: usize, windows: &mut [Option<&'b [u8; WINDOW]>]) {
+        for (row, window) in (first..).zip(windows) {
+            *window = self
+                .long(row)
+                .get(self.shape.long_start(self.key(row), column)..)
+                .and_then(|bytes| bytes.first_chunk());
+        }
     }
 }

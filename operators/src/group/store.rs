@@ -8,7 +8,7 @@ use super::key::KeyBytes;
 use super::spares::{Buffer, Spares};
 use crate::aggregate::{AggregateError, Groups, Layout, Rows, Side, UpdateScratch, evaluate, merge, update};
 use crate::batch::Ordinals;
-use crate::key::{ColumnBytes, KeyCells, LongKeys, PackedKeys, hash, key_column};
+use crate::key::{ColumnBytes, KeyCells, LongKeys, PackedKeys, WINDOW, hash, key_column};
 use crate::spec::KeyColumn;
 use crate::table::{GroupTable, Keys};
 use crate::window::TimeWindow;
@@ -66,7 +66,7 @@ impl GroupStore {
             cells: &packed.cells,
             stride: layout.shape.words(),
             hashes: &packed.hashes,
-            long: packed.has_long.then_some(ColumnBytes(&key_columns)),
+            long: packed.has_long.then(|| ColumnBytes::new(&key_columns)),
         };
         self.table.assign(&keys, ids)?;
         self.grow_sides();
@@ -229,5 +229,11 @@ impl KeyCells for TableCells<'_> {
 impl LongKeys for TableCells<'_> {
     fn bytes(&self, row: usize, column: usize) -> &[u8] {
         self.long_bytes(row, column)
+    }
+
+    fn windows<'b>(&'b self, first: usize, column: usize, windows: &mut [Option<&'b [u8; WINDOW]>]) {
+        for (row, window) in (first..).zip(windows) {
+            *window = self.table.long_window(self.first + row, column);
+        }
     }
 }

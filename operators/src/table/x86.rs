@@ -7,13 +7,16 @@
 
 use std::arch::x86_64::{
     __m128i, __m256i, __m512i, _MM_HINT_T0, _mm_cmpeq_epi8, _mm_cmpneq_epi64_mask, _mm_loadu_si128, _mm_movemask_epi8,
-    _mm_prefetch, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_cmpeq_epi64, _mm256_cmpneq_epi64_mask,
-    _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_set1_epi32, _mm512_loadu_si512,
-    _mm512_mask_cmpeq_epi32_mask, _mm512_set1_epi32,
+    _mm_prefetch, _mm256_castsi256_ps, _mm256_cmpeq_epi8, _mm256_cmpeq_epi32, _mm256_cmpeq_epi64,
+    _mm256_cmpneq_epi64_mask, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_set1_epi32,
+    _mm512_loadu_si512, _mm512_mask_cmpeq_epi32_mask, _mm512_set1_epi32,
 };
+use std::hint::select_unpredictable;
 
 use super::slots::{PAD, Slots};
+use super::{GroupTable, Keys};
 use crate::kernels::{Avx2, Avx512};
+use crate::key::{CELL_WORDS, INLINE_BYTES_MAX, LongKeys, WINDOW};
 
 /// Keys that are compared in one call: a bit for each in the answer.
 pub(super) const BLOCK: usize = 64;
@@ -28,6 +31,14 @@ pub(super) struct Sides<'a> {
     pub(super) words: usize,
 }
 
+/// A table, and the long strings of keys from `first` on.
+pub(super) struct LongSides<'a, L> {
+    pub(super) table: &'a GroupTable,
+    pub(super) keys: &'a Keys<'a, L>,
+    pub(super) long: &'a L,
+    pub(super) first: usize,
+}
+
 /// The two steps, with the instructions of one kind.
 pub(super) trait Probe: Copy {
     /// Writes for each hash the number of a group below `groups` (at least 1): the one whose tag it has if there is such a
@@ -39,6 +50,9 @@ pub(super) trait Probe: Copy {
     /// # Panics
     /// If there are more than [`BLOCK`] ids, or if keys or rows are missing.
     fn differing<const WORDS: usize>(self, sides: Sides<'_>, ids: &[u32]) -> u64;
+
+    /// Bit *i*, if it is in `of`, says whether key *i*, whose cells are those of group `ids[i]`, has other bytes behind them.
+    fn differing_long<L: LongKeys>(self, sides: &LongSides<'_, L>, ids: &[u32], of: u64) -> u64;
 }
 
 impl Probe for Avx512 {
@@ -53,6 +67,12 @@ impl Probe for Avx512 {
         // SAFETY: there is an `Avx512` only where the processor has the instructions.
         unsafe { differing_avx512::<WORDS>(sides, ids) }
     }
+
+    #[inline]
+    fn differing_long<L: LongKeys>(self, sides: &LongSides<'_, L>, ids: &[u32], of: u64) -> u64 {
+        // SAFETY: there is an `Avx512` only where the processor has the instructions.
+        unsafe { differing_long(sides, ids, of) }
+    }
 }
 
 impl Probe for Avx2 {
@@ -66,6 +86,12 @@ impl Probe for Avx2 {
     fn differing<const WORDS: usize>(self, sides: Sides<'_>, ids: &[u32]) -> u64 {
         // SAFETY: there is an `Avx2` only where the processor has the instructions.
         unsafe { differing_avx2::<WORDS>(sides, ids) }
+    }
+
+    #[inline]
+    fn differing_long<L: LongKeys>(self, sides: &LongSides<'_, L>, ids: &[u32], of: u64) -> u64 {
+        // SAFETY: there is an `Avx2` only where the processor has the instructions.
+        unsafe { differing_long(sides, ids, of) }
     }
 }
 
@@ -215,4 +241,55 @@ fn differing_avx2<const WORDS: usize>(mut sides: Sides<'_>, ids: &[u32]) -> u64 
         differing |= u64::from(is_different) << index;
     }
     differing
+}
+
+/// Strings up to [`WINDOW`] are compared without a branch on their lengths; longer ones, and the few behind which memory
+/// ends, one after the other.
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn differing_long<L: LongKeys>(sides: &LongSides<'_, L>, ids: &[u32], of: u64) -> u64 {
+    let LongSides { table, keys, long, first } = *sides;
+    let mut starts = [0; BLOCK];
+    for (start, &id) in starts.iter_mut().zip(ids) {
+        // Groups without long strings may have no entry.
+        *start = table.long_starts.get(id as usize).copied().unwrap_or_default();
+    }
+    let mut windows = [None; BLOCK];
+    let windows = &mut windows[..ids.len()];
+    let (mut differing, mut others) = (0, 0);
+    for &column in table.shape.byte_columns() {
+        long.windows(first, column, windows);
+        let cells = &keys.cells[first * keys.stride + column * CELL_WORDS..];
+        for (index, (window, start)) in windows.iter().zip(&mut starts).enumerate() {
+            let length = cells[index * keys.stride] as u32 as usize;
+            let length = select_unpredictable(length > INLINE_BYTES_MAX, length, 0);
+            let stored = table.arena.get(*start..).and_then(|bytes| bytes.first_chunk());
+            if let (Some(a), Some(b), 0..=WINDOW) = (stored, window, length) {
+                let unequal = differing_bytes(a, b) & ((1_u64 << length) - 1) as u32;
+                differing |= u64::from(unequal != 0) << index;
+            } else {
+                others |= u64::from(length > 0) << index;
+            }
+            *start += length;
+        }
+    }
+    // What differs already needs no second look.
+    others &= of & !differing;
+    while others != 0 {
+        let index = others.trailing_zeros() as usize;
+        let is_same = table.is_same_long(ids[index] as usize, long, first + index);
+        differing |= u64::from(!is_same) << index;
+        others &= others - 1;
+    }
+    differing & of
+}
+
+/// Which bytes are not the same.
+#[inline]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn differing_bytes(a: &[u8; WINDOW], b: &[u8; WINDOW]) -> u32 {
+    // SAFETY: all of it is there.
+    let a = unsafe { _mm256_loadu_si256(a.as_ptr().cast::<__m256i>()) };
+    // SAFETY: as above.
+    let b = unsafe { _mm256_loadu_si256(b.as_ptr().cast::<__m256i>()) };
+    !_mm256_movemask_epi8(_mm256_cmpeq_epi8(a, b)) as u32
 }
