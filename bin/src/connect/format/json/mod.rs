@@ -4,9 +4,11 @@
 //! no column is named for are checked to be JSON, and not looked at further. Of several fields with one name the last
 //! counts. A column for which a record has no field is NULL.
 
+mod batch;
 mod column;
 mod decode;
 mod encode;
+mod fit;
 mod infer;
 mod kinds;
 mod names;
@@ -14,8 +16,10 @@ mod options;
 mod refusal;
 mod scalar;
 mod scan;
+mod shape;
 mod source;
 mod text;
+mod vector;
 mod views;
 
 pub use encode::{JsonEncoder, MapKeys, json_encoder};

@@ -98,6 +98,12 @@ impl<'a> Scanner<'a> {
         Self { text, at: start, depth: 0 }
     }
 
+    /// A scanner of what is from `start` on, where so many brackets are open.
+    #[must_use]
+    pub fn within(text: &'a [u8], start: usize, depth: u32) -> Self {
+        Self { text, at: start, depth }
+    }
+
     /// The text.
     #[must_use]
     pub fn text(&self) -> &'a [u8] {
@@ -108,6 +114,12 @@ impl<'a> Scanner<'a> {
     #[must_use]
     pub fn at(&self) -> usize {
         self.at
+    }
+
+    /// Brackets that are open.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.depth
     }
 
     /// The next byte; none at the end.
