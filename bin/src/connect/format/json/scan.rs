@@ -413,7 +413,8 @@ impl<'a> Scanner<'a> {
 
 /// Position of the first byte from `at` on that a string cannot just hold: quote, backslash, control character; or the end.
 #[inline]
-fn find_special(text: &[u8], mut at: usize) -> usize {
+#[must_use]
+pub fn find_special(text: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
