@@ -67,7 +67,7 @@ struct Known {
 /// A batch on its way: pieces of it that are decoded, and where each record is in them.
 struct Parts {
     parts: Vec<Vec<ArrayRef>>,
-    /// By record: the part, and the row there.
+    /// By record: the part, and the row there. Empty if all are in the one part that there is, or none is in any.
     places: Vec<Option<(usize, usize)>>,
     /// Records that are in none yet, ascending.
     rest: Vec<u32>,
@@ -105,10 +105,13 @@ impl BatchDecoder {
         mut leave_out: impl FnMut(usize, LeftOut) -> Result<()>,
     ) -> Result<Option<RecordBatch>> {
         let records = lines.starts.len();
-        let mut parts = Parts { parts: Vec::new(), places: vec![None; records], rest: (0..records as u32).collect() };
+        let mut parts = Parts { parts: Vec::new(), places: Vec::new(), rest: (0..records as u32).collect() };
         let is_padded = lines.ends.last().is_some_and(|&end| end as usize + PAD_BYTES < lines.block.len());
         if is_utf8 && is_padded {
             self.fit_shapes(lines, &mut parts)?;
+        }
+        if !parts.rest.is_empty() {
+            parts.places.resize(records, None);
         }
         for record in std::mem::take(&mut parts.rest) {
             let record = record as usize;
@@ -131,7 +134,7 @@ impl BatchDecoder {
         if self.decoder.rows() > 0 {
             parts.parts.push(self.decoder.finish(lines.block)?);
         }
-        self.assemble(parts)
+        self.assemble(parts, records)
     }
 
     /// Holds records against the shapes that are known, and learns others.
@@ -187,7 +190,11 @@ impl BatchDecoder {
         };
         let (tried, fits) = (parts.rest.len(), fitting.fits());
         known.taken = fits.iter().filter(|fits| **fits).count();
-        if known.taken > 0 {
+        if known.taken == lines.starts.len() {
+            parts.parts.push(part);
+            parts.rest.clear();
+        } else if known.taken > 0 {
+            parts.places.resize(lines.starts.len(), None);
             let number = parts.parts.len();
             parts.parts.push(part);
             for (row, &record) in parts.rest.iter().enumerate().filter(|(row, _)| fits[*row]) {
@@ -218,14 +225,15 @@ impl BatchDecoder {
     }
 
     /// The rows in the order of their records.
-    fn assemble(&self, parts: Parts) -> Result<Option<RecordBatch>> {
+    fn assemble(&self, parts: Parts, records: usize) -> Result<Option<RecordBatch>> {
         let Parts { mut parts, places, .. } = parts;
-        let rows = places.iter().flatten().count();
+        let rows = if places.is_empty() { records } else { places.iter().flatten().count() };
         if rows == 0 {
             return Ok(None);
         }
-        let is_one = parts.len() == 1 && (self.schema.fields().is_empty() || parts[0][0].len() == rows);
-        let columns = if is_one {
+        let is_whole =
+            parts.len() == 1 && (places.is_empty() || parts[0].first().is_none_or(|part| part.len() == rows));
+        let columns = if is_whole {
             parts.swap_remove(0)
         } else {
             let places = places.into_iter().flatten().collect::<Vec<_>>();

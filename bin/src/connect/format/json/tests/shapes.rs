@@ -201,7 +201,7 @@ fn outcome(reading: &Reading, text: &[u8]) -> Result<Outcome, String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn what_is_read_does_not_depend_on_shapes(seed in any::<u64>()) {
