@@ -156,12 +156,17 @@ impl BatchDecoder {
             if self.wait > 0 || parts.rest.is_empty() || parts.rest.len() * WORTH_ONE_OF < lines.starts.len() {
                 break;
             }
-            let Some(number) = self.learn(lines, &parts.rest) else { break };
-            is_nested |= self.shapes[number].shape.is_nested();
-            let is_worth_it = self.fit(number, &mut fitting, lines, parts)?;
+            let learnt = self.learn(lines, &parts.rest);
+            let mut is_worth_it = false;
+            if let Some(number) = learnt {
+                is_nested |= self.shapes[number].shape.is_nested();
+                is_worth_it = self.fit(number, &mut fitting, lines, parts)?;
+                if !is_worth_it {
+                    self.shapes.remove(number);
+                }
+            }
             self.futile = if is_worth_it { 0 } else { self.futile + 1 };
             if !is_worth_it {
-                self.shapes.remove(number);
                 self.wait = 1 << self.futile.min(WAIT_MAX);
             }
         }
@@ -208,7 +213,9 @@ impl BatchDecoder {
 
     /// The number of a shape that was learnt from records that have none, if there is anything to learn.
     fn learn(&mut self, lines: Lines<'_>, rest: &[u32]) -> Option<usize> {
-        let mut learnt = [rest.first(), rest.get(rest.len() / 2)].into_iter().flatten().filter_map(|&record| {
+        // Another, if the first is no record.
+        let candidates = [rest.first(), rest.get(rest.len() / 2).filter(|_| rest.len() > 1)];
+        let mut learnt = candidates.into_iter().flatten().filter_map(|&record| {
             let text = &lines.block.as_slice()[..lines.ends[record as usize] as usize];
             Shape::of(text, lines.starts[record as usize] as usize, &mut self.columns, self.unread)
         });

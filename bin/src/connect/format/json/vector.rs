@@ -125,6 +125,7 @@ impl Finders {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
 impl Places<'_> {
     /// Passes over what of a long lead is not compared together with the value.
     fn pass_head(&mut self, lead: &Lead) {
