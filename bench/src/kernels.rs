@@ -160,7 +160,7 @@ impl Side {
 
     /// Merges groups of the table as they would come from another worker; returns their number.
     fn merge(&mut self, times: &mut Times) -> Result<usize, Fault> {
-        let (words, stride) = (self.layout.row_words(), self.table.stride());
+        let (words, stride) = (self.layout.stride(), self.table.stride());
         let rows = self.table.rows().chunks(stride).take(MERGED_GROUPS);
         let rows: Vec<u64> = rows.flat_map(|row| &row[..words]).copied().collect();
         let groups = rows.len() / words;

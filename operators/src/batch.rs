@@ -47,6 +47,8 @@ pub enum Ordinals {
     Run(Ordinal),
     /// Some rows of such a run: how far each is from its first.
     Picked(Ordinal, Arc<[u32]>),
+    /// Groups of one window: the upper half of [`Ordinal::row`], and the lower half of each row.
+    Groups(u64, Arc<[u64]>),
     /// One for each row.
     Each(Arc<[Ordinal]>),
 }
@@ -78,6 +80,7 @@ impl Ordinals {
         match self {
             Self::Run(first) => first.plus(row),
             Self::Picked(first, rows) => first.plus(rows[row] as usize),
+            Self::Groups(upper, lower) => Ordinal::of_row(u128::from(*upper) << 64 | u128::from(lower[row])),
             Self::Each(each) => each[row],
         }
     }
@@ -87,6 +90,7 @@ impl Ordinals {
         match self {
             Self::Run(first) => Self::Picked(*first, rows.map(|row| row as u32).collect()),
             Self::Picked(first, run) => Self::Picked(*first, rows.map(|row| run[row]).collect()),
+            Self::Groups(upper, lower) => Self::Groups(*upper, rows.map(|row| lower[row]).collect()),
             Self::Each(each) => Self::Each(rows.map(|row| each[row]).collect()),
         }
     }
@@ -157,6 +161,7 @@ impl Batch {
             ordinals: match &self.ordinals {
                 Ordinals::Run(first) => Ordinals::Run(first.plus(offset)),
                 Ordinals::Picked(first, rows) => Ordinals::Picked(*first, rows[offset..offset + length].into()),
+                Ordinals::Groups(upper, lower) => Ordinals::Groups(*upper, lower[offset..offset + length].into()),
                 Ordinals::Each(each) => Ordinals::Each(each[offset..offset + length].into()),
             },
             stamps: match &self.stamps {

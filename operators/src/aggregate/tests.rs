@@ -155,7 +155,7 @@ impl Case {
             let rows = Rows { stride: table.stride(), words: table.rows_mut() };
             update(&layout, rows, &mut [], (&batch, &ordinals), &ids, &mut scratch).expect("columns as planned");
 
-            let (words, stride) = (layout.row_words(), table.stride());
+            let (words, stride) = (layout.stride(), table.stride());
             let rows: Vec<u64> = table.rows().chunks(stride).flat_map(|row| &row[..words]).copied().collect();
             let keys = Keys { cells: &rows, stride: words, hashes: table.hashes(), long: None::<ColumnBytes<'_>> };
             merged.assign(&keys, &mut ids).expect("few groups");

@@ -1,7 +1,7 @@
 //! The group table: from a key to the row that holds its cells and its accumulators.
 //!
-//! A row is the key's cells and the accumulators' words, padded to half a cache line or to whole ones:
-//! then an update touches the lines that hold its words and no other. At most half of the slots are taken, so that a probe
+//! A row is the key's cells and the accumulators' words, padded to half a cache line: then no four words that are used
+//! together are in two lines, and large tables have no more lines than they need. At most half of the slots are taken, so that a probe
 //! that misses ends soon, and a wrong row is read seldom: the slot's tag has to be equal before.
 //! Hashes are kept beside the rows: dividing by owner never looks at a key.
 
@@ -19,8 +19,8 @@ use crate::aggregate::AggregateError;
 use crate::kernels::{Kernels, Level};
 use crate::key::{KeyShape, LongKeys, is_long, string_length};
 
-/// Words of a cache line.
-const LINE_WORDS: usize = 8;
+/// Words of half a cache line.
+const HALF_LINE_WORDS: usize = 4;
 /// Number of key words where it is only known at run time.
 const ANY: usize = 0;
 /// Words of slots and rows from which on they are asked for before they are needed: beyond that, the caches do not hold them.
@@ -339,5 +339,5 @@ impl GroupTable {
 
 /// Words from one row of `words` words to the next.
 pub(crate) fn row_stride(words: usize) -> usize {
-    words.next_multiple_of(if words > LINE_WORDS / 2 { LINE_WORDS } else { LINE_WORDS / 2 }).max(LINE_WORDS / 2)
+    words.next_multiple_of(HALF_LINE_WORDS).max(HALF_LINE_WORDS)
 }

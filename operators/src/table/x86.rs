@@ -31,7 +31,7 @@ pub(super) struct Sides<'a> {
 /// The two steps, with the instructions of one kind.
 pub(super) trait Probe: Copy {
     /// Writes for each hash the number of a group below `groups` (at least 1): the one whose tag it has if there is such a
-    /// one near its home, otherwise any. Far rows are asked for.
+    /// one near its home, otherwise the last. Far rows are asked for.
     fn candidates(self, slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u32], rows: Option<(&[u64], usize)>);
 
     /// Bit *i* says whether key *i* differs from that of group `ids[i]`. `WORDS` is the length of a key, 0 if any.
@@ -80,6 +80,14 @@ pub(super) fn prefetch_slots(slots: &Slots, hashes: &[u64]) {
 }
 
 #[inline(always)]
+fn group_of(entry: u64, is_found: bool, last: u32) -> u32 {
+    // Without a branch. A new key is compared with the group that was made last, whose row is near, and not with a far
+    // one that would have to be fetched to no purpose.
+    let entry = entry as u32 & u32::from(is_found).wrapping_neg();
+    entry.wrapping_sub(1).min(last)
+}
+
+#[inline(always)]
 fn prefetch_row((rows, stride): (&[u64], usize), group: u32) {
     let row = rows.as_ptr().wrapping_add(group as usize * stride);
     // SAFETY: a prefetch changes nothing that can be observed, whatever the address; every x86-64 has it.
@@ -95,12 +103,12 @@ fn candidates_avx512(slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u3
         let home = hash as usize & mask;
         // SAFETY: `home` is at most `mask`, so eight slots lie behind this address, padding included.
         let near = unsafe { _mm512_loadu_si512(entries.as_ptr().wrapping_add(home).cast::<__m512i>()) };
-        // Tags are the odd halves. Of those found the first counts; if there is none, the last slot stands for it.
+        // Tags are the odd halves. Of those found the first counts.
         let found = _mm512_mask_cmpeq_epi32_mask(0xAAAA, near, _mm512_set1_epi32(hash as i32));
         let lane = (u32::from(found) | 0x8000).trailing_zeros() as usize / 2;
         // SAFETY: `lane` is at most 7, as said.
         let entry = unsafe { *entries.get_unchecked(home + lane) };
-        *id = (entry as u32).wrapping_sub(1).min(last);
+        *id = group_of(entry, found != 0, last);
         if let Some(rows) = rows {
             prefetch_row(rows, *id);
         }
@@ -121,7 +129,7 @@ fn candidates_avx2(slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u32]
         let lane = (found | 0x80).trailing_zeros() as usize / 2;
         // SAFETY: `lane` is at most 3, as said.
         let entry = unsafe { *entries.get_unchecked(home + lane) };
-        *id = (entry as u32).wrapping_sub(1).min(last);
+        *id = group_of(entry, found != 0, last);
         if let Some(rows) = rows {
             prefetch_row(rows, *id);
         }
