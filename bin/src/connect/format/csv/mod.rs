@@ -23,7 +23,7 @@ mod slices;
 mod table;
 pub(super) mod temporal;
 mod text_form;
-mod vector;
+pub(super) mod vector;
 
 pub use encode::{CsvEncoder, header_line};
 pub use infer::infer;
