@@ -92,7 +92,9 @@ impl Tail {
         if let Self::Sink(sink) = self
             && (block.is_some() || sink.output.rows > 0)
         {
-            let output = std::mem::take(&mut sink.output);
+            // The next block's rows are about as long.
+            let bytes = Vec::with_capacity(sink.output.bytes.len() / 8 * 9);
+            let output = std::mem::replace(&mut sink.output, Output { bytes, ..Output::default() });
             cx.send(sink.edge, WorkerId(0), Flow::Output(Output { block, ..output }));
         }
     }
