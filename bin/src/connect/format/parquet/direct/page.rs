@@ -12,6 +12,9 @@ use parquet::column::page::Page;
 use super::hybrid::Hybrid;
 use super::text::PlainText;
 
+/// Rows of a page with NULLs at most: which have a value is noted for all of them, and a few bytes may stand for any number.
+const LEVELS_MAX: usize = 1 << 22;
+
 /// What a column's values are in a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -298,6 +301,9 @@ fn valid_rows(levels: Bytes, rows: usize) -> Option<Option<BooleanBuffer>> {
     let levels = Hybrid::new(levels, 1, rows)?;
     if levels.is_all(1, rows) {
         return Some(None);
+    }
+    if rows > LEVELS_MAX {
+        return None;
     }
     let mut each = Vec::new();
     levels.read(0..rows, &mut each)?;
