@@ -174,8 +174,11 @@ const fn mask(width: usize) -> u64 {
     (1 << width) - 1
 }
 
+/// Fills the second with what the first holds.
+type Unpack = fn(&[u8], &mut [u32]);
+
 /// By width.
-const UNPACK: [fn(&[u8], &mut [u32]); 33] = {
+const UNPACK: [Unpack; 33] = {
     macro_rules! widths {
         ($($width:literal)*) => { [$(unpack_groups::<$width>),*] };
     }
