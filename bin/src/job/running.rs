@@ -19,6 +19,11 @@ use super::tail::{Tail, aggregate_refused};
 use crate::error::{Error, Result};
 use crate::plan::stages::Step;
 
+/// Encoded changes that are gathered for the sink while there is more to take in. None waits for what is not there yet.
+const OUTPUT_BYTES: usize = 256 << 10;
+/// As many rows, where they are few bytes.
+const OUTPUT_ROWS: u64 = 32 << 10;
+
 /// Takes in and emits.
 pub(super) struct RunningOperator {
     groups: RunningGroups,
@@ -85,7 +90,10 @@ impl RunningOperator {
         add(&self.counters.folded, rows as u64);
         add(&self.counters.rows_in, changes.rows() as u64);
         steps::run(&self.steps, changes, &self.counters, &mut |batch| self.tail.push(batch, &self.counters, cx))?;
-        self.tail.end_block(None, cx);
+        let (gathered_rows, gathered_bytes) = self.tail.gathered();
+        if gathered_rows >= OUTPUT_ROWS || gathered_bytes >= OUTPUT_BYTES {
+            self.tail.end_block(None, cx);
+        }
         Ok(true)
     }
 
@@ -122,6 +130,7 @@ impl Operator<Flow> for RunningOperator {
             }
             return Ok(Activity::Busy);
         }
+        self.tail.end_block(None, cx);
         if self.frontier != EventTimeMs::END {
             return Ok(Activity::Waiting);
         }

@@ -126,6 +126,14 @@ impl Tail {
         }
     }
 
+    /// Rows and bytes that wait for [`end_block`](Self::end_block) on their way to a sink.
+    pub(super) fn gathered(&self) -> (u64, usize) {
+        match self {
+            Self::Sink(sink) => (sink.output.rows, sink.output.bytes.len()),
+            Self::Fold(_) | Self::Route(_) | Self::Gather(_) | Self::Pass(_) => (0, 0),
+        }
+    }
+
     /// Everything at or below `time` has been pushed: lets go of what that closes, then promises it. Says whether windows
     /// may close by it.
     pub(super) fn advance(&mut self, time: EventTimeMs, cx: &mut Context<'_, Flow>) -> Result<bool> {

@@ -57,6 +57,9 @@ struct Evaluation<'a> {
 
 impl<'a> Evaluation<'a> {
     fn run(&self) -> Result<ArrayRef, AggregateError> {
+        if let Some(column) = self.run_plain() {
+            return Ok(column);
+        }
         match &self.output.kind {
             OutputKind::Count => Ok(counts(self.rows().map(|row| self.count(row)))),
             &OutputKind::SumI64(part) => self.integers(|row| Some(self.sum_i64(part, row))),
@@ -85,6 +88,37 @@ impl<'a> Evaluation<'a> {
             &OutputKind::Moments(part) => self.doubles(|row| self.moment(part, row)),
             &OutputKind::Side(side) => self.side(side),
             OutputKind::Distinct(side, inner) => self.distinct(*side, inner),
+        }
+    }
+
+    /// The usual results where no group is without one: no NULL, no overflow. `None`: the long way tells.
+    fn run_plain(&self) -> Option<ArrayRef> {
+        let count = self.place(ROWS).0;
+        let takes_all = self.layout.inputs[self.output.input].count == Count::Rows;
+        if !takes_all || self.rows().any(|row| row[count] == 0) {
+            return None;
+        }
+        match (&self.output.kind, &self.output.spec.output_type) {
+            (OutputKind::Count, _) => Some(counts(self.rows().map(|row| row[count]))),
+            (&OutputKind::SumF64(part), DataType::Float64) => {
+                let hot = self.place(part).0;
+                Some(floats(self.rows().map(|row| f64::from_bits(row[hot]))))
+            }
+            (&OutputKind::AvgF64(part), DataType::Float64) => {
+                let hot = self.place(part).0;
+                Some(floats(self.rows().map(|row| f64::from_bits(row[hot]) / row[count] as f64)))
+            }
+            (&(OutputKind::SumI64(part) | OutputKind::AvgI64(part)), DataType::Int64) => {
+                let (hot, cold) = self.place(part);
+                if self.rows().any(|row| row[cold] != 0) {
+                    return None;
+                }
+                Some(match self.output.kind {
+                    OutputKind::SumI64(_) => counts(self.rows().map(|row| row[hot])),
+                    _ => counts(self.rows().map(|row| (row[hot] as i64 / row[count] as i64) as u64)),
+                })
+            }
+            _ => None,
         }
     }
 
@@ -343,6 +377,11 @@ pub(super) fn decoded<'a>(
     columns.into_iter().next().ok_or(AggregateError::Mismatch("an encoded value has one column"))
 }
 
+fn floats(values: impl Iterator<Item = f64>) -> ArrayRef {
+    Arc::new(PrimitiveArray::<Float64Type>::from_iter_values(values))
+}
+
+/// Integers, each in a word.
 fn counts(counts: impl Iterator<Item = u64>) -> ArrayRef {
     Arc::new(PrimitiveArray::<Int64Type>::from_iter_values(counts.map(|count| count as i64)))
 }

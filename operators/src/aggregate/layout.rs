@@ -197,6 +197,11 @@ impl Layout {
         Ok(planner.finish(KeyShape::new(spec.keys.iter().map(|key| &key.data_type))))
     }
 
+    /// Does any result grow with each row?
+    pub(crate) fn has_lists(&self) -> bool {
+        self.sides.iter().any(|side| side.kind == SideKind::List)
+    }
+
     /// Is the number of a group's rows one of its results?
     pub(crate) fn counts_rows(&self) -> bool {
         let is_count = |output: &Output| matches!(output.kind, OutputKind::Count);

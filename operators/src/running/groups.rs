@@ -117,13 +117,14 @@ impl RunningGroups {
         if self.sides.is_empty() {
             return rows;
         }
-        // What comes with a row is held by its group from then on.
+        // What comes with a row may take the place of what its group holds; a list keeps it from then on.
         let of_row = routed.bytes() / routed.rows().max(1);
-        let (mut weight, mut come) = (0, 0);
+        let has_lists = self.aggregation.layout.has_lists();
+        let (mut weight, mut come) = (0, of_row);
         for (taken, &id) in self.ids[first..].iter().enumerate() {
-            come += of_row;
             let held: usize = self.sides.iter().map(|side| side.entry(id as usize).repeated()).sum();
-            weight += 2 * (held + come.min(held + of_row));
+            weight += 2 * (held + come);
+            come += if has_lists { of_row } else { 0 };
             if weight > WEIGHT_MAX && taken > 0 {
                 return taken;
             }
