@@ -131,7 +131,7 @@ proptest! {
         let case = Case { window: None, ..case };
         let rows = case.rows();
         // Mostly few aggregates, so that rows that change nothing are met.
-        let aggregates = some_aggregates(&case, if choice % 4 == 0 { choice } else { choice & few & few.rotate_left(9) });
+        let aggregates = some_aggregates(&case, if choice.is_multiple_of(4) { choice } else { choice & few & few.rotate_left(9) });
         let expected = expected(&rows, case.key_types.len(), &aggregates, case.scale());
         for owners in [1, 2, 4, 7] {
             let spec = GroupSpec { aggregates: aggregates.clone(), ..case.spec() };
@@ -172,7 +172,7 @@ fn a_long_list_is_emitted_in_bounded_batches() {
     let running = Arc::new(RunningAggregation::new(Arc::new(spec), &schema, Kernels::default()).expect("a plan"));
     let row = |ordinal: u128| Row {
         ordinal,
-        values: vec![Value::Bytes(vec![b'x'; 10_000])],
+        values: vec![Value::Bytes(vec![b'x'; 3_000])],
         window: (i64::MIN, i64::MAX),
         stamp: i64::MIN,
     };
@@ -188,6 +188,6 @@ fn a_long_list_is_emitted_in_bounded_batches() {
         calls += 1;
         changes += applied.changes.rows();
     }
-    assert!(calls > 10, "{calls} calls");
+    assert!(calls > 5, "{calls} calls");
     assert_eq!(changes, 599);
 }
