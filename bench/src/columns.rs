@@ -8,6 +8,7 @@ use arrow_array::types::{Float64Type, Int64Type, TimestampMillisecondType};
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringViewArray, TimestampMillisecondArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
+use thalweg_operators::changelog::RowKinds;
 use thalweg_operators::group::{CloseMode, ClosedWindow, Emission, GroupAggregation};
 use thalweg_operators::kernels::Kernels;
 use thalweg_operators::spec::{AggregateFunction, AggregateSpec, GroupSpec, KeyColumn};
@@ -122,6 +123,7 @@ impl Model for Columns {
             columns: RecordBatch::try_new(self.rows.schema(), columns)?,
             ordinals: Ordinals::Run(Ordinal::of_row(first)),
             stamps: Stamps::Uniform(stamp),
+            kinds: RowKinds::Inserts,
         })
     }
 

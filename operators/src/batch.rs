@@ -7,6 +7,8 @@ use arrow_schema::ArrowError;
 use arrow_select::{filter::filter_record_batch, take::take_record_batch};
 use thalweg_runtime::EventTimeMs;
 
+use crate::changelog::RowKinds;
+
 /// A row's place in the order of its input, the same for any number of workers and any batch size.
 /// Order-sensitive aggregates and ties in sorting go by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -71,6 +73,9 @@ pub struct Batch {
     pub ordinals: Ordinals,
     /// Watermarks at those places; as many as rows.
     pub stamps: Stamps,
+    /// What the rows do to the result; as many as rows. Rows of a changelog have no places of their own: the order of its
+    /// batches is theirs.
+    pub kinds: RowKinds,
 }
 
 impl Ordinals {
@@ -82,6 +87,17 @@ impl Ordinals {
             Self::Picked(first, rows) => first.plus(rows[row] as usize),
             Self::Groups(upper, lower) => Ordinal::of_row(u128::from(*upper) << 64 | u128::from(lower[row])),
             Self::Each(each) => each[row],
+        }
+    }
+
+    /// Those of `length` rows from `offset` on.
+    #[must_use]
+    pub fn slice(&self, offset: usize, length: usize) -> Self {
+        match self {
+            Self::Run(first) => Self::Run(first.plus(offset)),
+            Self::Picked(first, rows) => Self::Picked(*first, rows[offset..offset + length].into()),
+            Self::Groups(upper, lower) => Self::Groups(*upper, lower[offset..offset + length].into()),
+            Self::Each(each) => Self::Each(each[offset..offset + length].into()),
         }
     }
 
@@ -118,7 +134,8 @@ impl Batch {
     #[must_use]
     pub fn with_columns(&self, columns: RecordBatch) -> Self {
         debug_assert_eq!(columns.num_rows(), self.rows());
-        Self { columns, ordinals: self.ordinals.clone(), stamps: self.stamps.clone() }
+        let (ordinals, stamps, kinds) = (self.ordinals.clone(), self.stamps.clone(), self.kinds.clone());
+        Self { columns, ordinals, stamps, kinds }
     }
 
     /// The rows for which `keep` is true; NULL counts as false.
@@ -134,6 +151,7 @@ impl Batch {
                 Stamps::Uniform(stamp) => Stamps::Uniform(*stamp),
                 Stamps::Each(each) => Stamps::Each(rows().map(|row| each[row]).collect()),
             },
+            kinds: self.kinds.of(rows()),
         })
     }
 
@@ -150,6 +168,7 @@ impl Batch {
                 Stamps::Uniform(stamp) => Stamps::Uniform(*stamp),
                 Stamps::Each(each) => Stamps::Each(index().map(|row| each[row]).collect()),
             },
+            kinds: self.kinds.of(index()),
         })
     }
 
@@ -158,16 +177,12 @@ impl Batch {
     pub fn slice(&self, offset: usize, length: usize) -> Self {
         Self {
             columns: self.columns.slice(offset, length),
-            ordinals: match &self.ordinals {
-                Ordinals::Run(first) => Ordinals::Run(first.plus(offset)),
-                Ordinals::Picked(first, rows) => Ordinals::Picked(*first, rows[offset..offset + length].into()),
-                Ordinals::Groups(upper, lower) => Ordinals::Groups(*upper, lower[offset..offset + length].into()),
-                Ordinals::Each(each) => Ordinals::Each(each[offset..offset + length].into()),
-            },
+            ordinals: self.ordinals.slice(offset, length),
             stamps: match &self.stamps {
                 Stamps::Uniform(stamp) => Stamps::Uniform(*stamp),
                 Stamps::Each(each) => Stamps::Each(each[offset..offset + length].into()),
             },
+            kinds: self.kinds.of(offset..offset + length),
         }
     }
 }

@@ -5,11 +5,13 @@
 
 pub mod aggregate;
 pub mod batch;
+pub mod changelog;
 pub mod expr;
 pub mod group;
 pub mod kernels;
 pub mod key;
 pub mod own;
+pub mod running;
 pub mod sort;
 pub mod spec;
 pub mod table;

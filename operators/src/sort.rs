@@ -13,6 +13,7 @@ use arrow_select::interleave::interleave;
 use thalweg_runtime::EventTimeMs;
 
 use crate::batch::{Batch, Ordinal, Ordinals, Stamps};
+use crate::changelog::RowKinds;
 use crate::key::canonical_column;
 
 /// Collects rows and gives them back in order: by the keys, rows that tie by their ordinals. NaN is the greatest number,
@@ -195,7 +196,12 @@ impl Sorted {
         self.next += order.len();
         let columns = gather(&self.schema, &self.pieces, order)?;
         let ordinals = order.iter().map(|&(piece, row)| self.pieces[piece].ordinals[row]).collect();
-        Ok(Some(Batch { columns, ordinals: Ordinals::Each(ordinals), stamps: Stamps::Uniform(EventTimeMs::MIN) }))
+        Ok(Some(Batch {
+            columns,
+            ordinals: Ordinals::Each(ordinals),
+            stamps: Stamps::Uniform(EventTimeMs::MIN),
+            kinds: RowKinds::Inserts,
+        }))
     }
 }
 

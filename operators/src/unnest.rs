@@ -136,6 +136,7 @@ impl<'a> Unnest<'a> {
             Stamps::Uniform(stamp) => Stamps::Uniform(*stamp),
             Stamps::Each(each) => Stamps::Each(parents.iter().map(|parent| each[*parent as usize]).collect()),
         };
+        let kinds = self.input.kinds.of(parents.iter().map(|parent| *parent as usize));
         let rows = parents.len();
         let (parents, places) = (UInt32Array::from(parents), UInt32Array::from(places));
         let kept = self.spec.kept.iter().map(|column| take(self.input.columns.column(*column), &parents, None));
@@ -146,7 +147,7 @@ impl<'a> Unnest<'a> {
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let columns = RecordBatch::try_new_with_options(Arc::clone(&self.spec.schema), columns, &options)?;
-        Ok(Batch { columns, ordinals: Ordinals::Each(ordinals), stamps })
+        Ok(Batch { columns, ordinals: Ordinals::Each(ordinals), stamps, kinds })
     }
 }
 
@@ -195,6 +196,7 @@ mod tests {
     use thalweg_runtime::EventTimeMs;
 
     use super::*;
+    use crate::changelog::RowKinds;
 
     fn batch(lists: ArrayRef) -> Batch {
         let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..lists.len() as i64));
@@ -203,6 +205,7 @@ mod tests {
             columns: RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![ids, lists]).unwrap(),
             ordinals: Ordinals::Run(Ordinal::of_row(7)),
             stamps: Stamps::Uniform(EventTimeMs::MIN),
+            kinds: RowKinds::Inserts,
         }
     }
 

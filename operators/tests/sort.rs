@@ -9,6 +9,7 @@ use arrow_array::{Float64Array, Int64Array, RecordBatch, StringViewArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use proptest::prelude::*;
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
+use thalweg_operators::changelog::RowKinds;
 use thalweg_operators::sort::{SortKey, Sorter};
 use thalweg_runtime::EventTimeMs;
 
@@ -38,6 +39,7 @@ fn batch(rows: &[(usize, &Row)]) -> Batch {
         columns: columns.expect("columns of the schema"),
         ordinals: Ordinals::Each(rows.iter().map(|(id, _)| Ordinal::of_row(*id as u128)).collect()),
         stamps: Stamps::Uniform(EventTimeMs::MIN),
+        kinds: RowKinds::Inserts,
     }
 }
 

@@ -176,6 +176,7 @@ pub(super) fn tables(plan: &JobPlan) -> Vec<&Table> {
             | NodeOp::Unnest { input, .. }
             | NodeOp::Project { input, .. }
             | NodeOp::Aggregate { input, .. }
+            | NodeOp::Running { input, .. }
             | NodeOp::Sort { input, .. } => nodes.push(input),
             NodeOp::Union { inputs } => nodes.extend(inputs),
         }

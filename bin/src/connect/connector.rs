@@ -309,13 +309,15 @@ impl Connector {
         }
     }
 
-    /// Opens `table`, whose connector this is, for writing.
+    /// Opens `table`, whose connector this is, for writing. `with_kinds`: the columns that come if rows come with their kinds
+    /// in front, in a column more.
     ///
     /// # Errors
     /// `Statement`, if the connector can only be read or a column's type cannot be written; `Connector`, if the file
     /// cannot be made.
-    pub fn open_sink(&self, table: &Table) -> Result<OpenSink> {
-        let schema = Arc::clone(&table.schema);
+    pub fn open_sink(&self, table: &Table, with_kinds: Option<SchemaRef>) -> Result<OpenSink> {
+        let has_kinds = with_kinds.is_some();
+        let schema = with_kinds.unwrap_or_else(|| Arc::clone(&table.schema));
         match self {
             Self::Filesystem { path, format, parts, .. } => sink::open(path, format, parts, table),
             Self::Stdout { format } => {
@@ -323,7 +325,7 @@ impl Connector {
                 let writer = Box::new(StreamWriter::new(Stream::Stdout, header).with_row_end(row_end));
                 Ok(OpenSink { encoder: Some(encoder), writer, schema })
             }
-            Self::Print(options) => options.open(&schema),
+            Self::Print(options) => options.open(&schema, has_kinds),
             Self::Blackhole => Ok(blackhole::open(&schema)),
             Self::Stdin { .. } | Self::Datagen(_) => Err(Error::statement(format!(
                 "table `{}` with connector '{}' can only be read",
@@ -479,7 +481,7 @@ mod tests {
         let path = directory.path().join("out/").to_str().unwrap().to_owned();
         let options = [("connector", "filesystem"), ("path", path.as_str()), ("format", "csv"), ("csv.header", "true")];
         let file = table("f", &schema, &options);
-        let mut sink = file.connector.open_sink(&file).unwrap();
+        let mut sink = file.connector.open_sink(&file, None).unwrap();
         let mut bytes = Vec::new();
         (sink.encoder.unwrap())().encode(&expected, &mut bytes).unwrap();
         sink.writer.write(SinkRows::Encoded(&bytes)).unwrap();
@@ -517,10 +519,10 @@ mod tests {
         assert_eq!(refused.message, "table `p` with connector 'print' can only be written");
         let many = [("connector", "filesystem"), ("path", "data/*.csv"), ("format", "csv")];
         let many = table("m", &schema, &many);
-        let refused = many.connector.open_sink(&many).err().unwrap();
+        let refused = many.connector.open_sink(&many, None).err().unwrap();
         assert_eq!(refused.message, "table `m` is read from a glob, 'data/*.csv'");
         let made = table("d", &schema, &[("connector", "datagen")]);
-        let refused = made.connector.open_sink(&made).err().unwrap();
+        let refused = made.connector.open_sink(&made, None).err().unwrap();
         assert_eq!(refused.message, "table `d` with connector 'datagen' can only be read");
     }
 }

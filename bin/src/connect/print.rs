@@ -37,16 +37,16 @@ impl PrintOptions {
         Ok(Self { identifier, stream })
     }
 
-    /// Opens it for rows of `schema`.
+    /// Opens it for rows of `schema`; `has_kinds`: their kind is in the first column.
     ///
     /// # Errors
     /// If a column's type cannot be written.
-    pub fn open(&self, schema: &SchemaRef) -> Result<OpenSink> {
+    pub fn open(&self, schema: &SchemaRef, has_kinds: bool) -> Result<OpenSink> {
         check_schema(schema)?;
         let identifier: Arc<str> = self.identifier.as_str().into();
         Ok(OpenSink {
             encoder: Some(Arc::new(move || {
-                Box::new(PrintEncoder { identifier: Arc::clone(&identifier), line: String::new() })
+                Box::new(PrintEncoder { identifier: Arc::clone(&identifier), has_kinds, line: String::new() })
             })),
             writer: Box::new(StreamWriter::new(self.stream, Vec::new())),
             schema: Arc::clone(schema),
@@ -56,6 +56,7 @@ impl PrintOptions {
 
 struct PrintEncoder {
     identifier: Arc<str>,
+    has_kinds: bool,
     line: String,
 }
 
@@ -65,7 +66,17 @@ impl Encoder for PrintEncoder {
         for row in 0..batch.num_rows() {
             self.line.clear();
             self.line.push_str(&self.identifier);
-            self.line.push_str("+I[");
+            let columns = match columns.split_first().filter(|_| self.has_kinds) {
+                Some((kind, columns)) => {
+                    kind.write(row, &mut self.line);
+                    columns
+                }
+                None => {
+                    self.line.push_str("+I");
+                    &columns[..]
+                }
+            };
+            self.line.push('[');
             for (index, column) in columns.iter().enumerate() {
                 self.line.push_str(if index == 0 { "" } else { ", " });
                 match column.is_null(row) {
@@ -99,7 +110,7 @@ mod tests {
             vec![Arc::new(Int64Array::from(vec![Some(1), None])), Arc::new(StringArray::from(vec!["x", "y, z"]))];
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
         let mut out = Vec::new();
-        (print.open(&schema).unwrap().encoder.unwrap())().encode(&batch, &mut out).unwrap();
+        (print.open(&schema, false).unwrap().encoder.unwrap())().encode(&batch, &mut out).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "p> +I[1, x]\np> +I[null, y, z]\n");
     }
 }

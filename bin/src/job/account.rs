@@ -38,6 +38,8 @@ pub struct StageCounters {
     pub taken: AtomicU64,
     /// Rows that left the stage as rows.
     pub passed: AtomicU64,
+    /// Of those that went into a sink: rows that replace another one, and those that are replaced.
+    pub updates: AtomicU64,
 }
 
 /// Adds to a counter. Relaxed: a counter orders nothing; the final reading comes after the workers were joined.
@@ -75,6 +77,8 @@ pub struct OperatorAccount {
     pub folded: u64,
     /// Rows that left as rows.
     pub passed: u64,
+    /// Of those that went into a sink: the `-U` and the `+U`.
+    pub updates: u64,
     /// Rows that a filter left out.
     pub filtered: u64,
     /// Rows that came after their windows had closed.
@@ -191,6 +195,12 @@ impl Account {
         self.sources.iter().map(|source| source.unread).sum()
     }
 
+    /// Rows written that update another one, `-U` and `+U` counted each, over all stages.
+    #[must_use]
+    pub fn updates(&self) -> u64 {
+        self.operators.iter().map(|operator| operator.updates).sum()
+    }
+
     /// Rejected records and rows, over all sources.
     #[must_use]
     pub fn rejected(&self) -> u64 {
@@ -239,7 +249,7 @@ impl fmt::Display for Account {
         }
         writeln!(
             f,
-            "rejected {}{}, filtered {}, aggregated {}, passed {}, late {}; emitted {}; state peak {}",
+            "rejected {}{}, filtered {}, aggregated {}, passed {}, late {}; emitted {}{}; state peak {}",
             grouped(self.rejected()),
             if self.rejects().total() == 0 { String::new() } else { format!(" ({})", self.rejects()) },
             grouped(sum(|operator| operator.filtered)),
@@ -247,6 +257,7 @@ impl fmt::Display for Account {
             grouped(sum(|operator| operator.passed)),
             grouped(self.late()),
             grouped(self.emitted),
+            if self.updates() == 0 { String::new() } else { format!(", {} of them updates", grouped(self.updates())) },
             number::bytes(self.state_peak_bytes),
         )?;
         if self.undelivered > 0 {

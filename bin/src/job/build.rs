@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use arrow_schema::SchemaRef;
 use thalweg_operators::group::Emission;
+use thalweg_operators::running::{Router, RunningAggregation, RunningGroups};
 use thalweg_operators::sort::Sorter;
 use thalweg_runtime::exchange::doorbell::Doorbells;
+use thalweg_runtime::progress::window::BlockWindow;
 use thalweg_runtime::state::Meter;
 use thalweg_runtime::topology::{EdgeSpec, Target, Topology};
 use thalweg_runtime::{EdgeId, EventTimeMs, Operator, StageId, WorkerId};
@@ -17,22 +20,28 @@ use super::event_time::{Chain, EventTime};
 use super::flow::{Flow, Output};
 use super::merge::MergeOperator;
 use super::rejects::{Ledger, Ledgers};
+use super::route::Route;
+use super::running::RunningOperator;
 use super::sort::SortOperator;
 use super::source::SourceOperator;
 use super::state::{LiveState, State};
-use super::tail::{Fold, SinkTail, Tail};
+use super::tail::{Fold, SinkTail, Tail, aggregate_refused};
 use super::union::UnionOperator;
 use super::values::ValuesOperator;
 use super::watermark::{Future, Watermark};
 use crate::connect::bad_input::RejectCounts;
 use crate::connect::{MakeEncoder, ReadOptions, Source};
 use crate::error::{Error, Result};
-use crate::plan::stages::{Head, Stage, StageGraph, Step, Tail as PlannedTail};
+use crate::plan::stages::{Head, Sink, Stage, StageGraph, Step, Tail as PlannedTail};
 use crate::plan::strategy::Decision;
 use crate::plan::{RuntimeMode, SinkTable, SortKey};
 
 /// Messages in one lane at most: enough to ride out a neighbour's block, few enough to stay in the caches.
 const LANE_CAPACITY: usize = 8;
+
+/// Blocks of a source that may be sent to the owners of a running aggregation while an earlier one is missing. Enough to
+/// ride out a neighbour that was put to sleep in the middle of a block.
+const BLOCKS_AHEAD_MAX: u64 = 64;
 
 /// A job's stages with their sources opened, ready to give operators to workers.
 pub(super) struct Build {
@@ -40,9 +49,12 @@ pub(super) struct Build {
     encoders: Vec<Option<MakeEncoder>>,
     /// By sink: its columns that are NOT NULL.
     required: Vec<Vec<(usize, String)>>,
+    /// By sink: its columns with the kinds of rows in front, where they are shown.
+    with_kinds: Vec<Option<SchemaRef>>,
     pub(super) counters: Counters,
     progress: Arc<Progress>,
     batch_rows: usize,
+    workers: usize,
 }
 
 struct BuildStage {
@@ -53,6 +65,10 @@ struct BuildStage {
     ledger: Option<Arc<Ledger>>,
     /// Of an aggregation.
     state: Option<State>,
+    /// Of a running aggregation.
+    running: Option<Arc<RunningAggregation>>,
+    /// Of a stage that sends to one: how far its blocks may run ahead.
+    window: Option<Arc<BlockWindow>>,
 }
 
 /// How a job's stages are to be run.
@@ -76,7 +92,8 @@ impl Build {
         let BuildOptions { mode, read, bells, decisions, meter } = *options;
         let mut event_times = event_times(&graph);
         let aggregations: Vec<usize> = (0..graph.stages.len()).map(|stage| graph.last_aggregation(stage)).collect();
-        let required = graph.sinks.iter().map(|(table, _)| required(table)).collect();
+        let required = graph.sinks.iter().map(|sink| required(&sink.table)).collect();
+        let with_kinds = graph.sinks.iter().map(Sink::with_kinds).collect();
         let counters = graph.stages.iter().map(|_| Arc::new(StageCounters::default())).collect();
         let mut stages = Vec::with_capacity(graph.stages.len());
         for (index, (plan, aggregation)) in graph.stages.into_iter().zip(aggregations).enumerate() {
@@ -98,7 +115,16 @@ impl Build {
                 }
                 _ => None,
             };
-            stages.push(BuildStage { plan, source, chain, ledger: None, state });
+            let running = match &plan.head {
+                Head::Running { spec, input } => {
+                    let running = RunningAggregation::new(Arc::clone(spec), input, read.kernels);
+                    Some(Arc::new(running.map_err(aggregate_refused)?))
+                }
+                _ => None,
+            };
+            let is_routed = matches!(plan.tail, PlannedTail::Route { .. });
+            let window = is_routed.then(|| Arc::new(BlockWindow::new(BLOCKS_AHEAD_MAX, bells)));
+            stages.push(BuildStage { plan, source, chain, ledger: None, state, running, window });
         }
         let mut ledgers = Ledgers::default();
         // Consumers come after their producers, statements after those that follow them: backwards is as it was written.
@@ -107,7 +133,16 @@ impl Build {
                 stage.ledger = Some(Arc::new(ledgers.open(table, bells, control)?));
             }
         }
-        Ok(Self { stages, encoders, required, counters, progress: control.counters(), batch_rows: read.batch_rows })
+        Ok(Self {
+            stages,
+            encoders,
+            required,
+            with_kinds,
+            counters,
+            progress: control.counters(),
+            batch_rows: read.batch_rows,
+            workers: read.workers,
+        })
     }
 
     /// Every stage has one outgoing edge, of the same number.
@@ -115,9 +150,10 @@ impl Build {
         let edge = |(from, stage): (usize, &BuildStage)| EdgeSpec {
             from: StageId(from as u16),
             to: match stage.plan.tail {
-                PlannedTail::Fold { to, .. } | PlannedTail::Gather { to } | PlannedTail::Pass { to } => {
-                    Target::Stage(StageId(to as u16))
-                }
+                PlannedTail::Fold { to, .. }
+                | PlannedTail::Route { to }
+                | PlannedTail::Gather { to }
+                | PlannedTail::Pass { to } => Target::Stage(StageId(to as u16)),
                 PlannedTail::Sink { .. } => Target::External,
             },
             lane_capacity: LANE_CAPACITY,
@@ -145,7 +181,10 @@ impl Build {
             };
             let name = format!("{index} {}", stage.plan.name);
             let to = match stage.plan.tail {
-                PlannedTail::Fold { to, .. } | PlannedTail::Gather { to } | PlannedTail::Pass { to } => {
+                PlannedTail::Fold { to, .. }
+                | PlannedTail::Route { to }
+                | PlannedTail::Gather { to }
+                | PlannedTail::Pass { to } => {
                     format!("{name} -> {to} {}", self.stages[to].plan.name)
                 }
                 PlannedTail::Sink { .. } => format!("{name} -> sink"),
@@ -218,7 +257,6 @@ impl Build {
                     computed,
                     watermark,
                     steps,
-                    is_sink_ordered: matches!(tail, Tail::Sink(_)),
                     tail,
                     counters,
                     progress: Arc::clone(&self.progress),
@@ -247,6 +285,10 @@ impl Build {
                     is_emitting: false,
                 })
             }
+            Head::Running { .. } => {
+                let groups = RunningGroups::new(self.running(index));
+                Box::new(RunningOperator::new(groups, self.windows_to(index), (steps, tail), counters))
+            }
             Head::Sort { keys, offset, limit } => Box::new(SortOperator {
                 sorter: Some(self.sorter(index, keys, *offset, *limit)?),
                 sorted: None,
@@ -262,6 +304,21 @@ impl Build {
 
     fn state(&self, stage: usize) -> &State {
         self.stages[stage].state.as_ref().expect("every aggregation has its state")
+    }
+
+    fn running(&self, stage: usize) -> Arc<RunningAggregation> {
+        Arc::clone(self.stages[stage].running.as_ref().expect("every running aggregation has its plan"))
+    }
+
+    fn window(&self, stage: usize) -> Arc<BlockWindow> {
+        Arc::clone(self.stages[stage].window.as_ref().expect("every stage that routes has its window"))
+    }
+
+    /// The edges that lead to a running aggregation, each with the window of its blocks.
+    fn windows_to(&self, stage: usize) -> impl Iterator<Item = (EdgeId, Arc<BlockWindow>)> {
+        let leads_here = move |other: &BuildStage| matches!(other.plan.tail, PlannedTail::Route { to } if to == stage);
+        let senders = (0..self.stages.len()).filter(move |&sender| leads_here(&self.stages[sender]));
+        senders.map(|sender| (EdgeId(sender as u16), self.window(sender)))
     }
 
     fn sorter(&self, stage: usize, keys: &[SortKey], offset: u64, limit: Option<u64>) -> Result<Sorter> {
@@ -288,6 +345,12 @@ impl Build {
                     tally: state.costs.tally(),
                 }))
             }
+            PlannedTail::Route { to } => Tail::Route(Box::new(Route {
+                edge,
+                router: Router::new(self.running(*to), self.workers),
+                parts: (0..self.workers).map(|_| Vec::new()).collect(),
+                window: self.window(stage),
+            })),
             PlannedTail::Gather { .. } => Tail::Gather(edge),
             PlannedTail::Pass { .. } => Tail::Pass(edge),
             PlannedTail::Sink { sink } => Tail::Sink(SinkTail {
@@ -295,6 +358,7 @@ impl Build {
                 encoder: self.encoders[*sink].as_ref().map(|make| make()),
                 output: Output::default(),
                 required: self.required[*sink].clone(),
+                with_kinds: self.with_kinds[*sink].clone(),
             }),
         }
     }

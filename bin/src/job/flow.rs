@@ -3,6 +3,7 @@
 use arrow_array::RecordBatch;
 use thalweg_operators::batch::Batch;
 use thalweg_operators::group::Partials;
+use thalweg_operators::running::Routed;
 use thalweg_runtime::Payload;
 
 /// The payload of every lane.
@@ -12,8 +13,19 @@ pub enum Flow {
     Partials(Partials),
     /// Rows on their way to another stage, also to the owner of all groups, who folds them.
     Rows(Batch),
+    /// What one block holds for one owner of a running aggregation.
+    Routed(RoutedBlock),
     /// Rows on their way to a sink.
     Output(Output),
+}
+
+/// The rows of one block that are of one owner, in their order. Every block comes, once, also without rows.
+#[derive(Debug)]
+pub struct RoutedBlock {
+    /// Number of the block.
+    pub block: u64,
+    /// A part for each batch.
+    pub parts: Vec<Routed>,
 }
 
 /// Rows for a sink: encoded, or as they are for a caller in the same process.
@@ -34,6 +46,7 @@ impl Payload for Flow {
         match self {
             Self::Partials(partials) => partials.rows() as u64,
             Self::Rows(batch) => batch.rows() as u64,
+            Self::Routed(routed) => routed.rows(),
             Self::Output(output) => output.rows,
         }
     }
@@ -42,9 +55,22 @@ impl Payload for Flow {
         match self {
             Self::Partials(partials) => partials.bytes(),
             Self::Rows(batch) => batch.columns.get_array_memory_size(),
+            Self::Routed(routed) => routed.bytes(),
             Self::Output(output) => {
                 output.bytes.len() + output.batches.iter().map(RecordBatch::get_array_memory_size).sum::<usize>()
             }
         }
+    }
+}
+
+impl RoutedBlock {
+    /// Number of rows.
+    pub(super) fn rows(&self) -> u64 {
+        self.parts.iter().map(|part| part.rows() as u64).sum()
+    }
+
+    /// Bytes held in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.parts.iter().map(Routed::bytes).sum()
     }
 }

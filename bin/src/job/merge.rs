@@ -36,7 +36,7 @@ impl Operator<Flow> for MergeOperator {
                 add(&self.counters.taken, batch.rows() as u64);
                 Message::Rows(batch)
             }
-            Flow::Output(_) => return Err(Error::internal("a merge takes partials and rows").into()),
+            Flow::Routed(_) | Flow::Output(_) => return Err(Error::internal("a merge takes partials and rows").into()),
         };
         let received = self.owner.receive(message).map_err(aggregate_refused)?;
         add(&self.counters.folded, received.folded.folded);

@@ -7,7 +7,10 @@ mod costs;
 mod event_time;
 mod flow;
 mod merge;
+mod order;
 mod rejects;
+mod route;
+mod running;
 mod sample;
 mod sink;
 mod sort;
@@ -26,7 +29,6 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
 use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::driver::{DriveOptions, JobFailure, drive};
 pub use thalweg_runtime::driver::{Idle, Pin};
@@ -50,7 +52,7 @@ use crate::connect::result::{self, ResultFormat};
 use crate::connect::{MakeEncoder, OpenSink, ReadOptions, SinkWriter};
 use crate::error::{Error, Kind, Result};
 use crate::plan::explain::{Run, render};
-use crate::plan::stages::StageGraph;
+use crate::plan::stages::{Sink, StageGraph};
 use crate::plan::strategy::StrategyChoice;
 use crate::plan::{JobPlan, RuntimeMode, SinkTable};
 use crate::report::number::bytes;
@@ -107,8 +109,7 @@ impl Default for JobOptions {
 pub fn run(plan: JobPlan, options: &JobOptions, control: &JobControl) -> Result<Account> {
     let mode = plan.mode;
     let graph = StageGraph::new(plan);
-    let sinks: Vec<OpenSink> =
-        graph.sinks.iter().map(|(table, schema)| open_sink(table, schema, options)).collect::<Result<_>>()?;
+    let sinks: Vec<OpenSink> = graph.sinks.iter().map(|sink| open_sink(sink, options)).collect::<Result<_>>()?;
     let encoders = sinks.iter().map(|sink| sink.encoder.clone()).collect();
     let mut writers: Vec<Box<dyn SinkWriter>> = sinks.into_iter().map(|sink| sink.writer).collect();
     let started = Instant::now();
@@ -223,10 +224,11 @@ fn read_options(options: &JobOptions) -> ReadOptions {
     }
 }
 
-fn open_sink(table: &SinkTable, schema: &SchemaRef, options: &JobOptions) -> Result<OpenSink> {
-    match table {
-        SinkTable::Result => result::open(options.format, schema),
-        SinkTable::Table(table) => table.connector.open_sink(table),
+fn open_sink(sink: &Sink, options: &JobOptions) -> Result<OpenSink> {
+    let with_kinds = sink.with_kinds();
+    match &sink.table {
+        SinkTable::Result => result::open(options.format, with_kinds.as_ref().unwrap_or(&sink.schema)),
+        SinkTable::Table(table) => table.connector.open_sink(table, with_kinds),
     }
 }
 
@@ -352,6 +354,7 @@ fn account(
             rows_in: read(&counters.rows_in),
             folded: read(&counters.folded),
             passed: read(&counters.passed),
+            updates: read(&counters.updates),
             filtered: read(&counters.filtered),
             late: read(&counters.late),
             handed: read(&counters.handed),

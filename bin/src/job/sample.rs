@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use arrow_array::{ArrayRef, RecordBatch};
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
+use thalweg_operators::changelog::RowKinds;
 use thalweg_operators::kernels::Kernels;
 use thalweg_operators::key::PackedKeys;
 use thalweg_operators::spec::GroupSpec;
@@ -73,7 +74,7 @@ impl Sample<'_> {
                 let source = table.connector.open_sample(table, columns, pruning, read, &bells)?;
                 source.map_or(Ok(None), |source| self.read(stage, source.as_ref(), &bells, rows_max))
             }
-            Head::Merge { .. } | Head::Sort { .. } | Head::Union => Ok(None),
+            Head::Merge { .. } | Head::Running { .. } | Head::Sort { .. } | Head::Union => Ok(None),
         }
     }
 
@@ -115,8 +116,8 @@ impl Sample<'_> {
 
     /// Counts the keys of a batch of the source, after the stage's steps.
     fn take_in(&mut self, stage: &Stage, columns: RecordBatch) -> Result<()> {
-        let batch =
-            Batch { columns, ordinals: Ordinals::Run(Ordinal::of_row(0)), stamps: Stamps::Uniform(EventTimeMs::MIN) };
+        let (ordinals, stamps) = (Ordinals::Run(Ordinal::of_row(0)), Stamps::Uniform(EventTimeMs::MIN));
+        let batch = Batch { columns, ordinals, stamps, kinds: RowKinds::Inserts };
         let (counters, mut failed) = (StageCounters::default(), Vec::new());
         steps::run_rejecting(&stage.steps, batch, &counters, &mut failed, &mut |batch| self.count(&batch))
     }

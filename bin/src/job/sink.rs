@@ -1,6 +1,5 @@
 //! The consumer of a pipeline: one thread that writes what the workers have encoded, and may block.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
@@ -9,6 +8,7 @@ use thalweg_runtime::exchange::external::{External, Received};
 
 use super::control::{JobControl, Progress};
 use super::flow::{Flow, Output};
+use super::order::Order;
 use crate::connect::{SinkRows, SinkWriter, WriteOutcome};
 use crate::error::Result;
 
@@ -36,7 +36,7 @@ pub(super) fn write(
                 return emitted;
             }
         };
-        for output in order.take_in(output) {
+        for output in in_order(&mut order, output) {
             let (rows, is_closed) = match write_one(writer, &output) {
                 Ok(WriteOutcome::Written) => (output.rows, false),
                 Ok(WriteOutcome::Closed { rows }) => (rows.min(output.rows), true),
@@ -82,17 +82,28 @@ pub(super) fn collect(mut external: External<Flow>, progress: &Progress) -> Vec<
 /// The rows of one sink, in its order.
 #[derive(Default)]
 pub(super) struct Collector {
-    order: Order,
+    order: Order<Output>,
     pub(super) batches: Vec<RecordBatch>,
 }
 
 impl Collector {
     pub(super) fn take_in(&mut self, data: Flow, progress: &Progress) {
         if let Flow::Output(output) = data {
-            for output in self.order.take_in(output) {
+            for output in in_order(&mut self.order, output) {
                 progress.add_emitted(output.rows);
                 self.batches.extend(output.batches);
             }
+        }
+    }
+}
+
+/// What is due with `output`: rows without a block at once.
+fn in_order(order: &mut Order<Output>, output: Output) -> Vec<Output> {
+    match output.block {
+        None => vec![output],
+        Some(block) => {
+            order.take_in(block, output);
+            std::iter::from_fn(|| order.next()).collect()
         }
     }
 }
@@ -102,43 +113,5 @@ fn write_one(writer: &mut dyn SinkWriter, output: &Output) -> Result<WriteOutcom
         Output { rows: 0, .. } => Ok(WriteOutcome::Written),
         Output { batches, .. } if !batches.is_empty() => writer.write(SinkRows::Batches(batches)),
         Output { bytes, .. } => writer.write(SinkRows::Encoded(bytes)),
-    }
-}
-
-/// Restores the order of input where outputs carry the number of their block. Workers are at most a few blocks apart, so
-/// little waits here.
-#[derive(Default)]
-pub(super) struct Order {
-    next: u64,
-    waiting: BTreeMap<u64, Output>,
-}
-
-impl Order {
-    /// The outputs whose turn has come with `output`, in order.
-    pub(super) fn take_in(&mut self, output: Output) -> Vec<Output> {
-        let Some(block) = output.block else { return vec![output] };
-        self.waiting.insert(block, output);
-        let mut due = Vec::new();
-        while let Some(output) = self.waiting.remove(&self.next) {
-            self.next += 1;
-            due.push(output);
-        }
-        due
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn outputs_leave_in_the_order_of_their_blocks() {
-        let mut order = Order::default();
-        let mut rows = Vec::new();
-        for block in [2, 0, 3, 1, 4] {
-            let output = Output { block: Some(block), rows: block, ..Output::default() };
-            rows.push(order.take_in(output).iter().map(|output| output.rows).collect::<Vec<_>>());
-        }
-        assert_eq!(rows, [vec![], vec![0], vec![], vec![1, 2, 3], vec![4]]);
     }
 }

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
+use thalweg_operators::changelog::RowKinds;
 use thalweg_runtime::{Activity, Context, EdgeId, Epoch, EventTimeMs, Fault, Operator, WorkerId};
 
 use super::account::{StageCounters, add};
@@ -38,8 +39,6 @@ pub(super) struct SourceOperator {
     /// Steps above the watermark.
     pub(super) steps: Vec<Step>,
     pub(super) tail: Tail,
-    /// The sink wants to know which block its rows come from.
-    pub(super) is_sink_ordered: bool,
     pub(super) ledger: Arc<Ledger>,
     pub(super) counters: Arc<StageCounters>,
     pub(super) progress: Arc<Progress>,
@@ -151,7 +150,8 @@ impl SourceOperator {
             add(&self.counters.rows_in, u64::from(rows));
             let first = (u128::from(self.source) << 96) | (u128::from(index) << 32) | u128::from(first_row);
             let stamps = Stamps::Uniform(EventTimeMs::MIN);
-            let batch = Batch { columns, ordinals: Ordinals::Run(Ordinal::of_row(first)), stamps };
+            let batch =
+                Batch { columns, ordinals: Ordinals::Run(Ordinal::of_row(first)), stamps, kinds: RowKinds::Inserts };
             let mut batch = steps::compute(&self.computed, batch, &self.counters, &mut failed)?;
             let times = match &self.watermark {
                 Some(watermark) if rows > 0 => watermark.times(&mut batch, &self.counters, &mut failed)?,
@@ -169,7 +169,7 @@ impl SourceOperator {
     fn pass(&mut self, cx: &mut Context<'_, Flow>) -> Result<bool> {
         let mut has_passed = false;
         while let Some(front) = self.stash.front_mut() {
-            if !self.ledger.may_pass(front.index)? {
+            if !self.ledger.may_pass(front.index)? || !self.tail.may_pass(front.index, cx.worker()) {
                 break;
             }
             let mut running = EventTimeMs::MIN;
@@ -196,7 +196,7 @@ impl SourceOperator {
             }
             let refused = self.ledger.gather(block.rejects, block.failed, block.places.as_deref());
             self.ledger.submit(block.index, refused)?;
-            self.tail.end_block(self.is_sink_ordered.then_some(block.index), cx);
+            self.tail.end_block(self.tail.is_ordered().then_some(block.index), cx);
             has_passed = true;
         }
         Ok(has_passed)

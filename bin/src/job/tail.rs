@@ -1,7 +1,11 @@
 //! The end of a stage on one worker: fold and send partials, pass rows on, or encode them for a sink.
 
-use arrow_array::{Array, RecordBatch};
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, RecordBatch, StringViewArray};
+use arrow_schema::SchemaRef;
 use thalweg_operators::batch::Batch;
+use thalweg_operators::changelog::{RowKind, RowKinds};
 use thalweg_operators::group::GroupAggregation;
 use thalweg_operators::own;
 use thalweg_operators::spec::Tumbling;
@@ -12,6 +16,7 @@ use thalweg_runtime::{Context, EdgeId, EventTimeMs, WorkerId};
 use super::account::{StageCounters, add};
 use super::costs::Tally;
 use super::flow::{Flow, Output};
+use super::route::Route;
 use crate::connect::Encoder;
 use crate::error::{Error, Result};
 
@@ -19,6 +24,8 @@ use crate::error::{Error, Result};
 pub(super) enum Tail {
     /// Into the state of an aggregation.
     Fold(Box<Fold>),
+    /// To the owners of their keys.
+    Route(Box<Route>),
     /// All to worker 0.
     Gather(EdgeId),
     /// To the same worker.
@@ -47,6 +54,8 @@ pub(super) struct SinkTail {
     pub(super) output: Output,
     /// Columns that the sink declares NOT NULL, and their names.
     pub(super) required: Vec<(usize, String)>,
+    /// The columns with the kinds of rows in front, where the sink shows them.
+    pub(super) with_kinds: Option<SchemaRef>,
 }
 
 impl Tail {
@@ -66,6 +75,7 @@ impl Tail {
                 add(&counters.handed, processed.passed);
                 fold.send(cx);
             }
+            Self::Route(route) => route.push(&batch, counters)?,
             Self::Gather(edge) => {
                 add(&counters.passed, rows);
                 cx.send(*edge, WorkerId(0), Flow::Rows(owned(&batch)?));
@@ -77,6 +87,10 @@ impl Tail {
             Self::Sink(sink) => {
                 sink.refuse_null(&batch.columns)?;
                 add(&counters.passed, rows);
+                if let RowKinds::Each(kinds) = &batch.kinds {
+                    add(&counters.updates, kinds.iter().filter(|kind| **kind != RowKind::Insert).count() as u64);
+                }
+                let batch = sink.with_kinds(batch)?;
                 sink.output.rows += rows;
                 match &mut sink.encoder {
                     Some(encoder) => encoder.encode(&batch.columns, &mut sink.output.bytes)?,
@@ -87,15 +101,38 @@ impl Tail {
         Ok(())
     }
 
-    /// Sends what a sink has been given since the last call. `block`: the source block, if the sink keeps their order.
+    /// Whether it wants to know which block rows come from, and every block.
+    pub(super) fn is_ordered(&self) -> bool {
+        matches!(self, Self::Sink(_) | Self::Route(_))
+    }
+
+    /// Whether a block may be pushed now; if not, the worker is rung when it is worth asking again.
+    pub(super) fn may_pass(&self, block: u64, worker: WorkerId) -> bool {
+        match self {
+            Self::Route(route) => route.window.may_send(block, worker),
+            Self::Fold(_) | Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => true,
+        }
+    }
+
+    /// Sends what has been gathered since the last call. `block`: the source block, if it [is ordered](Self::is_ordered).
     pub(super) fn end_block(&mut self, block: Option<u64>, cx: &mut Context<'_, Flow>) {
-        if let Self::Sink(sink) = self
-            && (block.is_some() || sink.output.rows > 0)
-        {
-            // The next block's rows are about as long.
-            let bytes = Vec::with_capacity(sink.output.bytes.len() / 8 * 9);
-            let output = std::mem::replace(&mut sink.output, Output { bytes, ..Output::default() });
-            cx.send(sink.edge, WorkerId(0), Flow::Output(Output { block, ..output }));
+        match (self, block) {
+            (Self::Sink(sink), block) if block.is_some() || sink.output.rows > 0 => {
+                // The next block's rows are about as long.
+                let bytes = Vec::with_capacity(sink.output.bytes.len() / 8 * 9);
+                let output = std::mem::replace(&mut sink.output, Output { bytes, ..Output::default() });
+                cx.send(sink.edge, WorkerId(0), Flow::Output(Output { block, ..output }));
+            }
+            (Self::Route(route), Some(block)) => route.end_block(block, cx),
+            _ => {}
+        }
+    }
+
+    /// Rows and bytes that wait for [`end_block`](Self::end_block) on their way to a sink.
+    pub(super) fn gathered(&self) -> (u64, usize) {
+        match self {
+            Self::Sink(sink) => (sink.output.rows, sink.output.bytes.len()),
+            Self::Fold(_) | Self::Route(_) | Self::Gather(_) | Self::Pass(_) => (0, 0),
         }
     }
 
@@ -113,6 +150,8 @@ impl Tail {
                 cx.promise(time);
                 Ok(true)
             }
+            // Owners go by blocks.
+            Self::Route(_) => Ok(false),
             Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => {
                 cx.promise(time);
                 Ok(false)
@@ -132,7 +171,7 @@ impl Tail {
     pub(super) fn finish(&mut self, cx: &mut Context<'_, Flow>) -> Result<()> {
         match self {
             Self::Fold(fold) => fold.release(Release::All, cx),
-            Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => Ok(()),
+            Self::Route(_) | Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => Ok(()),
         }
     }
 
@@ -147,12 +186,21 @@ impl Tail {
     pub(super) fn state_bytes(&self) -> usize {
         match self {
             Self::Fold(fold) => fold.producer.bytes(),
-            Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => 0,
+            Self::Route(_) | Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => 0,
         }
     }
 }
 
 impl SinkTail {
+    /// The kinds of the rows as a column in front of the others, if they are shown.
+    fn with_kinds(&self, batch: Batch) -> Result<Batch> {
+        let Some(schema) = &self.with_kinds else { return Ok(batch) };
+        let kinds: StringViewArray = (0..batch.rows()).map(|row| Some(batch.kinds.get(row).short())).collect();
+        let columns = std::iter::once(Arc::new(kinds) as ArrayRef).chain(batch.columns.columns().iter().cloned());
+        let columns = RecordBatch::try_new(Arc::clone(schema), columns.collect());
+        Ok(batch.with_columns(columns.map_err(|error| Error::internal(error.to_string()))?))
+    }
+
     /// As Flink's `table.exec.sink.not-null-enforcer` does by default.
     fn refuse_null(&self, columns: &RecordBatch) -> Result<()> {
         match self.required.iter().find(|(column, _)| columns.column(*column).null_count() > 0) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
+use thalweg_operators::changelog::RowKinds;
 use thalweg_runtime::{Activity, Context, EdgeId, Epoch, EventTimeMs, Fault, Operator, WorkerId};
 
 use super::account::{StageCounters, add};
@@ -40,9 +41,11 @@ impl Operator<Flow> for ValuesOperator {
                 columns,
                 ordinals: Ordinals::Run(Ordinal::of_row(u128::from(self.source) << 96)),
                 stamps: Stamps::Uniform(EventTimeMs::MIN),
+                kinds: RowKinds::Inserts,
             };
             steps::run(&self.steps, batch, &self.counters, &mut |batch| self.tail.push(batch, &self.counters, cx))?;
-            self.tail.end_block(None, cx);
+            // All of it is one block.
+            self.tail.end_block(self.tail.is_ordered().then_some(0), cx);
         }
         self.tail.finish(cx)?;
         Ok(Activity::Done)

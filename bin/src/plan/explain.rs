@@ -8,8 +8,9 @@ use thalweg_operators::expr::Scalar;
 use thalweg_operators::spec::GroupSpec;
 use thalweg_runtime::state::StrategyName;
 
+use super::changelog::ChangelogMode;
 use super::pruning;
-use super::stages::{Head, Stage, StageGraph, Step, Tail};
+use super::stages::{Head, Sink, Stage, StageGraph, Step, Tail};
 use super::strategy::{Decision, StrategyChoice};
 use super::{RuntimeMode, SinkTable, WatermarkStrategy};
 
@@ -66,6 +67,7 @@ fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGrap
             };
             line(out, 1, close);
         }
+        Head::Running { spec, .. } => render_running(out, spec, run),
         Head::Sort { keys, offset, limit } => {
             let keys: Vec<String> = keys
                 .iter()
@@ -90,16 +92,36 @@ fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGrap
             line(out, 1, &format!("{fold}: {}", aggregates(spec)));
             line(out, 1, &format!("{exchange} stage {to}"));
         }
+        Tail::Route { to } => {
+            line(out, 1, &format!("exchange: rows by key group, in the order of the input, to stage {to}"));
+        }
         Tail::Gather { to } => line(out, 1, &format!("exchange: rows to worker 0 of stage {to}")),
         Tail::Pass { to } => line(out, 1, &format!("rows to the same worker of stage {to}")),
         Tail::Sink { sink } => {
-            let name = match &graph.sinks[*sink].0 {
+            let Sink { table, mode, .. } = &graph.sinks[*sink];
+            let name = match table {
                 SinkTable::Result => "the result",
                 SinkTable::Table(table) => table.name.as_str(),
             };
-            line(out, 1, &format!("write {name} (append-only)"));
+            let mode = match mode {
+                ChangelogMode::AppendOnly => "append-only",
+                ChangelogMode::Updating => mode.name(),
+            };
+            line(out, 1, &format!("write {name} ({mode})"));
         }
     }
+}
+
+/// Groups whose changes leave as they come.
+fn render_running(out: &mut String, spec: &GroupSpec, run: &Run) {
+    line(out, 1, &format!("aggregate row by row at the owner of their key: {}", aggregates(spec)));
+    let mode = if spec.aggregates.is_empty() { ChangelogMode::AppendOnly } else { ChangelogMode::Updating };
+    line(out, 1, &format!("emit what each row changes: {}", mode.name()));
+    let others = match run.strategy {
+        StrategyChoice::Named(StrategyName::OwnedShards) => String::new(),
+        other => format!("; {other} is for final results"),
+    };
+    line(out, 1, &format!("state: owned-shards, as every running aggregation{others}"));
 }
 
 impl Run {

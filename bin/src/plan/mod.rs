@@ -2,6 +2,7 @@
 //!
 //! `sql` makes it; [`stages`] cuts it where rows must move to the owner of another key; `job` runs it.
 
+pub mod changelog;
 pub mod distinct;
 pub mod explain;
 pub mod pruning;
@@ -137,6 +138,14 @@ pub enum NodeOp {
         /// Input, which holds keys, arguments and filters as columns.
         input: Box<Node>,
         /// What is computed.
+        spec: GroupSpec,
+    },
+    /// Groups whose rows change with each row of the input, which is append-only: a changelog. Output: the keys, the
+    /// aggregates.
+    Running {
+        /// Input, which holds keys, arguments and filters as columns.
+        input: Box<Node>,
+        /// What is computed; without a window.
         spec: GroupSpec,
     },
     /// All rows of all inputs (UNION ALL); their schemas are equal in types.

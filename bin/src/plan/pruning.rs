@@ -98,6 +98,7 @@ impl Node {
             | NodeOp::Watermark { .. }
             | NodeOp::Unnest { .. }
             | NodeOp::Aggregate { .. }
+            | NodeOp::Running { .. }
             | NodeOp::Union { .. }
             | NodeOp::Sort { .. } => {}
         }

@@ -12,6 +12,7 @@ use thalweg_operators::expr::Scalar;
 use thalweg_operators::spec::GroupSpec;
 use thalweg_operators::unnest::UnnestSpec;
 
+use super::changelog::{ChangelogMode, with_kinds};
 use super::pruning::ColumnTest;
 use super::{JobPlan, Node, NodeOp, SinkTable, SortKey, Table, WatermarkStrategy};
 
@@ -20,8 +21,28 @@ use super::{JobPlan, Node, NodeOp, SinkTable, SortKey, Table, WatermarkStrategy}
 pub struct StageGraph {
     /// All stages of all pipelines.
     pub stages: Vec<Stage>,
-    /// Where results go, one for each pipeline, with the columns written.
-    pub sinks: Vec<(SinkTable, SchemaRef)>,
+    /// Where results go, one for each pipeline.
+    pub sinks: Vec<Sink>,
+}
+
+/// Where the rows of a pipeline go.
+#[derive(Clone, Debug)]
+pub struct Sink {
+    /// The result, or a table.
+    pub table: SinkTable,
+    /// The columns written.
+    pub schema: SchemaRef,
+    /// What rows come.
+    pub mode: ChangelogMode,
+}
+
+impl Sink {
+    /// The columns with the kind of each row in front, where they are shown.
+    #[must_use]
+    pub fn with_kinds(&self) -> Option<SchemaRef> {
+        let is_shown = self.mode == ChangelogMode::Updating && self.table.shows_kinds();
+        is_shown.then(|| with_kinds(&self.schema))
+    }
 }
 
 /// What every worker runs between two exchanges.
@@ -58,6 +79,13 @@ pub enum Head {
         /// What is aggregated.
         spec: Arc<GroupSpec>,
         /// Columns of the batches that were folded.
+        input: SchemaRef,
+    },
+    /// Groups at their owner, who takes in row by row and tells what changes.
+    Running {
+        /// What is aggregated.
+        spec: Arc<GroupSpec>,
+        /// Columns of the rows.
         input: SchemaRef,
     },
     /// All rows at worker 0.
@@ -101,6 +129,11 @@ pub enum Tail {
         /// The stage with the matching [`Head::Merge`].
         to: usize,
     },
+    /// Rows go to the owners of their keys, block by block.
+    Route {
+        /// The stage with the matching [`Head::Running`].
+        to: usize,
+    },
     /// Rows go to worker 0 of this stage.
     Gather {
         /// The stage with [`Head::Sort`].
@@ -125,7 +158,8 @@ impl StageGraph {
         let mut sinks = Vec::new();
         let mut cutter = Cutter { stages: Vec::new() };
         for (index, pipeline) in plan.pipelines.into_iter().enumerate() {
-            sinks.push((pipeline.sink, Arc::clone(&pipeline.root.schema)));
+            let (schema, mode) = (Arc::clone(&pipeline.root.schema), pipeline.root.changelog_mode());
+            sinks.push(Sink { table: pipeline.sink, schema, mode });
             cutter.cut_root(pipeline.root, index);
         }
         // Consumers were made before their producers; topological order is the other way round.
@@ -134,7 +168,9 @@ impl StageGraph {
         let last = stages.len().saturating_sub(1);
         for stage in &mut stages {
             match &mut stage.tail {
-                Tail::Fold { to, .. } | Tail::Gather { to } | Tail::Pass { to } => *to = last - *to,
+                Tail::Fold { to, .. } | Tail::Route { to } | Tail::Gather { to } | Tail::Pass { to } => {
+                    *to = last - *to;
+                }
                 Tail::Sink { .. } => {}
             }
         }
@@ -146,7 +182,7 @@ impl StageGraph {
     #[must_use]
     pub fn last_aggregation(&self, stage: usize) -> usize {
         match self.stages[stage].tail {
-            Tail::Fold { to, .. } => self.last_aggregation(to),
+            Tail::Fold { to, .. } | Tail::Route { to } => self.last_aggregation(to),
             Tail::Gather { .. } | Tail::Pass { .. } | Tail::Sink { .. } => stage,
         }
     }
@@ -221,6 +257,12 @@ impl Cutter {
                 let to = self.push("merge".to_owned(), head, steps, tail, schema);
                 self.cut(*input, Vec::new(), Tail::Fold { spec, to }, folded);
             }
+            NodeOp::Running { input, spec } => {
+                let (spec, rows) = (Arc::new(spec), Arc::clone(&input.schema));
+                let head = Head::Running { spec, input: Arc::clone(&rows) };
+                let to = self.push("running".to_owned(), head, steps, tail, schema);
+                self.cut(*input, Vec::new(), Tail::Route { to }, rows);
+            }
             NodeOp::Sort { input, keys, offset, limit } => {
                 let gathered = Arc::clone(&input.schema);
                 let to = self.push("sort".to_owned(), Head::Sort { keys, offset, limit }, steps, tail, schema);
@@ -243,6 +285,10 @@ fn sources_of_union(node: &Node) -> usize {
         | NodeOp::Project { input, .. }
         | NodeOp::Unnest { input, .. }
         | NodeOp::Watermark { input, .. } => sources_of_union(input),
-        NodeOp::Scan { .. } | NodeOp::Values(_) | NodeOp::Aggregate { .. } | NodeOp::Sort { .. } => 1,
+        NodeOp::Scan { .. }
+        | NodeOp::Values(_)
+        | NodeOp::Aggregate { .. }
+        | NodeOp::Running { .. }
+        | NodeOp::Sort { .. } => 1,
     }
 }

@@ -59,7 +59,12 @@ impl Planner<'_> {
         let mode = self.mode(plans.iter().map(|(plan, _, query)| (plan, *query)))?;
         let mut pipelines = Vec::with_capacity(plans.len());
         for (logical, sink, query) in plans {
-            let lowering = Lowering { mode, span: query.span.clone(), text: Arc::clone(&query.text) };
+            let append_only = match &sink {
+                SinkTable::Table(table) if !sink.takes_updates() => Some((table.name.clone(), table.connector.name())),
+                _ => None,
+            };
+            let (span, text) = (query.span.clone(), Arc::clone(&query.text));
+            let lowering = Lowering { mode, append_only, span, text };
             pipelines.push(Pipeline { root: lowering.root(&logical)?, sink });
         }
         Ok(JobPlan { mode, pipelines })

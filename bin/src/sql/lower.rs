@@ -25,6 +25,8 @@ use crate::plan::{Node, NodeOp, RuntimeMode, SortKey};
 /// What lowering needs to know of the job.
 pub(crate) struct Lowering {
     pub(crate) mode: RuntimeMode,
+    /// Where the rows go, if that cannot take updates: table and connector.
+    pub(crate) append_only: Option<(String, &'static str)>,
     /// Place of the query, for errors that have no better one.
     pub(crate) span: Range<usize>,
     pub(crate) text: Arc<SqlText>,

@@ -18,20 +18,24 @@ use super::relation::{ProjectionBuilder, Relation, Slot, WindowColumn, internal}
 use super::types::FlinkType;
 use super::window::WindowPart;
 use crate::error::{Error, Result};
-use crate::plan::{Node, NodeOp};
+use crate::plan::{Node, NodeOp, RuntimeMode};
 
 /// Lowers a GROUP BY, or aggregates without one.
 ///
 /// # Errors
-/// In streaming mode without a window.
+/// For what it cannot gather, or nobody could take.
 pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Result<Relation> {
     let input = lowering.lower(&aggregate.input)?;
     let logical = aggregate.input.schema();
     let keys: Vec<Option<WindowColumn>> =
         aggregate.group_expr.iter().map(|key| input.slot_of(key, logical).and_then(|slot| slot.window)).collect();
     let window = window_of(&keys);
-    if window.is_none() {
-        refuse_unwindowed(lowering, aggregate, &keys)?;
+    let is_running = window.is_none() && lowering.mode == RuntimeMode::Streaming;
+    if lowering.mode == RuntimeMode::Streaming {
+        refuse_input(lowering, aggregate, &input.node, is_running)?;
+    }
+    if is_running && !aggregate.aggr_expr.is_empty() {
+        refuse_append_only(lowering, aggregate)?;
     }
     let is_bound =
         |key: &Option<WindowColumn>| window.zip(*key).is_some_and(|(window, key)| window.is_same_window(&key));
@@ -79,7 +83,9 @@ pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Res
         fields.extend(bound_fields());
     }
     let schema = Arc::new(Schema::new(distinct_names(fields)));
-    let node = nested.unpacked(Node { schema, op: NodeOp::Aggregate { input: Box::new(node), spec } })?;
+    let input = Box::new(node);
+    let op = if is_running { NodeOp::Running { input, spec } } else { NodeOp::Aggregate { input, spec } };
+    let node = nested.unpacked(Node { schema, op })?;
     let slots = slots(&places, first_bound, aggregate.aggr_expr.len(), window);
     let relation = Relation { node, slots };
     match time_type {
@@ -149,22 +155,43 @@ fn window_of(keys: &[Option<WindowColumn>]) -> Option<WindowColumn> {
     keys.iter().flatten().find(|window| has(window, WindowPart::Start) && has(window, WindowPart::End)).copied()
 }
 
-fn refuse_unwindowed(lowering: &Lowering, aggregate: &Aggregate, keys: &[Option<WindowColumn>]) -> Result<()> {
-    let (what, instead) = if keys.iter().any(Option::is_some) {
-        ("GROUP BY one bound of a window", "GROUP BY window_start, window_end makes it windowed")
-    } else if aggregate.aggr_expr.is_empty() {
-        ("DISTINCT, or GROUP BY without a window,", "within windows it is: GROUP BY window_start, window_end, …")
-    } else {
-        (
-            "an aggregation without a window",
-            "aggregate within windows: FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY window_start, window_end",
-        )
+/// Refuses what would have to take rows back, or to wait for rows that come in no order of their own.
+fn refuse_input(lowering: &Lowering, aggregate: &Aggregate, input: &Node, is_running: bool) -> Result<()> {
+    let what = match input.regrouped() {
+        Some(NodeOp::Running { .. }) => "an aggregation over the changing rows of another one",
+        Some(_) if is_running => "an aggregation without a window over the rows of another one",
+        _ => return Ok(()),
     };
-    let expressions = aggregate.group_expr.iter().chain(&aggregate.aggr_expr);
-    lowering.refuse_unbounded(what, instead).map_err(|error| match lowering.place_of(expressions) {
+    let instead = "or GROUP BY once, or by window_start and window_end in both";
+    let error = Error::statement(format!("{what} is not supported in streaming mode"))
+        .help(format!("SET 'execution.runtime-mode' = 'batch' if all input is bounded; {instead}"));
+    Err(at(error, lowering, aggregate))
+}
+
+/// Refuses rows that change later where they cannot be written.
+fn refuse_append_only(lowering: &Lowering, aggregate: &Aggregate) -> Result<()> {
+    let Some((table, connector)) = &lowering.append_only else { return Ok(()) };
+    let logical = aggregate.input.schema();
+    let calls: Vec<String> =
+        aggregate.aggr_expr.iter().map(|expr| Ok(shown(aggregate_call(expr)?, logical))).collect::<Result<_>>()?;
+    let error = Error::statement(format!(
+        "the aggregation {} changes rows that have been written, and `{table}` with connector '{connector}' only appends",
+        calls.join(", ")
+    ))
+    .help(
+        "aggregate within windows: FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY \
+         window_start, window_end; or SET 'execution.runtime-mode' = 'batch' if all input is bounded; 'print', 'stdout' \
+         and 'blackhole' take changes",
+    );
+    Err(at(error, lowering, aggregate))
+}
+
+/// The error at the place of the aggregation.
+fn at(error: Error, lowering: &Lowering, aggregate: &Aggregate) -> Error {
+    match lowering.place_of(aggregate.group_expr.iter().chain(&aggregate.aggr_expr)) {
         Some(place) => error.at(place),
         None => error,
-    })
+    }
 }
 
 fn aggregate_spec(

@@ -64,6 +64,6 @@ fn unnests_below(node: &Node) -> usize {
         | NodeOp::Watermark { input, .. }
         | NodeOp::Sort { input, .. } => unnests_below(input),
         NodeOp::Union { inputs } => inputs.iter().map(unnests_below).max().unwrap_or(0),
-        NodeOp::Scan { .. } | NodeOp::Values(_) | NodeOp::Aggregate { .. } => 0,
+        NodeOp::Scan { .. } | NodeOp::Values(_) | NodeOp::Aggregate { .. } | NodeOp::Running { .. } => 0,
     }
 }

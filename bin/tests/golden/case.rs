@@ -7,6 +7,7 @@
 //! # late: 2                         late rows in streaming mode; 0 if nothing is said
 //! # rejected: 1                     records that do not become rows, and rows that fail; as many as `rejects` if not said
 //! # ordered                         the rows come in this order
+//! # keyed: 2                        rows of a changelog, of which those with the same 2 columns behind the first come in this order
 //! # by hand                         no other engine was asked
 //! ==> file clicks.csv               a file for the job, as it stands
 //! ==> escaped lines.csv             the same with \n, \r, \t, \xNN; line ends of the section itself do not count
@@ -42,6 +43,8 @@ pub struct Case {
     pub rejected: Option<u64>,
     /// Rows are compared in order.
     pub is_ordered: bool,
+    /// Rows with the same values in so many columns, behind the first, are compared in order.
+    pub key_columns: Option<usize>,
     /// Name and bytes of the files that are written for it.
     pub files: Vec<(String, Vec<u8>)>,
     /// What is run.
@@ -120,6 +123,7 @@ impl Case {
             "late" => self.late = count()?,
             "rejected" => self.rejected = Some(count()?),
             "ordered" => self.is_ordered = true,
+            "keyed" => self.key_columns = Some(count()? as usize),
             // `why`, the lines that it goes on in, and `by hand` are for people.
             _ => {}
         }

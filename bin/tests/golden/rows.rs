@@ -148,6 +148,12 @@ fn is_same(left: &Value, right: &Value) -> bool {
     }
 }
 
+/// Rows of a changelog key by key, those of one key as they came: keys are `columns` columns behind the first.
+pub fn by_key(mut rows: Vec<Vec<Value>>, columns: usize) -> Vec<Vec<Value>> {
+    rows.sort_by_cached_key(|row| format!("{:?}", &row[1..=columns]));
+    rows
+}
+
 /// One value of a column; independent of the engine's own way of writing results.
 fn value(column: &dyn Array, row: usize) -> Value {
     if column.is_null(row) {

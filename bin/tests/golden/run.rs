@@ -71,7 +71,11 @@ fn run(case: &Case, way: &Way, plan: JobPlan, late: u64) -> Result<Account, Stri
     let kinds = batches.first().map(rows::kinds).unwrap_or_default();
     let actual: Vec<Vec<Value>> = batches.iter().flat_map(rows::actual).collect();
     let expected = case.rows.as_deref().ok_or("the case expects no rows of a SELECT")?;
-    differs(rows::difference(actual, rows::expected(expected, &kinds), case.is_ordered))?;
+    let expected = rows::expected(expected, &kinds);
+    differs(match case.key_columns {
+        Some(columns) => rows::difference(rows::by_key(actual, columns), rows::by_key(expected, columns), true),
+        None => rows::difference(actual, expected, case.is_ordered),
+    })?;
     all_read(case, &account)?;
     Ok(account)
 }

@@ -17,7 +17,7 @@ use super::side::{Entry, Side, SideKind, converter};
 use super::update::{Rows, UpdateScratch, join, update};
 use crate::batch::{Ordinal, Ordinals};
 use crate::key::array_of_cells;
-use crate::spec::AggregateFunction;
+use crate::spec::{AggregateFunction, AggregateSpec};
 use crate::table::row_stride;
 
 /// Some groups of a table, one after the other.
@@ -30,6 +30,8 @@ pub(crate) struct Groups<'a> {
     pub sides: &'a [Side],
     /// The number of the first of them among all groups.
     pub first: usize,
+    /// The word of a row with which `words` begin: 0 for whole rows.
+    pub first_word: usize,
 }
 
 /// The column of each aggregate.
@@ -37,7 +39,15 @@ pub(crate) struct Groups<'a> {
 /// # Errors
 /// If a result does not fit its type.
 pub(crate) fn evaluate(layout: &Layout, groups: Groups<'_>) -> Result<Vec<ArrayRef>, AggregateError> {
-    layout.outputs.iter().map(|output| Evaluation { layout, groups, output }.run()).collect()
+    layout.outputs.iter().map(|one| output(layout, groups, one)).collect()
+}
+
+/// The column of one aggregate.
+///
+/// # Errors
+/// As for [`evaluate`].
+pub(super) fn output(layout: &Layout, groups: Groups<'_>, output: &Output) -> Result<ArrayRef, AggregateError> {
+    Evaluation { layout, groups, output }.run()
 }
 
 struct Evaluation<'a> {
@@ -96,7 +106,8 @@ impl<'a> Evaluation<'a> {
     }
 
     fn place(&self, part: usize) -> (usize, usize) {
-        (self.layout.parts[part].hot, self.layout.parts[part].cold)
+        let first = self.groups.first_word;
+        (self.layout.parts[part].hot - first, self.layout.parts[part].cold - first)
     }
 
     /// Rows of the group that this aggregate took.
@@ -259,61 +270,21 @@ impl<'a> Evaluation<'a> {
 
     fn side(&self, side: usize) -> Result<ArrayRef, AggregateError> {
         let plan = &self.layout.sides[side];
-        match plan.kind {
-            SideKind::List => self.lists(side),
-            SideKind::Min | SideKind::Max => self.byte_values(side),
-            _ => self.encoded_values(side, plan),
-        }
-    }
-
-    fn lists(&self, side: usize) -> Result<ArrayRef, AggregateError> {
-        let AggregateFunction::ListAgg { separator } = &self.output.spec.function else {
-            return Err(AggregateError::Mismatch("a list without a separator"));
-        };
-        let mut builder = BinaryViewBuilder::new();
-        let mut list = Vec::new();
-        for entry in self.entries(side) {
-            let Entry::List(pieces) = entry else {
-                builder.append_null();
-                continue;
-            };
-            list.clear();
-            for (index, (_, value)) in pieces.sorted().into_iter().enumerate() {
-                if index > 0 {
-                    list.extend_from_slice(separator.as_bytes());
-                }
-                list.extend_from_slice(value);
-            }
-            builder.try_append_value(&list)?;
-        }
-        Ok(Arc::new(builder.finish().to_string_view()?))
-    }
-
-    fn byte_values(&self, side: usize) -> Result<ArrayRef, AggregateError> {
-        let mut builder = BinaryViewBuilder::new();
-        for entry in self.entries(side) {
-            match entry {
-                Entry::One(_, value) => builder.append_value(value),
-                _ => builder.append_null(),
-            }
-        }
-        let bytes = builder.finish();
-        Ok(match self.output.spec.output_type {
-            DataType::Utf8View => Arc::new(bytes.to_string_view()?),
-            _ => Arc::new(bytes),
-        })
-    }
-
-    fn encoded_values(&self, side: usize, plan: &SidePlan) -> Result<ArrayRef, AggregateError> {
-        let converter = converter(plan)?;
-        let parser = converter.parser();
-        let null = converter.convert_columns(&[arrow_array::new_null_array(&self.output.spec.input_type, 1)])?;
-        let rows = self.entries(side).map(|entry| match entry {
-            Entry::One(_, value) => parser.parse(value),
-            _ => null.row(0),
+        let values = self.entries(side).map(|entry| match entry {
+            Entry::One(_, value) => Some(value.as_slice()),
+            _ => None,
         });
-        let columns = converter.convert_rows(rows)?;
-        columns.into_iter().next().ok_or(AggregateError::Mismatch("an encoded value has one column"))
+        match plan.kind {
+            SideKind::List => {
+                let pieces = |entry: &'a Entry| match entry {
+                    Entry::List(pieces) => Some(pieces.sorted().into_iter().map(|(_, value)| value)),
+                    _ => None,
+                };
+                lists(self.entries(side).map(pieces), &self.output.spec)
+            }
+            SideKind::Min | SideKind::Max => byte_values(values, &self.output.spec),
+            _ => decoded(values, plan, &self.output.spec),
+        }
     }
 
     /// Feeds the distinct values to the plain aggregate: in their own order, so that sums of doubles are always the same;
@@ -356,11 +327,65 @@ fn evaluate_plain(
     let rows = Rows { words: &mut words, stride };
     let ordinals = Ordinals::Each(ordinals);
     update(layout, rows, &mut sides, (columns, &ordinals), ids, &mut UpdateScratch::default())?;
-    let columns = evaluate(layout, Groups { words: &words, stride, sides: &sides, first: 0 })?;
+    let columns = evaluate(layout, Groups { words: &words, stride, sides: &sides, first: 0, first_word: 0 })?;
     columns.into_iter().next().ok_or(AggregateError::Mismatch("a plain aggregate has one result"))
 }
 
+/// The pieces of each list, with the separator of the call between them.
+pub(super) fn lists<'a, P: Iterator<Item = &'a [u8]>>(
+    lists: impl Iterator<Item = Option<P>>,
+    spec: &AggregateSpec,
+) -> Result<ArrayRef, AggregateError> {
+    let AggregateFunction::ListAgg { separator } = &spec.function else {
+        return Err(AggregateError::Mismatch("a list without a separator"));
+    };
+    let mut builder = BinaryViewBuilder::new();
+    let mut list = Vec::new();
+    for pieces in lists {
+        let Some(pieces) = pieces else {
+            builder.append_null();
+            continue;
+        };
+        list.clear();
+        for (index, value) in pieces.enumerate() {
+            if index > 0 {
+                list.extend_from_slice(separator.as_bytes());
+            }
+            list.extend_from_slice(value);
+        }
+        builder.try_append_value(&list)?;
+    }
+    Ok(Arc::new(builder.finish().to_string_view()?))
+}
+
+/// Strings or bytes as they are.
+pub(super) fn byte_values<'a>(
+    values: impl Iterator<Item = Option<&'a [u8]>>,
+    spec: &AggregateSpec,
+) -> Result<ArrayRef, AggregateError> {
+    let mut builder = BinaryViewBuilder::new();
+    values.for_each(|value| builder.append_option(value));
+    let bytes = builder.finish();
+    Ok(match spec.output_type {
+        DataType::Utf8View => Arc::new(bytes.to_string_view()?),
+        _ => Arc::new(bytes),
+    })
+}
+
+/// Values that the side's converter has encoded.
+pub(super) fn decoded<'a>(
+    values: impl Iterator<Item = Option<&'a [u8]>>,
+    plan: &SidePlan,
+    spec: &AggregateSpec,
+) -> Result<ArrayRef, AggregateError> {
+    let converter = converter(plan)?;
+    let parser = converter.parser();
+    let null = converter.convert_columns(&[arrow_array::new_null_array(&spec.input_type, 1)])?;
+    let columns = converter.convert_rows(values.map(|value| value.map_or(null.row(0), |value| parser.parse(value))))?;
+    columns.into_iter().next().ok_or(AggregateError::Mismatch("an encoded value has one column"))
+}
+
+/// Integers, each in a word.
 fn counts(counts: Vec<u64>) -> ArrayRef {
-    let counts: Vec<i64> = counts.into_iter().map(|count| count as i64).collect();
-    Arc::new(PrimitiveArray::<Int64Type>::from(counts))
+    Arc::new(PrimitiveArray::<Int64Type>::from_iter_values(counts.into_iter().map(|count| count as i64)))
 }

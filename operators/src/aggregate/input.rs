@@ -26,7 +26,6 @@ pub(crate) enum Taken {
 impl Taken {
     /// The rows where the input's filter is TRUE and its argument not NULL.
     pub(crate) fn of(input: &Input, columns: &RecordBatch) -> Result<Self, AggregateError> {
-        let rows = columns.num_rows();
         let valid = input.argument.and_then(|column| columns.column(column).logical_nulls());
         let valid = valid.filter(|nulls| nulls.null_count() > 0).map(|nulls| nulls.inner().clone());
         if input.count == Count::Rows && valid.is_some() {
@@ -44,11 +43,16 @@ impl Taken {
             (Some(taken), None) | (None, Some(taken)) => taken,
             (Some(valid), Some(passed)) => &valid & &passed,
         };
-        Ok(match taken.count_set_bits() {
+        Ok(Self::these(taken))
+    }
+
+    /// The rows that are set.
+    pub(crate) fn these(taken: BooleanBuffer) -> Self {
+        match taken.count_set_bits() {
             0 => Self::None,
-            all if all == rows => Self::All,
+            all if all == taken.len() => Self::All,
             _ => Self::Some(taken),
-        })
+        }
     }
 
     /// Calls `f` with each row taken, of `rows`.

@@ -44,6 +44,8 @@ pub struct Layout {
 pub(crate) struct Input {
     pub argument: Option<usize>,
     pub filter: Option<usize>,
+    /// Of these, the first with each value: the side that knows the values so far. Running aggregates only.
+    pub distinct: Option<usize>,
     pub count: Count,
 }
 
@@ -162,6 +164,19 @@ impl Layout {
     /// # Errors
     /// If a key or an aggregate has no implementation for its type.
     pub fn new(spec: &GroupSpec, input: &Schema, kernels: Kernels) -> Result<Self, AggregateError> {
+        Self::plan(spec, input, Planner::new(kernels))
+    }
+
+    /// As [`new`](Self::new), for groups whose results are wanted after each row: what is DISTINCT is told row by row, so
+    /// that an aggregate never goes through all values of a group again.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub(crate) fn running(spec: &GroupSpec, input: &Schema, kernels: Kernels) -> Result<Self, AggregateError> {
+        Self::plan(spec, input, Planner { is_running: true, ..Planner::new(kernels) })
+    }
+
+    fn plan(spec: &GroupSpec, input: &Schema, mut planner: Planner) -> Result<Self, AggregateError> {
         for key in &spec.keys {
             if !key::is_supported(&key.data_type) {
                 return Err(AggregateError::unsupported("a group key", &key.data_type));
@@ -177,14 +192,24 @@ impl Layout {
                 return Err(AggregateError::Mismatch("a window's size is above 0"));
             }
         }
-        let mut planner = Planner::new(kernels);
         // The first part of every layout, so that inputs can count by it.
-        planner.input(None, None, false);
+        planner.input(None, None, false, None);
         planner.part(PartKind::Rows, 0);
         for aggregate in &spec.aggregates {
             planner.aggregate(aggregate, input)?;
         }
         Ok(planner.finish(KeyShape::new(spec.keys.iter().map(|key| &key.data_type))))
+    }
+
+    /// Does any result grow with each row?
+    pub(crate) fn has_lists(&self) -> bool {
+        self.sides.iter().any(|side| side.kind == SideKind::List)
+    }
+
+    /// Is the number of a group's rows one of its results?
+    pub(crate) fn counts_rows(&self) -> bool {
+        let is_count = |output: &Output| matches!(output.kind, OutputKind::Count);
+        self.outputs.iter().any(|output| is_count(output) && self.inputs[output.input].count == Count::Rows)
     }
 
     /// An empty table for these groups.
@@ -205,6 +230,7 @@ pub(crate) const ROWS: usize = 0;
 
 struct Planner {
     kernels: Kernels,
+    is_running: bool,
     inputs: Vec<Input>,
     parts: Vec<Part>,
     sides: Vec<SidePlan>,
@@ -221,7 +247,8 @@ enum Family {
 
 impl Planner {
     fn new(kernels: Kernels) -> Self {
-        Self { kernels, inputs: Vec::new(), parts: Vec::new(), sides: Vec::new(), outputs: Vec::new() }
+        let (inputs, parts, sides, outputs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { kernels, is_running: false, inputs, parts, sides, outputs }
     }
 
     fn aggregate(&mut self, spec: &AggregateSpec, schema: &Schema) -> Result<(), AggregateError> {
@@ -233,13 +260,15 @@ impl Planner {
         if let Some(column) = spec.filter {
             expect_type(schema, column, &DataType::Boolean)?;
         }
-        let input = self.input(spec.argument, spec.filter, is_nullable);
         // The least, the greatest and the first of some values are the same if each counts once.
         let is_same_if_distinct = matches!(spec.function, F::Min | F::Max | F::FirstValue);
-        let kind = if spec.distinct && !is_same_if_distinct && spec.argument.is_some() {
-            self.distinct(spec, input)?
+        let is_distinct = spec.distinct && !is_same_if_distinct && spec.argument.is_some();
+        let (input, kind) = if is_distinct && self.is_running {
+            let input = self.first_of_each(spec)?;
+            (input, self.plain(spec, input)?)
         } else {
-            self.plain(spec, input)?
+            let input = self.input(spec.argument, spec.filter, is_nullable, None);
+            (input, if is_distinct { self.distinct(spec, input)? } else { self.plain(spec, input)? })
         };
         if !is_output(&kind, spec) {
             return Err(AggregateError::unsupported(format!("the result of {}", spec.name), &spec.output_type));
@@ -287,16 +316,36 @@ impl Planner {
         Ok(OutputKind::Distinct(side, Box::new(Layout::new(&inner, &Schema::new(vec![field]), self.kernels)?)))
     }
 
-    fn input(&mut self, argument: Option<usize>, filter: Option<usize>, is_nullable: bool) -> usize {
+    /// The input of the first row with each value of the argument, and the side of these values.
+    fn first_of_each(&mut self, spec: &AggregateSpec) -> Result<usize, AggregateError> {
+        let is_same = |input: &Input| (input.argument, input.filter) == (spec.argument, spec.filter);
+        let known = self.inputs.iter().position(|input| input.distinct.is_some() && is_same(input));
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        // The side that is made next.
+        let input = self.input(spec.argument, spec.filter, true, Some(self.sides.len()));
+        self.side(SideKind::Distinct, input, spec)?;
+        Ok(input)
+    }
+
+    fn input(
+        &mut self,
+        argument: Option<usize>,
+        filter: Option<usize>,
+        is_nullable: bool,
+        distinct: Option<usize>,
+    ) -> usize {
         // An argument that is never NULL takes the rows that no argument takes.
-        let known = self.inputs.iter().position(|input| (input.argument, input.filter) == (argument, filter));
+        let of = |input: &Input| (input.argument, input.filter, input.distinct);
+        let known = self.inputs.iter().position(|input| of(input) == (argument, filter, distinct));
         known.unwrap_or_else(|| {
             let input = self.inputs.len();
-            self.inputs.push(Input { argument, filter, count: Count::Rows });
+            self.inputs.push(Input { argument, filter, distinct, count: Count::Rows });
             self.inputs[input].count = match (filter, is_nullable) {
                 (None, false) => Count::Rows,
-                (None, true) => Count::RowsBut(self.part(PartKind::Nulls, input)),
-                (Some(_), _) => Count::Own(self.part(PartKind::Count, input)),
+                (None, true) if !self.is_running => Count::RowsBut(self.part(PartKind::Nulls, input)),
+                _ => Count::Own(self.part(PartKind::Count, input)),
             };
             input
         })
@@ -341,7 +390,7 @@ impl Planner {
             accumulators.extend_from_slice(part.kind.words().1);
         }
         let cold = first_cold..shape.words() + accumulators.len();
-        let Self { kernels, inputs, parts, sides, outputs } = self;
+        let Self { kernels, inputs, parts, sides, outputs, .. } = self;
         let passes = pass::plan(&parts, row_stride(shape.words() + accumulators.len()));
         Layout { shape, inputs, parts, sides, outputs, accumulators, cold, passes, kernels }
     }

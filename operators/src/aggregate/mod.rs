@@ -10,6 +10,7 @@
 mod decimal;
 mod error;
 mod evaluate;
+mod history;
 mod input;
 mod layout;
 mod merge;
@@ -24,6 +25,7 @@ mod x86;
 
 pub use error::AggregateError;
 pub(crate) use evaluate::{Groups, evaluate};
+pub(crate) use history::{Changes, History, Places};
 pub use layout::Layout;
 pub use merge::merge;
 pub use side::Side;

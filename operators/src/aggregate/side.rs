@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
+use arrow_buffer::BooleanBufferBuilder;
 use arrow_row::RowConverter;
 use arrow_schema::DataType;
 use hashbrown::HashMap;
@@ -101,24 +102,35 @@ impl Side {
         ids: &[u32],
     ) -> Result<(), AggregateError> {
         let Self { entries, held } = self;
-        let mut add = |row: usize, value: &[u8]| {
+        let add = |row: usize, value: &[u8]| {
             *held += entries[ids[row] as usize].add(plan.kind, ordinals.get(row), value);
         };
-        match &plan.converter {
-            Some(converter) => {
-                let values = converter.convert_columns(&[encodable(argument, plan.kind)])?;
-                taken.for_each(ids.len(), |row| add(row, values.row(row).as_ref()));
-            }
-            None if *argument.data_type() == DataType::Utf8View => {
-                let values = argument.as_string_view();
-                taken.for_each(ids.len(), |row| add(row, values.value(row).as_bytes()));
-            }
-            None => {
-                let values = argument.as_binary_view();
-                taken.for_each(ids.len(), |row| add(row, values.value(row)));
-            }
-        }
-        Ok(())
+        for_each_value(plan, taken, argument, ids.len(), add)
+    }
+
+    /// Adds one value to the entry of its group.
+    pub(super) fn add(&mut self, kind: SideKind, group: u32, ordinal: Ordinal, value: &[u8]) {
+        self.held += self.entries[group as usize].add(kind, ordinal, value);
+    }
+
+    /// Adds the rows taken to the sets of their groups; which of them were the first with their value.
+    pub(super) fn first_of_each(
+        &mut self,
+        plan: &SidePlan,
+        taken: &Taken,
+        argument: &ArrayRef,
+        ordinals: &Ordinals,
+        ids: &[u32],
+    ) -> Result<Taken, AggregateError> {
+        let Self { entries, held } = self;
+        let mut first = BooleanBufferBuilder::new(ids.len());
+        first.append_n(ids.len(), false);
+        for_each_value(plan, taken, argument, ids.len(), |row, value| {
+            let cost = entries[ids[row] as usize].add(plan.kind, ordinals.get(row), value);
+            *held += cost;
+            first.set_bit(row, cost > 0);
+        })?;
+        Ok(Taken::these(first.finish()))
     }
 
     /// Adds the `i`-th entry of `from` to group `ids[i]`.
@@ -139,6 +151,31 @@ impl Side {
         self.held += entry.held();
         self.entries.push(entry);
     }
+}
+
+/// Calls `add` with each row taken and the bytes that the side keeps of its value.
+pub(super) fn for_each_value(
+    plan: &SidePlan,
+    taken: &Taken,
+    argument: &ArrayRef,
+    rows: usize,
+    mut add: impl FnMut(usize, &[u8]),
+) -> Result<(), AggregateError> {
+    match &plan.converter {
+        Some(converter) => {
+            let values = converter.convert_columns(&[encodable(argument, plan.kind)])?;
+            taken.for_each(rows, |row| add(row, values.row(row).as_ref()));
+        }
+        None if *argument.data_type() == DataType::Utf8View => {
+            let values = argument.as_string_view();
+            taken.for_each(rows, |row| add(row, values.value(row).as_bytes()));
+        }
+        None => {
+            let values = argument.as_binary_view();
+            taken.for_each(rows, |row| add(row, values.value(row)));
+        }
+    }
+    Ok(())
 }
 
 impl Entry {
@@ -199,6 +236,14 @@ impl Entry {
         }
     }
 
+    /// Bytes that a result with the entry's value repeats, roughly.
+    pub(crate) fn repeated(&self) -> usize {
+        match self {
+            Self::Nothing | Self::Set(_) => 0,
+            Self::One(..) | Self::List(_) => self.held(),
+        }
+    }
+
     fn held(&self) -> usize {
         match self {
             Self::Nothing => 0,
@@ -234,6 +279,16 @@ impl Pieces {
 
     fn iter(&self) -> impl Iterator<Item = (Ordinal, &[u8])> {
         self.places.iter().map(|&(ordinal, start, length)| (ordinal, &self.bytes[start..start + length]))
+    }
+
+    /// Number of strings.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The first `count` strings that were added, in the order in which they were.
+    pub(super) fn first(&self, count: usize) -> impl Iterator<Item = &[u8]> {
+        self.iter().take(count).map(|(_, value)| value)
     }
 
     /// All strings in the order of their ordinals.

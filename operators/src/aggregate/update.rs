@@ -27,8 +27,8 @@ pub struct Rows<'a> {
 /// Memory that one update leaves for the next.
 #[derive(Debug, Default)]
 pub struct UpdateScratch {
-    integers: Vec<i64>,
-    doubles: Vec<f64>,
+    pub(super) integers: Vec<i64>,
+    pub(super) doubles: Vec<f64>,
     pass: PassScratch,
 }
 

@@ -71,7 +71,7 @@ impl GroupAggregation {
             buffer.rows.extend_from_slice(of_owner);
             partials.push(Partials::new(layout, window, buffer));
         }
-        let long = packed.has_long.then_some((&layout.shape, ColumnBytes(&key_columns)));
+        let long = packed.has_long.then(|| (&layout.shape, ColumnBytes::new(&key_columns)));
         hand_out(packed, long, parts, &mut partials);
         for (index, side) in sides.iter_mut().enumerate() {
             let mut entries = side.drain();

@@ -12,6 +12,7 @@ use super::store::GroupStore;
 use super::{ClosedWindow, GroupAggregation};
 use crate::aggregate::AggregateError;
 use crate::batch::{Batch, Stamps};
+use crate::changelog::RowKinds;
 use crate::window::TimeWindow;
 
 /// What one owner emits: the windows that it was given, as batches of rows, the earliest end first.
@@ -134,7 +135,8 @@ impl Emission {
             self.bytes -= store.bytes();
             self.aggregation.spares.put(*store);
         }
-        Ok(Some(Batch { columns, ordinals, stamps: Stamps::Uniform(EventTimeMs::MIN) }))
+        let stamps = Stamps::Uniform(EventTimeMs::MIN);
+        Ok(Some(Batch { columns, ordinals, stamps, kinds: RowKinds::Inserts }))
     }
 
     /// Bytes held: windows that are due, and this owner's share in the tables that wait for windows to come. Cheap.

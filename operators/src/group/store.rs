@@ -178,7 +178,7 @@ impl GroupStore {
         }
         let stride = self.table.stride();
         let words = &self.table.rows()[first * stride..(first + groups) * stride];
-        columns.extend(evaluate(layout, Groups { words, stride, sides: &self.sides, first })?);
+        columns.extend(evaluate(layout, Groups { words, stride, sides: &self.sides, first, first_word: 0 })?);
         Ok(columns)
     }
 }

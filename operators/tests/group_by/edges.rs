@@ -8,6 +8,7 @@ use arrow_array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, TimestampMill
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use thalweg_operators::aggregate::AggregateError;
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
+use thalweg_operators::changelog::RowKinds;
 use thalweg_operators::group::{CloseMode, Emission, FoldScratch, GroupAggregation, GroupShard, output_schema};
 use thalweg_operators::kernels::Kernels;
 use thalweg_operators::spec::{AggregateFunction as F, AggregateSpec, GroupSpec, KeyColumn, Tumbling};
@@ -29,6 +30,7 @@ fn batch(columns: Vec<(&str, ArrayRef)>) -> Batch {
         columns: RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns of equal length"),
         ordinals: Ordinals::Run(Ordinal::of_row(0)),
         stamps: Stamps::Uniform(EventTimeMs::MIN),
+        kinds: RowKinds::Inserts,
     }
 }
 

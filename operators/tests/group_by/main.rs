@@ -4,6 +4,7 @@
 mod edges;
 mod laws;
 mod oracle;
+mod running;
 mod values;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use oracle::{Expected, Groups, Row};
 use proptest::prelude::*;
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
+use thalweg_operators::changelog::RowKinds;
 use thalweg_operators::group::{CloseMode, Emission, FoldScratch, GroupAggregation, GroupShard, Partials};
 use thalweg_operators::kernels::Kernels;
 use thalweg_operators::key::is_supported;
@@ -221,6 +223,7 @@ fn batch(schema: &SchemaRef, rows: &[Row]) -> Batch {
         columns: RecordBatch::try_new(Arc::clone(schema), columns).expect("columns of the schema"),
         ordinals: Ordinals::Run(Ordinal::of_row(rows[0].ordinal)),
         stamps: if is_uniform { Stamps::Uniform(stamps[0]) } else { Stamps::Each(stamps) },
+        kinds: RowKinds::Inserts,
     }
 }
 

@@ -1,5 +1,6 @@
-//! What is known about time and completeness: frontiers, the carry from block to block, barriers.
+//! What is known about time and completeness: frontiers, the carry from block to block, how far blocks may run ahead, barriers.
 
 pub mod barrier;
 pub mod carry;
 pub mod frontier;
+pub mod window;

@@ -18,6 +18,7 @@ fn hint(query: &str) -> String {
             | NodeOp::Filter { input, .. }
             | NodeOp::Project { input, .. }
             | NodeOp::Aggregate { input, .. }
+            | NodeOp::Running { input, .. }
             | NodeOp::Sort { input, .. } => input,
             other => panic!("no such plan is tested: {other:?}"),
         };

@@ -1,0 +1,39 @@
+//! The end of a stage whose rows go to the owners of their keys, block by block.
+
+use std::sync::Arc;
+
+use thalweg_operators::batch::Batch;
+use thalweg_operators::running::{Routed, Router};
+use thalweg_runtime::progress::window::BlockWindow;
+use thalweg_runtime::{Context, EdgeId, WorkerId};
+
+use super::account::{StageCounters, add};
+use super::flow::{Flow, RoutedBlock};
+use super::tail::aggregate_refused;
+use crate::error::Result;
+
+/// The producer's side of a running aggregation.
+pub(super) struct Route {
+    pub(super) edge: EdgeId,
+    pub(super) router: Router,
+    /// By owner: rows of the block in hand.
+    pub(super) parts: Vec<Vec<Routed>>,
+    pub(super) window: Arc<BlockWindow>,
+}
+
+impl Route {
+    /// Divides the rows of a batch.
+    pub(super) fn push(&mut self, batch: &Batch, counters: &StageCounters) -> Result<()> {
+        add(&counters.handed, batch.rows() as u64);
+        let parts = &mut self.parts;
+        self.router.route(batch, |owner, routed| parts[owner].push(routed)).map_err(aggregate_refused)
+    }
+
+    /// Sends every owner its part of a block, also an empty one: so all know that they have it.
+    pub(super) fn end_block(&mut self, block: u64, cx: &mut Context<'_, Flow>) {
+        for (owner, parts) in self.parts.iter_mut().enumerate() {
+            let parts = std::mem::take(parts);
+            cx.send(self.edge, WorkerId(owner as u16), Flow::Routed(RoutedBlock { block, parts }));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The owner's side of a running aggregation on one worker: rows are taken in in the order of their blocks, and what they
+//! change leaves at once.
+//!
+//! Each source's blocks are in their own order; rows of several sources (UNION ALL) meet in the order in which they come,
+//! as in Flink. Blocks that came too early wait here, as many as the [window](BlockWindow) is wide for each source.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use thalweg_operators::running::{Applied, Routed, RunningGroups};
+use thalweg_runtime::progress::window::BlockWindow;
+use thalweg_runtime::{Activity, Context, EdgeId, Epoch, EventTimeMs, Fault, Operator, WorkerId};
+
+use super::account::{StageCounters, add};
+use super::flow::{Flow, RoutedBlock};
+use super::order::Order;
+use super::steps;
+use super::tail::{Tail, aggregate_refused};
+use crate::error::{Error, Result};
+use crate::plan::stages::Step;
+
+/// Encoded changes that are gathered for the sink while there is more to take in. None waits for what is not there yet.
+const OUTPUT_BYTES: usize = 256 << 10;
+/// As many rows, where they are few bytes.
+const OUTPUT_ROWS: u64 = 32 << 10;
+
+/// Takes in and emits.
+pub(super) struct RunningOperator {
+    groups: RunningGroups,
+    /// By edge: a source's blocks.
+    sources: BTreeMap<EdgeId, SourceBlocks>,
+    /// What is being taken in.
+    current: Option<Current>,
+    steps: Vec<Step>,
+    tail: Tail,
+    counters: Arc<StageCounters>,
+    frontier: EventTimeMs,
+    /// Of the blocks that wait.
+    waiting_bytes: usize,
+}
+
+struct SourceBlocks {
+    order: Order<RoutedBlock>,
+    window: Arc<BlockWindow>,
+}
+
+/// A block whose turn it is.
+struct Current {
+    edge: EdgeId,
+    parts: std::vec::IntoIter<Routed>,
+    part: Option<Routed>,
+    /// Rows of the part that were taken in.
+    taken: usize,
+}
+
+impl RunningOperator {
+    /// Without a group. `windows`: that of each edge that leads here.
+    pub(super) fn new(
+        groups: RunningGroups,
+        windows: impl Iterator<Item = (EdgeId, Arc<BlockWindow>)>,
+        (steps, tail): (Vec<Step>, Tail),
+        counters: Arc<StageCounters>,
+    ) -> Self {
+        let sources = windows.map(|(edge, window)| (edge, SourceBlocks { order: Order::default(), window })).collect();
+        let (frontier, waiting_bytes) = (EventTimeMs::MIN, 0);
+        Self { groups, sources, current: None, steps, tail, counters, frontier, waiting_bytes }
+    }
+
+    /// Takes up the next block that is due, if there is one.
+    fn next_block(&mut self) -> bool {
+        let due = self.sources.iter_mut().find_map(|(edge, source)| Some((*edge, source.order.next()?)));
+        let Some((edge, block)) = due else { return false };
+        self.waiting_bytes -= block.bytes();
+        self.current = Some(Current { edge, parts: block.parts.into_iter(), part: None, taken: 0 });
+        true
+    }
+
+    /// Takes in some rows of the block in hand; false if it has no more.
+    fn take_in(&mut self, cx: &mut Context<'_, Flow>) -> Result<bool> {
+        let Some(current) = &mut self.current else { return Ok(false) };
+        if current.part.is_none() {
+            (current.part, current.taken) = (current.parts.next(), 0);
+        }
+        let Some(part) = &current.part else { return Ok(false) };
+        let Applied { rows, changes } = self.groups.apply(part, current.taken).map_err(aggregate_refused)?;
+        current.taken += rows;
+        if current.taken == part.rows() {
+            current.part = None;
+        }
+        add(&self.counters.folded, rows as u64);
+        add(&self.counters.rows_in, changes.rows() as u64);
+        steps::run(&self.steps, changes, &self.counters, &mut |batch| self.tail.push(batch, &self.counters, cx))?;
+        let (gathered_rows, gathered_bytes) = self.tail.gathered();
+        if gathered_rows >= OUTPUT_ROWS || gathered_bytes >= OUTPUT_BYTES {
+            self.tail.end_block(None, cx);
+        }
+        Ok(true)
+    }
+
+    /// The block in hand is done with.
+    fn end_block(&mut self, worker: WorkerId) {
+        if let Some(current) = self.current.take()
+            && let Some(source) = self.sources.get(&current.edge)
+        {
+            source.window.take_in(worker, source.order.next_block());
+        }
+    }
+}
+
+impl Operator<Flow> for RunningOperator {
+    fn receive(&mut self, _: &mut Context<'_, Flow>, edge: EdgeId, _: WorkerId, data: Flow) -> Result<(), Fault> {
+        let (Flow::Routed(block), Some(source)) = (data, self.sources.get_mut(&edge)) else {
+            return Err(Error::internal("a running aggregation takes blocks of rows").into());
+        };
+        add(&self.counters.taken, block.rows());
+        self.waiting_bytes += block.bytes();
+        source.order.take_in(block.block, block);
+        Ok(())
+    }
+
+    fn advance(&mut self, _: &mut Context<'_, Flow>, frontier: EventTimeMs) -> Result<(), Fault> {
+        self.frontier = frontier;
+        Ok(())
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_, Flow>) -> Result<Activity, Fault> {
+        if self.current.is_some() || self.next_block() {
+            if !self.take_in(cx)? {
+                self.end_block(cx.worker());
+            }
+            return Ok(Activity::Busy);
+        }
+        self.tail.end_block(None, cx);
+        if self.frontier != EventTimeMs::END {
+            return Ok(Activity::Waiting);
+        }
+        if self.sources.values().any(|source| !source.order.is_empty()) {
+            return Err(Error::internal("a block is missing in front of others").into());
+        }
+        self.tail.finish(cx)?;
+        Ok(Activity::Done)
+    }
+
+    fn barrier(&mut self, cx: &mut Context<'_, Flow>, _: Epoch) -> Result<(), Fault> {
+        self.tail.flush(cx)?;
+        Ok(())
+    }
+
+    fn state_bytes(&self) -> usize {
+        self.groups.bytes() + self.waiting_bytes + self.tail.state_bytes()
+    }
+}

@@ -1,0 +1,95 @@
+//! Which rows of a plan change earlier ones, and who can take such rows.
+
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+
+use super::{Node, NodeOp, SinkTable};
+use crate::connect::Connector;
+
+/// What the rows of a stream can be, as Flink's EXPLAIN has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangelogMode {
+    /// `[I]`: every row is new.
+    AppendOnly,
+    /// `[I,UB,UA]`: rows are replaced by others of the same key.
+    Updating,
+}
+
+impl ChangelogMode {
+    /// As EXPLAIN shows it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AppendOnly => "[I]",
+            Self::Updating => "[I,UB,UA]",
+        }
+    }
+}
+
+impl Node {
+    /// What rows come out.
+    #[must_use]
+    pub fn changelog_mode(&self) -> ChangelogMode {
+        match &self.op {
+            // Without a value, nothing of a group can change.
+            NodeOp::Running { spec, .. } if !spec.aggregates.is_empty() => ChangelogMode::Updating,
+            NodeOp::Filter { input, .. } | NodeOp::Project { input, .. } | NodeOp::Unnest { input, .. } => {
+                input.changelog_mode()
+            }
+            NodeOp::Union { inputs } => {
+                inputs.iter().map(Self::changelog_mode).max().unwrap_or(ChangelogMode::AppendOnly)
+            }
+            NodeOp::Scan { .. }
+            | NodeOp::Values(_)
+            | NodeOp::Watermark { .. }
+            | NodeOp::Aggregate { .. }
+            | NodeOp::Running { .. }
+            | NodeOp::Sort { .. } => ChangelogMode::AppendOnly,
+        }
+    }
+
+    /// The aggregation or sort that the rows come out of, if there is one: its rows do not come in the order of a source.
+    #[must_use]
+    pub fn regrouped(&self) -> Option<&NodeOp> {
+        match &self.op {
+            NodeOp::Aggregate { .. } | NodeOp::Running { .. } | NodeOp::Sort { .. } => Some(&self.op),
+            NodeOp::Filter { input, .. }
+            | NodeOp::Project { input, .. }
+            | NodeOp::Unnest { input, .. }
+            | NodeOp::Watermark { input, .. } => input.regrouped(),
+            NodeOp::Union { inputs } => inputs.iter().find_map(Self::regrouped),
+            NodeOp::Scan { .. } | NodeOp::Values(_) => None,
+        }
+    }
+}
+
+impl SinkTable {
+    /// Whether rows can be shown with what they do to earlier ones.
+    #[must_use]
+    pub fn takes_updates(&self) -> bool {
+        match self {
+            Self::Result => true,
+            Self::Table(table) => {
+                matches!(table.connector, Connector::Print(_) | Connector::Blackhole | Connector::Stdout { .. })
+            }
+        }
+    }
+
+    /// Whether the kinds of rows are wanted in a column in front of the others.
+    #[must_use]
+    pub fn shows_kinds(&self) -> bool {
+        !matches!(self, Self::Table(table) if matches!(table.connector, Connector::Blackhole))
+    }
+}
+
+/// The columns of a changelog with the kind of each row in front, as `op`; with more letters where that is taken.
+#[must_use]
+pub fn with_kinds(schema: &SchemaRef) -> SchemaRef {
+    let mut name = "op".to_owned();
+    while schema.fields().iter().any(|field| *field.name() == name) {
+        name.push('_');
+    }
+    let kind = Arc::new(Field::new(name, DataType::Utf8View, false));
+    Arc::new(Schema::new(std::iter::once(kind).chain(schema.fields().iter().cloned()).collect::<Vec<_>>()))
+}

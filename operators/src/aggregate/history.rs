@@ -1,0 +1,326 @@
+//! Groups as they were before and after each row: what a changelog is made of.
+//!
+//! A row of the input has two places in the history, one for its group before and one behind it for its group after; a row
+//! that makes its group has one for both. Words are kept as they stand in the groups' rows, so that they evaluate as groups do.
+
+use arrow_array::{ArrayRef, RecordBatch};
+
+use super::evaluate::{byte_values, decoded, lists};
+use super::input::{Taken, decimals, doubles, integers, ordered};
+use super::layout::{Layout, Output, OutputKind, Part, PartKind};
+use super::side::{Entry, Side, SideKind, for_each_value};
+use super::update::{Rows, UpdateScratch, add_carry, halves, join};
+use super::{AggregateError, Groups, moments};
+use crate::batch::Ordinals;
+
+/// Where the states of a row's group go: before the row, and after it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places {
+    pub before: u32,
+    pub after: u32,
+}
+
+/// States of groups, place by place. Its memory is used again by the next batch.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    words: Vec<u64>,
+    places: usize,
+    sides: Vec<SideHistory>,
+    taken: Vec<Taken>,
+}
+
+/// What a side held at each place.
+#[derive(Debug)]
+enum SideHistory {
+    /// Start and end in the bytes; `None` where there was no value.
+    Values { bytes: Vec<u8>, places: Vec<Option<(usize, usize)>> },
+    /// The group, and how many pieces it had: pieces are only ever added at the end.
+    Lists(Vec<(u32, u32)>),
+    /// What is DISTINCT shows in words.
+    Nothing,
+}
+
+/// Rows to be taken in: the `i`-th one is of group `ids[i]`.
+pub(crate) struct Changes<'a> {
+    pub columns: &'a RecordBatch,
+    pub ordinals: &'a Ordinals,
+    pub ids: &'a [u32],
+    pub places: &'a [Places],
+    /// How many there are.
+    pub slots: usize,
+}
+
+impl History {
+    /// Adds rows to their groups, one after the other, and keeps each group as it was before and after.
+    ///
+    /// # Errors
+    /// If a column has not the type that was planned.
+    pub(crate) fn record(
+        &mut self,
+        layout: &Layout,
+        rows: &mut Rows<'_>,
+        sides: &mut [Side],
+        changes: &Changes<'_>,
+        scratch: &mut UpdateScratch,
+    ) -> Result<(), AggregateError> {
+        let Changes { columns, ordinals, ids, slots, .. } = *changes;
+        self.places = slots;
+        self.words.resize(slots * layout.accumulators.len(), 0);
+        self.taken.clear();
+        for input in &layout.inputs {
+            let taken = Taken::of(input, columns)?;
+            self.taken.push(match input.distinct {
+                None => taken,
+                Some(side) => {
+                    let argument = argument(layout, side, columns)?;
+                    sides[side].first_of_each(&layout.sides[side], &taken, argument, ordinals, ids)?
+                }
+            });
+        }
+        let Self { words, taken, sides: side_histories, .. } = self;
+        for part in &layout.parts {
+            let argument = layout.inputs[part.input].argument.map(|column| columns.column(column));
+            let taken = &taken[part.input];
+            Recorder { rows, history: words, layout, part, taken, changes }.run(argument, scratch)?;
+        }
+        side_histories.clear();
+        for (index, side) in sides.iter_mut().enumerate() {
+            side_histories.push(record_side((side, layout, index), &taken[layout.sides[index].input], changes)?);
+        }
+        Ok(())
+    }
+
+    /// The column of each aggregate, a row for each place. `sides`: those of the groups.
+    ///
+    /// # Errors
+    /// If a result does not fit its type.
+    pub(crate) fn columns(&self, layout: &Layout, sides: &[Side]) -> Result<Vec<ArrayRef>, AggregateError> {
+        let stride = layout.accumulators.len();
+        let words = &self.words[..self.places * stride];
+        let groups = Groups { words, stride, sides: &[], first: 0, first_word: layout.shape.words() };
+        let column = |output: &Output| match output.kind {
+            OutputKind::Side(side) => self.side_column(layout, (side, &sides[side]), output),
+            _ => super::evaluate::output(layout, groups, output),
+        };
+        layout.outputs.iter().map(column).collect()
+    }
+
+    fn side_column(
+        &self,
+        layout: &Layout,
+        (index, side): (usize, &Side),
+        output: &Output,
+    ) -> Result<ArrayRef, AggregateError> {
+        let plan = &layout.sides[index];
+        match &self.sides[index] {
+            SideHistory::Lists(places) => {
+                let pieces = places.iter().map(|&(group, count)| match side.entry(group as usize) {
+                    Entry::List(pieces) if count > 0 => Some(pieces.first(count as usize)),
+                    _ => None,
+                });
+                lists(pieces, &output.spec)
+            }
+            SideHistory::Values { bytes, places } => {
+                let values = places.iter().map(|place| place.map(|(start, end)| &bytes[start..end]));
+                match plan.kind {
+                    SideKind::Min | SideKind::Max => byte_values(values, &output.spec),
+                    _ => decoded(values, plan, &output.spec),
+                }
+            }
+            SideHistory::Nothing => Err(AggregateError::Mismatch("a set has no value of its own")),
+        }
+    }
+}
+
+/// The argument of a side.
+fn argument<'a>(layout: &Layout, side: usize, columns: &'a RecordBatch) -> Result<&'a ArrayRef, AggregateError> {
+    let column = layout.inputs[layout.sides[side].input].argument;
+    column.map(|column| columns.column(column)).ok_or(AggregateError::Mismatch("an aggregate has no argument"))
+}
+
+/// Adds rows to one part of their groups, and writes down its words.
+struct Recorder<'a, 'r> {
+    rows: &'a mut Rows<'r>,
+    history: &'a mut [u64],
+    layout: &'a Layout,
+    part: &'a Part,
+    taken: &'a Taken,
+    changes: &'a Changes<'a>,
+}
+
+impl Recorder<'_, '_> {
+    fn run(self, argument: Option<&ArrayRef>, scratch: &mut UpdateScratch) -> Result<(), AggregateError> {
+        let argument = || argument.ok_or(AggregateError::Mismatch("an aggregate has no argument"));
+        let UpdateScratch { integers: integer_scratch, doubles: double_scratch, .. } = scratch;
+        let level = self.layout.kernels.level();
+        match self.part.kind {
+            PartKind::Rows | PartKind::Count => self.each(|_| (), |[count]: &mut [u64; 1], ()| *count += 1),
+            PartKind::Nulls => return Err(AggregateError::Mismatch("running aggregates count what they take")),
+            PartKind::SumI64 => self.sums_i64(integers(argument()?, integer_scratch)?),
+            PartKind::SumI128 => self.sums_i128(decimals(argument()?)?),
+            PartKind::SumF64 => self.values(doubles(argument()?, double_scratch)?, |[sum]: &mut [u64; 1], value| {
+                *sum = (f64::from_bits(*sum) + value).to_bits();
+            }),
+            PartKind::MinI64 => {
+                self.values(ordered(argument()?, integer_scratch, level)?, |[least]: &mut [u64; 1], value| {
+                    *least = value.min(*least as i64) as u64;
+                })
+            }
+            PartKind::MaxI64 => {
+                self.values(ordered(argument()?, integer_scratch, level)?, |[most]: &mut [u64; 1], value| {
+                    *most = value.max(*most as i64) as u64;
+                })
+            }
+            PartKind::MinI128 => self.values(decimals(argument()?)?, |least: &mut [u64; 2], value| {
+                *least = halves(value.min(join(*least)));
+            }),
+            PartKind::MaxI128 => self.values(decimals(argument()?)?, |most: &mut [u64; 2], value| {
+                *most = halves(value.max(join(*most)));
+            }),
+            PartKind::Moments => self.values(doubles(argument()?, double_scratch)?, moments::add),
+        }
+        Ok(())
+    }
+
+    fn values<const WORDS: usize, T: Copy>(self, values: &[T], step: impl Fn(&mut [u64; WORDS], T)) {
+        let values = &values[..self.changes.ids.len()];
+        self.each(|row| values[row], step);
+    }
+
+    /// Every row in its turn: its group's hot words before, the step if the row is taken, the words after.
+    #[inline]
+    fn each<const WORDS: usize, T>(self, value: impl Fn(usize) -> T, step: impl Fn(&mut [u64; WORDS], T)) {
+        let Self { rows, history, layout, part, taken, changes } = self;
+        let stride = rows.stride;
+        let (kept, at) = (layout.accumulators.len(), part.hot - layout.shape.words());
+        let mut change = |row: usize, is_taken: bool| {
+            let Places { before, after } = changes.places[row];
+            let Some(state) = rows.words[changes.ids[row] as usize * stride + part.hot..].first_chunk_mut() else {
+                return;
+            };
+            history[before as usize * kept + at..][..WORDS].copy_from_slice(state);
+            if is_taken {
+                step(state, value(row));
+            }
+            history[after as usize * kept + at..][..WORDS].copy_from_slice(state);
+        };
+        match taken {
+            Taken::All => (0..changes.ids.len()).for_each(|row| change(row, true)),
+            Taken::None => (0..changes.ids.len()).for_each(|row| change(row, false)),
+            Taken::Some(taken) => (0..changes.ids.len()).for_each(|row| change(row, taken.value(row))),
+        }
+    }
+
+    fn sums_i64(self, values: &[i64]) {
+        self.sums(
+            |row| values[row],
+            |[hot]: &mut [u64; 1], carries, value| {
+                let (sum, is_wrapped) = (*hot as i64).overflowing_add(value);
+                *hot = sum as u64;
+                if is_wrapped {
+                    add_carry(carries, value < 0);
+                }
+            },
+        );
+    }
+
+    fn sums_i128(self, values: &[i128]) {
+        self.sums(
+            |row| values[row],
+            |hot: &mut [u64; 2], carries, value| {
+                let (sum, is_wrapped) = join(*hot).overflowing_add(value);
+                *hot = halves(sum);
+                if is_wrapped {
+                    add_carry(carries, value < 0);
+                }
+            },
+        );
+    }
+
+    /// As [`each`](Self::each), for a part that has a cold word, too.
+    #[inline]
+    fn sums<const WORDS: usize, T>(self, value: impl Fn(usize) -> T, step: impl Fn(&mut [u64; WORDS], &mut u64, T)) {
+        let Self { rows, history, layout, part, taken, changes } = self;
+        let stride = rows.stride;
+        let (kept, key) = (layout.accumulators.len(), layout.shape.words());
+        let mut change = |row: usize, is_taken: bool| {
+            let Places { before, after } = changes.places[row];
+            let state = &mut rows.words[changes.ids[row] as usize * stride..][..stride];
+            let (mut hot, mut cold) = ([0; WORDS], state[part.cold]);
+            hot.copy_from_slice(&state[part.hot..part.hot + WORDS]);
+            let mut keep = |place: u32, hot: &[u64; WORDS], cold: u64| {
+                let kept = &mut history[place as usize * kept..][..kept];
+                kept[part.hot - key..][..WORDS].copy_from_slice(hot);
+                kept[part.cold - key] = cold;
+            };
+            keep(before, &hot, cold);
+            if is_taken {
+                step(&mut hot, &mut cold, value(row));
+                state[part.hot..part.hot + WORDS].copy_from_slice(&hot);
+                state[part.cold] = cold;
+            }
+            keep(after, &hot, cold);
+        };
+        match taken {
+            Taken::All => (0..changes.ids.len()).for_each(|row| change(row, true)),
+            Taken::None => (0..changes.ids.len()).for_each(|row| change(row, false)),
+            Taken::Some(taken) => (0..changes.ids.len()).for_each(|row| change(row, taken.value(row))),
+        }
+    }
+}
+
+/// Adds rows to a side of their groups, and writes down what it held.
+fn record_side(
+    (side, layout, index): (&mut Side, &Layout, usize),
+    taken: &Taken,
+    changes: &Changes<'_>,
+) -> Result<SideHistory, AggregateError> {
+    let Changes { columns, ordinals, ids, places, slots } = *changes;
+    let plan = &layout.sides[index];
+    let mut history = match plan.kind {
+        SideKind::Distinct => return Ok(SideHistory::Nothing),
+        SideKind::List => SideHistory::Lists(vec![(0, 0); slots]),
+        _ => SideHistory::Values { bytes: Vec::new(), places: vec![None; slots] },
+    };
+    // Rows that are not taken have their places, too: rows are caught up with before the next that is.
+    let mut next = 0;
+    let mut known = LastValues::default();
+    for_each_value(plan, taken, argument(layout, index, columns)?, ids.len(), |row, value| {
+        for skipped in next..row {
+            history.keep(side, &mut known, ids[skipped], places[skipped].before);
+            history.keep(side, &mut known, ids[skipped], places[skipped].after);
+        }
+        history.keep(side, &mut known, ids[row], places[row].before);
+        side.add(plan.kind, ids[row], ordinals.get(row), value);
+        history.keep(side, &mut known, ids[row], places[row].after);
+        next = row + 1;
+    })?;
+    for row in next..ids.len() {
+        history.keep(side, &mut known, ids[row], places[row].before);
+        history.keep(side, &mut known, ids[row], places[row].after);
+    }
+    Ok(history)
+}
+
+/// Where each group's value was last written, so that a value that stays is written once for a batch.
+type LastValues = hashbrown::HashMap<u32, (usize, usize)>;
+
+impl SideHistory {
+    /// Writes down what a group holds now.
+    fn keep(&mut self, side: &Side, known: &mut LastValues, group: u32, place: u32) {
+        match (self, side.entry(group as usize)) {
+            (Self::Lists(places), Entry::List(pieces)) => places[place as usize] = (group, pieces.len() as u32),
+            (Self::Values { bytes, places }, Entry::One(_, value)) => {
+                let last = known.get(&group).filter(|(start, end)| bytes[*start..*end] == **value);
+                let found = last.copied().unwrap_or_else(|| {
+                    let start = bytes.len();
+                    bytes.extend_from_slice(value);
+                    known.insert(group, (start, bytes.len()));
+                    (start, bytes.len())
+                });
+                places[place as usize] = Some(found);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Changelogs: rows that say what becomes of an earlier row, by their kind.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// What a row of a changelog does to the result, as in Flink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RowKind {
+    /// `+I`: the row is new.
+    Insert,
+    /// `-U`: the row, as it was, goes; the next row of the same key takes its place.
+    UpdateBefore,
+    /// `+U`: the row, as it is now.
+    UpdateAfter,
+}
+
+impl RowKind {
+    /// As Flink writes it: `+I`, `-U`, `+U`.
+    #[must_use]
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::Insert => "+I",
+            Self::UpdateBefore => "-U",
+            Self::UpdateAfter => "+U",
+        }
+    }
+}
+
+impl fmt::Display for RowKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.short())
+    }
+}
+
+/// The kinds of a batch's rows.
+#[derive(Clone, Debug, Default)]
+pub enum RowKinds {
+    /// Every row is new: an append-only stream.
+    #[default]
+    Inserts,
+    /// One for each row.
+    Each(Arc<[RowKind]>),
+}
+
+impl RowKinds {
+    /// That of row `row`.
+    #[must_use]
+    pub fn get(&self, row: usize) -> RowKind {
+        match self {
+            Self::Inserts => RowKind::Insert,
+            Self::Each(kinds) => kinds[row],
+        }
+    }
+
+    /// Those of some rows.
+    pub(crate) fn of(&self, rows: impl Iterator<Item = usize>) -> Self {
+        match self {
+            Self::Inserts => Self::Inserts,
+            Self::Each(kinds) => Self::Each(rows.map(|row| kinds[row]).collect()),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The groups of one owner, and the changelog that rows make of them.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow_select::take::take;
+use thalweg_runtime::EventTimeMs;
+
+use super::changed::changed;
+use super::{Routed, RunningAggregation};
+use crate::aggregate::{AggregateError, Changes, History, Places, Rows, Side, UpdateScratch};
+use crate::batch::{Batch, Ordinal, Ordinals, Stamps};
+use crate::changelog::{RowKind, RowKinds};
+use crate::key::{ColumnBytes, canonical_column};
+use crate::table::{GroupTable, Keys};
+
+/// Bytes of strings, estimated, that the changes of one call repeat: a list of a million values is one long string before
+/// and after each row.
+const WEIGHT_MAX: usize = 16 << 20;
+
+/// Groups that change row by row.
+#[derive(Debug)]
+pub struct RunningGroups {
+    aggregation: Arc<RunningAggregation>,
+    table: GroupTable,
+    sides: Vec<Side>,
+    /// Groups whose first row was taken in: the next one that is gets this number.
+    begun: u32,
+    /// The group of each row of what is being taken in.
+    ids: Vec<u32>,
+    places: Vec<Places>,
+    history: History,
+    update: UpdateScratch,
+}
+
+/// What some rows came to.
+#[derive(Debug)]
+pub struct Applied {
+    /// Rows that were taken in.
+    pub rows: usize,
+    /// The changelog, in their order; possibly without a row.
+    pub changes: Batch,
+}
+
+impl RunningGroups {
+    /// Without a group.
+    #[must_use]
+    pub fn new(aggregation: Arc<RunningAggregation>) -> Self {
+        let layout = &aggregation.layout;
+        let (table, sides) = (layout.table(), layout.sides.iter().map(|_| Side::new()).collect());
+        let (ids, places) = (Vec::new(), Vec::new());
+        let (history, update) = (History::default(), UpdateScratch::default());
+        Self { aggregation, table, sides, begun: 0, ids, places, history, update }
+    }
+
+    /// Takes in the rows of `routed` from row `first` on, one after the other: all of them, or as many as do not make too
+    /// much of long strings. Rows are to be taken in from the first to the last before others come.
+    ///
+    /// # Errors
+    /// If a result does not fit its type, or there are too many groups. The groups are of no use then.
+    pub fn apply(&mut self, routed: &Routed, first: usize) -> Result<Applied, AggregateError> {
+        if first == 0 {
+            self.assign(routed)?;
+        }
+        let rows = self.light_rows(routed, first);
+        let columns = match rows == routed.rows() {
+            true => routed.columns.clone(),
+            false => routed.columns.slice(first, rows),
+        };
+        let Self { aggregation, table, sides, begun, ids, places, history, update } = self;
+        let RunningAggregation { spec, layout, .. } = &**aggregation;
+        let ids = &ids[first..first + rows];
+        let Emitted { kinds, of_rows } = emitted(ids, begun, !layout.outputs.is_empty(), places);
+        let slots = kinds.len();
+        let mut outputs = Vec::with_capacity(spec.keys.len() + layout.outputs.len());
+        for key in &spec.keys {
+            outputs.push(take(&canonical_column(columns.column(key.column)), &of_rows, None)?);
+        }
+        let mut kept = None;
+        if !layout.outputs.is_empty() {
+            let ordinals = routed.ordinals.slice(first, rows);
+            let changes = Changes { columns: &columns, ordinals: &ordinals, ids, places, slots };
+            let mut words = Rows { stride: table.stride(), words: table.rows_mut() };
+            history.record(layout, &mut words, sides, &changes, update)?;
+            let values = history.columns(layout, sides)?;
+            kept = if aggregation.always_changes { None } else { changed(&values, places, slots) };
+            outputs.extend(values);
+        }
+        let changes = aggregation.changes(outputs, kinds)?;
+        let changes = match kept {
+            Some(kept) => changes.filter(&BooleanArray::new(kept, None))?,
+            None => changes,
+        };
+        Ok(Applied { rows, changes })
+    }
+
+    /// Finds or makes the group of each row.
+    fn assign(&mut self, routed: &Routed) -> Result<(), AggregateError> {
+        let Self { aggregation, table, sides, ids, .. } = self;
+        let RunningAggregation { spec, layout, .. } = &**aggregation;
+        let key_columns: Vec<&ArrayRef> = spec.keys.iter().map(|key| routed.columns.column(key.column)).collect();
+        let keys = Keys {
+            cells: &routed.keys.cells,
+            stride: layout.shape.words(),
+            hashes: &routed.keys.hashes,
+            long: routed.keys.has_long.then(|| ColumnBytes::new(&key_columns)),
+        };
+        table.assign(&keys, ids)?;
+        let groups = table.groups();
+        sides.iter_mut().for_each(|side| side.grow(groups));
+        Ok(())
+    }
+
+    /// How many rows from `first` on are taken in at once; at least one, if there is one.
+    fn light_rows(&self, routed: &Routed, first: usize) -> usize {
+        let rows = routed.rows() - first;
+        if self.sides.is_empty() {
+            return rows;
+        }
+        // What comes with a row may take the place of what its group holds; a list keeps it from then on.
+        let of_row = routed.bytes() / routed.rows().max(1);
+        let has_lists = self.aggregation.layout.has_lists();
+        let (mut weight, mut come) = (0, of_row);
+        for (taken, &id) in self.ids[first..].iter().enumerate() {
+            let held: usize = self.sides.iter().map(|side| side.entry(id as usize).repeated()).sum();
+            weight += 2 * (held + come);
+            come += if has_lists { of_row } else { 0 };
+            if weight > WEIGHT_MAX && taken > 0 {
+                return taken;
+            }
+        }
+        rows
+    }
+
+    /// Number of groups.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.table.groups()
+    }
+
+    /// Bytes held in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.table.bytes() + self.sides.iter().map(Side::bytes).sum::<usize>()
+    }
+}
+
+/// What is emitted for some rows, unless they change nothing.
+struct Emitted {
+    kinds: Vec<RowKind>,
+    /// The row that each is for.
+    of_rows: UInt32Array,
+}
+
+/// What is emitted for rows of these groups, of which the first `begun` had a row before. Where groups have no values, only
+/// their first rows give anything.
+fn emitted(ids: &[u32], begun: &mut u32, has_values: bool, places: &mut Vec<Places>) -> Emitted {
+    let mut kinds = Vec::with_capacity(ids.len() * 2);
+    let mut of_rows = Vec::with_capacity(ids.len() * 2);
+    places.clear();
+    for (row, &id) in (0..).zip(ids) {
+        let before = kinds.len() as u32;
+        if id == *begun {
+            *begun += 1;
+            kinds.push(RowKind::Insert);
+            of_rows.push(row);
+            places.push(Places { before, after: before });
+        } else if has_values {
+            kinds.extend([RowKind::UpdateBefore, RowKind::UpdateAfter]);
+            of_rows.extend([row, row]);
+            places.push(Places { before, after: before + 1 });
+        }
+    }
+    Emitted { kinds, of_rows: UInt32Array::from(of_rows) }
+}
+
+impl RunningAggregation {
+    /// A batch of a changelog.
+    fn changes(&self, columns: Vec<ArrayRef>, kinds: Vec<RowKind>) -> Result<Batch, AggregateError> {
+        let options = RecordBatchOptions::new().with_row_count(Some(kinds.len()));
+        Ok(Batch {
+            columns: RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?,
+            ordinals: Ordinals::Run(Ordinal::default()),
+            stamps: Stamps::Uniform(EventTimeMs::MIN),
+            kinds: RowKinds::Each(kinds.into()),
+        })
+    }
+}
