@@ -5,6 +5,7 @@ Parquet has DuckDB's default of 122,880 rows in a row group. A file that is ther
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 # Name without suffix: arguments of `thalweg gen`, and rows.
@@ -33,18 +34,22 @@ def make(directory, name, thalweg, shrink=1):
         subprocess.run(command, check=True)
         os.rename(unfinished, path)
         return path
-    import duckdb
-
     source = make(directory, f"{base}.csv", thalweg, shrink)
     # A time in JSON is a string, and stays as it is written.
     rows = CSV.format(source, "TIMESTAMP_MS" if kind == "parquet" else "VARCHAR")
     options = f"FORMAT parquet, COMPRESSION {codec}" if kind == "parquet" else "FORMAT json"
     unfinished = path.with_suffix(".part")
     print(f"making {path}: COPY … TO … ({options})", flush=True)
-    duckdb.connect().execute(f"COPY (SELECT * FROM {rows}) TO '{unfinished}' ({options})")
+    duckdb(f"COPY (SELECT * FROM {rows}) TO '{unfinished}' ({options})")
     os.rename(unfinished, path)
     return path
 
 
 def rows_of(name, shrink=1):
     return GENERATED[name.split(".")[0].split("-")[0]][1] // shrink
+
+
+def duckdb(sql):
+    """Runs a statement in a process of its own: the peak memory of a process includes that of the one which started it."""
+    program = "import duckdb, sys; duckdb.connect().execute(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", program, sql], check=True)

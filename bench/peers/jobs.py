@@ -78,8 +78,8 @@ class Job:
         if out:
             kinds = {"text": "STRING", "whole": "BIGINT", "double": "DOUBLE", "time": "TIMESTAMP(3)"}
             columns = [f"{name} {kinds[kind]}" for name, kind in self.result]
-            statements.append(create("result", columns, {"connector": "filesystem", "path": out, "format": "csv"}))
-            query = f"INSERT INTO result {query}"
+            statements.append(create("answers", columns, {"connector": "filesystem", "path": out, "format": "csv"}))
+            query = f"INSERT INTO answers {query}"
         return ";\n".join([*statements, query]) + ";\n"
 
 
