@@ -14,7 +14,7 @@ use thalweg_runtime::exchange::doorbell::Doorbells;
 
 use super::packing::Damage;
 use crate::connect::TableScan;
-use crate::connect::bad_input::{OnError, Reject, RejectReason};
+use crate::connect::bad_input::{Reject, RejectReason};
 use crate::connect::block::{BlockBuffer, BlockInput, BlockPool, RawBlock, Taken};
 use crate::error::{Error, Result};
 
@@ -35,7 +35,6 @@ pub struct Feeder {
     blocks: Sender<Result<RawBlock, (u64, Error)>>,
     bells: Doorbells,
     stop: Arc<Stop>,
-    on_error: OnError,
     /// Number of the next block.
     index: u64,
     /// Number of the next stream.
@@ -90,7 +89,6 @@ impl Feed {
             blocks: give,
             bells: scan.bells.clone(),
             stop: Arc::clone(&stop),
-            on_error: scan.bad_input.on_error,
             index: 0,
             stream: 0,
         };
@@ -211,19 +209,15 @@ impl Feeder {
         self.hand_out(block)
     }
 
-    /// Ends `stream`. If it is damaged, that is the job's error or a reject of the stream, as the table's policy says.
+    /// Ends `stream`. If it is damaged, the format makes that the job's error or a reject, as the table's policy says: only it
+    /// knows what comes before.
     ///
     /// The end is a block of its own: only now is it known that a last record without a line end is whole.
     pub fn finish(&mut self, mut stream: Stream, ending: Ending, input_offset: u64) -> ControlFlow<()> {
         let mut block = stream.block(self.index, self.pool.buffer(), 0, input_offset);
         block.is_last = true;
         if let Ending::Damaged(damage) = ending {
-            let reject = stream.reject(&damage);
-            if self.on_error == OnError::Fail {
-                self.fail(reject.into_error());
-                return ControlFlow::Break(());
-            }
-            block.damage = Some(Box::new(reject));
+            block.damage = Some(Box::new(stream.reject(&damage)));
         }
         self.hand_out(block)
     }

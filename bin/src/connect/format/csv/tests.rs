@@ -32,6 +32,8 @@ struct Memory {
     files: Vec<Vec<u8>>,
     next: AtomicU64,
     pool: Arc<BlockPool>,
+    /// The last block says that the input breaks off.
+    breaks_off: bool,
 }
 
 impl Memory {
@@ -43,7 +45,16 @@ impl Memory {
                 blocks.push((number, from..to, to == file.len()));
             }
         }
-        Self { blocks, files: files.to_vec(), next: AtomicU64::new(0), pool: BlockPool::new(block_bytes) }
+        let (files, pool) = (files.to_vec(), BlockPool::new(block_bytes));
+        Self { blocks, files, next: AtomicU64::new(0), pool, breaks_off: false }
+    }
+
+    /// The last file breaks off behind what is there of it.
+    fn broken_off(mut self) -> Self {
+        let end = self.files.last().expect("there is a file").len();
+        self.blocks.iter_mut().for_each(|block| block.2 = false);
+        self.blocks.push((self.files.len() - 1, end..end, true));
+        Self { breaks_off: true, ..self }
     }
 
     /// One file, cut at these places, in ascending order; blocks may be empty.
@@ -52,7 +63,8 @@ impl Memory {
         let ends = cuts.iter().copied().chain([file.len()]);
         let last = cuts.len();
         let blocks = starts.zip(ends).enumerate().map(|(number, (from, to))| (0, from..to, number == last)).collect();
-        Self { blocks, files: vec![file.to_vec()], next: AtomicU64::new(0), pool: BlockPool::new(file.len().max(1)) }
+        let (files, pool) = (vec![file.to_vec()], BlockPool::new(file.len().max(1)));
+        Self { blocks, files, next: AtomicU64::new(0), pool, breaks_off: false }
     }
 }
 
@@ -73,7 +85,7 @@ impl BlockInput for Memory {
             offset: range.start as u64,
             is_first,
             is_last,
-            damage: None,
+            damage: (self.breaks_off && is_last).then(|| Box::new(broken_off_at(range.end as u64))),
         })
     }
 
@@ -90,6 +102,21 @@ impl BlockInput for Memory {
     }
 }
 
+/// What a stream that breaks off at a byte says.
+fn broken_off_at(offset: u64) -> Reject {
+    Reject {
+        origin: "f0".into(),
+        offset,
+        line: 0,
+        column: 0,
+        field: None,
+        reason: RejectReason::Corrupt,
+        message: "it breaks off".to_owned(),
+        help: String::new(),
+        record: Vec::new(),
+    }
+}
+
 /// How a text is read.
 #[derive(Clone, Debug)]
 struct Reading {
@@ -102,6 +129,7 @@ struct Reading {
     batch_rows: usize,
     seed: u64,
     kernels: Kernels,
+    breaks_off: bool,
 }
 
 impl Reading {
@@ -121,6 +149,7 @@ impl Reading {
             batch_rows: 4096,
             seed: 0,
             kernels: Kernels::Simd,
+            breaks_off: false,
         }
     }
 
@@ -143,7 +172,8 @@ impl Reading {
     }
 
     fn read(&self, files: &[Vec<u8>]) -> Result<Outcome, Error> {
-        self.read_blocks(Memory::new(files, self.block_bytes))
+        let memory = Memory::new(files, self.block_bytes);
+        self.read_blocks(if self.breaks_off { memory.broken_off() } else { memory })
     }
 
     /// All blocks in order, read by workers who take turns at random.

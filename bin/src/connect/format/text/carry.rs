@@ -17,6 +17,7 @@ use super::scan::Stop;
 use super::shape::{FirstRecord, Shape};
 use super::simd::index;
 use super::walk::{Unfinished, Walk};
+use crate::connect::bad_input::Reject;
 use crate::connect::block::{HEAD_BYTES, PAD_BYTES};
 use crate::error::Result;
 
@@ -107,9 +108,7 @@ impl Carry {
             *self = Self { is_file_start: true, ..Self::default() };
         }
         if let Some(damage) = piece.raw.damage.take() {
-            self.unfinished = Unfinished::default();
-            let (tail, on_error) = (std::mem::take(&mut self.tail), format.bad_input().on_error);
-            let region = Region::broken_off(piece.raw, *damage, &tail, self.line, self.shape.clone(), on_error);
+            let region = self.break_off(piece, *damage, format);
             return Cut { bytes, records: Records::Region(Box::new(region)), spare: None };
         }
         if piece.raw.is_last && self.is_file_start && self.is_mark_alone(&piece) {
@@ -124,7 +123,10 @@ impl Carry {
             match self.go_on(&piece, format) {
                 First::GoesOn => return Cut { bytes, records: Records::None, spare: Some(piece.positions) },
                 First::Ends if !needs_walk && piece.is_sound[usize::from(self.is_inside)] => {}
-                First::Ends | First::Unknown => return self.cut_by_walk(piece, format),
+                First::Ends | First::Unknown => {
+                    let region = self.walk(piece, format);
+                    return Cut { bytes, records: Records::Region(Box::new(region)), spare: None };
+                }
             }
         }
         let Some(end) = (if self.is_inside { piece.found.last_inside } else { piece.found.last_end }) else {
@@ -219,10 +221,20 @@ impl Carry {
         Unassembled { piece, end, tail, is_inside, line, shape: self.shape.clone() }
     }
 
+    /// Ends a stream that is known not to be whole, with `piece`, in which there is nothing. What is left of the blocks
+    /// before may hold whole records, where quotes are wrong; the record behind them is the one that breaks off.
+    fn break_off<F: RecordFormat>(&mut self, mut piece: Piece, damage: Reject, format: &F) -> Region {
+        piece.raw.is_last = false;
+        let mut region = self.walk(piece, format);
+        self.unfinished = Unfinished::default();
+        region.break_off(damage, &std::mem::take(&mut self.tail), self.line, format.bad_input().on_error);
+        self.is_broken = region.error.is_some();
+        region
+    }
+
     /// Cuts a block record by record.
-    fn cut_by_walk<F: RecordFormat>(&mut self, piece: Piece, format: &F) -> Cut {
-        let (bytes, is_last) = (piece.raw.input_bytes, piece.raw.is_last);
-        let end = piece.end;
+    fn walk<F: RecordFormat>(&mut self, piece: Piece, format: &F) -> Region {
+        let (is_last, end) = (piece.raw.is_last, piece.end);
         let unassembled = Unassembled {
             tail: std::mem::take(&mut self.tail),
             is_inside: false,
@@ -257,7 +269,7 @@ impl Carry {
             }
             self.is_file_start = false;
         }
-        Cut { bytes, records: Records::Region(Box::new(region)), spare: None }
+        region
     }
 
     /// Strips a byte order mark and a header, and sets the shape.

@@ -12,7 +12,7 @@ use super::place::column;
 use super::places::{PlacedRecords, TextPlaces};
 use super::shape::Shape;
 use crate::connect::bad_input::{OnError, REJECT_BYTES_MAX, Reject, RejectReason, Rejects};
-use crate::connect::block::{BlockBuffer, HEAD_BYTES, RawBlock};
+use crate::connect::block::BlockBuffer;
 use crate::error::{Error, InputPlace};
 
 /// One record: where it starts, and its separators, the last of which is its newline.
@@ -114,27 +114,18 @@ impl Region {
         }
     }
 
-    /// The end of a stream that is known not to be whole: no record, but a reject, which starts with the record `tail` that
-    /// the stream breaks off in.
-    #[must_use]
-    pub fn broken_off(
-        raw: RawBlock,
-        damage: Reject,
-        tail: &[u8],
-        line: u64,
-        shape: Option<Arc<Shape>>,
-        on_error: OnError,
-    ) -> Self {
+    /// Adds that the stream breaks off behind these records: a reject, which starts with the record `tail` that it breaks off
+    /// in, on line `line`. An error that the region has already comes before it.
+    pub fn break_off(&mut self, damage: Reject, tail: &[u8], line: u64, on_error: OnError) {
         let offset = damage.offset - tail.len() as u64;
         let record = tail[..tail.len().min(REJECT_BYTES_MAX)].to_vec();
         let reject = Reject { offset, line, record, ..damage };
-        let mut region = Self::new(raw.buffer, raw.origin, HEAD_BYTES..HEAD_BYTES, 0, line, shape);
-        region.rows = Rows::Listed(Vec::new());
         match on_error {
-            OnError::Fail => region.error = Some(reject.into_error()),
-            OnError::Skip | OnError::Divert => region.rejects.add(on_error, RejectReason::Corrupt, || reject),
+            OnError::Fail => {
+                self.error.get_or_insert_with(|| reject.into_error());
+            }
+            OnError::Skip | OnError::Divert => self.rejects.add(on_error, RejectReason::Corrupt, || reject),
         }
-        region
     }
 
     /// The records, one by one.

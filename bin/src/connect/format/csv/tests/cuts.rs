@@ -172,6 +172,30 @@ proptest! {
             (failed, first) => prop_assert!(false, "{:?} {:?}", failed, first),
         }
     }
+
+    #[test]
+    fn text_that_breaks_off_is_read_up_to_the_record_that_it_breaks_off_in_however_it_is_cut(
+        text in prop_oneof!["[a1,\"#\n\r ]{0,60}", "(a,1,(b|\"b\n\"|\"b|b\"\"\n|\"b\"x)\n){0,8}[a1,\"\n]{0,9}"],
+        comments in any::<bool>(),
+        limit in prop_oneof![2 => Just(1000), 1 => 4_usize..40],
+    ) {
+        let mut reading = three_columns();
+        reading.options.dialect.comments = comments;
+        reading.options.surplus = Surplus::Refused;
+        reading.bad_input.record_bytes_max = limit;
+        reading.bad_input.on_error = OnError::Divert;
+        reading.breaks_off = true;
+        let mut outcome = reading.read_every_way(&text).unwrap();
+        let first = outcome.rejects[0].clone().into_error();
+        let last = outcome.rejects.pop().unwrap();
+        prop_assert_eq!(last.reason, RejectReason::Corrupt);
+        let (whole, broken) = text.split_at(last.offset as usize);
+        prop_assert_eq!(broken.as_bytes(), &last.record[..]);
+        prop_assert_eq!(last.line, 1 + whole.matches('\n').count() as u64);
+        prop_assert_eq!(found(&outcome), naive(whole, limit, comments));
+        reading.bad_input.on_error = OnError::Fail;
+        prop_assert_eq!(reading.read_every_way(&text).unwrap_err().message, first.message);
+    }
 }
 
 /// Quotes of all kinds, good and broken, CR LF, blank lines, wrong numbers and counts, text beyond ASCII.
