@@ -14,7 +14,7 @@ use thalweg::random::Random;
 use thalweg_operators::aggregate::{Layout, Rows, UpdateScratch, merge, update};
 use thalweg_operators::batch::{Ordinal, Ordinals};
 use thalweg_operators::kernels::Kernels;
-use thalweg_operators::key::{LongKeys, PackedKeys};
+use thalweg_operators::key::{LongKeys, PackedKeys, WINDOW};
 use thalweg_operators::spec::{AggregateFunction as F, AggregateSpec, GroupSpec, KeyColumn};
 use thalweg_operators::table::{GroupTable, Keys};
 use thalweg_runtime::Fault;
@@ -160,7 +160,7 @@ impl Side {
 
     /// Merges groups of the table as they would come from another worker; returns their number.
     fn merge(&mut self, times: &mut Times) -> Result<usize, Fault> {
-        let (words, stride) = (self.layout.row_words(), self.table.stride());
+        let (words, stride) = (self.layout.stride(), self.table.stride());
         let rows = self.table.rows().chunks(stride).take(MERGED_GROUPS);
         let rows: Vec<u64> = rows.flat_map(|row| &row[..words]).copied().collect();
         let groups = rows.len() / words;
@@ -187,6 +187,10 @@ struct NoLongStrings;
 impl LongKeys for NoLongStrings {
     fn bytes(&self, _row: usize, _column: usize) -> &[u8] {
         &[]
+    }
+
+    fn windows<'a>(&'a self, _first: usize, _column: usize, windows: &mut [Option<&'a [u8; WINDOW]>]) {
+        windows.fill(None);
     }
 }
 

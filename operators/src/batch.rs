@@ -49,6 +49,8 @@ pub enum Ordinals {
     Run(Ordinal),
     /// Some rows of such a run: how far each is from its first.
     Picked(Ordinal, Arc<[u32]>),
+    /// Groups of one window: the upper half of [`Ordinal::row`], and the lower half of each row.
+    Groups(u64, Arc<[u64]>),
     /// One for each row.
     Each(Arc<[Ordinal]>),
 }
@@ -83,6 +85,7 @@ impl Ordinals {
         match self {
             Self::Run(first) => first.plus(row),
             Self::Picked(first, rows) => first.plus(rows[row] as usize),
+            Self::Groups(upper, lower) => Ordinal::of_row(u128::from(*upper) << 64 | u128::from(lower[row])),
             Self::Each(each) => each[row],
         }
     }
@@ -93,6 +96,7 @@ impl Ordinals {
         match self {
             Self::Run(first) => Self::Run(first.plus(offset)),
             Self::Picked(first, rows) => Self::Picked(*first, rows[offset..offset + length].into()),
+            Self::Groups(upper, lower) => Self::Groups(*upper, lower[offset..offset + length].into()),
             Self::Each(each) => Self::Each(each[offset..offset + length].into()),
         }
     }
@@ -102,6 +106,7 @@ impl Ordinals {
         match self {
             Self::Run(first) => Self::Picked(*first, rows.map(|row| row as u32).collect()),
             Self::Picked(first, run) => Self::Picked(*first, rows.map(|row| run[row]).collect()),
+            Self::Groups(upper, lower) => Self::Groups(*upper, rows.map(|row| lower[row]).collect()),
             Self::Each(each) => Self::Each(rows.map(|row| each[row]).collect()),
         }
     }

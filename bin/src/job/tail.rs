@@ -118,7 +118,9 @@ impl Tail {
     pub(super) fn end_block(&mut self, block: Option<u64>, cx: &mut Context<'_, Flow>) {
         match (self, block) {
             (Self::Sink(sink), block) if block.is_some() || sink.output.rows > 0 => {
-                let output = std::mem::take(&mut sink.output);
+                // The next block's rows are about as long.
+                let bytes = Vec::with_capacity(sink.output.bytes.len() / 8 * 9);
+                let output = std::mem::replace(&mut sink.output, Output { bytes, ..Output::default() });
                 cx.send(sink.edge, WorkerId(0), Flow::Output(Output { block, ..output }));
             }
             (Self::Route(route), Some(block)) => route.end_block(block, cx),

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use arrow_array::builder::BinaryViewBuilder;
-use arrow_array::types::{Float32Type, Float64Type, Int64Type};
+use arrow_array::types::{ArrowPrimitiveType, Float32Type, Float64Type, Int64Type};
 use arrow_array::{ArrayRef, PrimitiveArray, RecordBatch};
+use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field, Schema};
 
 use super::AggregateError;
@@ -57,11 +58,12 @@ struct Evaluation<'a> {
 
 impl<'a> Evaluation<'a> {
     fn run(&self) -> Result<ArrayRef, AggregateError> {
-        if let Some(column) = self.run_plain() {
-            return Ok(column);
-        }
         match &self.output.kind {
-            OutputKind::Count => Ok(counts(self.rows().map(|row| self.count(row)))),
+            OutputKind::Count => Ok(counts(self.counts())),
+            &OutputKind::SumI64(part) if self.is_plain_i64(part) => {
+                let hot = self.place(part).0;
+                Ok(self.plain::<Int64Type>(&self.counts(), |row, _| row[hot] as i64))
+            }
             &OutputKind::SumI64(part) => self.integers(|row| Some(self.sum_i64(part, row))),
             &OutputKind::AvgI64(part) => {
                 self.integers(|row| Some(self.sum_i64(part, row) / i128::from(self.count(row))))
@@ -75,6 +77,14 @@ impl<'a> Evaluation<'a> {
                 let sum = unwrap_sum(join([row[hot], row[hot + 1]]), row[cold]);
                 average(sum, self.count(row), self.more_digits()?)
             }),
+            &OutputKind::SumF64(part) if self.output.spec.output_type == DataType::Float64 => {
+                let hot = self.place(part).0;
+                Ok(self.plain::<Float64Type>(&self.counts(), |row, _| f64::from_bits(row[hot])))
+            }
+            &OutputKind::AvgF64(part) if self.output.spec.output_type == DataType::Float64 => {
+                let hot = self.place(part).0;
+                Ok(self.plain::<Float64Type>(&self.counts(), |row, count| f64::from_bits(row[hot]) / count as f64))
+            }
             &OutputKind::SumF64(part) => self.doubles(|row| self.some(row, self.f64(part, row))),
             &OutputKind::AvgF64(part) => {
                 self.doubles(|row| self.some(row, self.f64(part, row) / self.count(row) as f64))
@@ -88,37 +98,6 @@ impl<'a> Evaluation<'a> {
             &OutputKind::Moments(part) => self.doubles(|row| self.moment(part, row)),
             &OutputKind::Side(side) => self.side(side),
             OutputKind::Distinct(side, inner) => self.distinct(*side, inner),
-        }
-    }
-
-    /// The usual results where no group is without one: no NULL, no overflow. `None`: the long way tells.
-    fn run_plain(&self) -> Option<ArrayRef> {
-        let count = self.place(ROWS).0;
-        let takes_all = self.layout.inputs[self.output.input].count == Count::Rows;
-        if !takes_all || self.rows().any(|row| row[count] == 0) {
-            return None;
-        }
-        match (&self.output.kind, &self.output.spec.output_type) {
-            (OutputKind::Count, _) => Some(counts(self.rows().map(|row| row[count]))),
-            (&OutputKind::SumF64(part), DataType::Float64) => {
-                let hot = self.place(part).0;
-                Some(floats(self.rows().map(|row| f64::from_bits(row[hot]))))
-            }
-            (&OutputKind::AvgF64(part), DataType::Float64) => {
-                let hot = self.place(part).0;
-                Some(floats(self.rows().map(|row| f64::from_bits(row[hot]) / row[count] as f64)))
-            }
-            (&(OutputKind::SumI64(part) | OutputKind::AvgI64(part)), DataType::Int64) => {
-                let (hot, cold) = self.place(part);
-                if self.rows().any(|row| row[cold] != 0) {
-                    return None;
-                }
-                Some(match self.output.kind {
-                    OutputKind::SumI64(_) => counts(self.rows().map(|row| row[hot])),
-                    _ => counts(self.rows().map(|row| (row[hot] as i64 / row[count] as i64) as u64)),
-                })
-            }
-            _ => None,
         }
     }
 
@@ -139,6 +118,35 @@ impl<'a> Evaluation<'a> {
             Count::RowsBut(nulls) => rows - row[self.place(nulls).1],
             Count::Own(count) => row[self.place(count).0],
         }
+    }
+
+    /// The same for all groups, in one loop without a choice.
+    fn counts(&self) -> Vec<u64> {
+        let rows = self.place(ROWS).0;
+        match self.layout.inputs[self.output.input].count {
+            Count::Rows => self.rows().map(|row| row[rows]).collect(),
+            Count::RowsBut(nulls) => {
+                let nulls = self.place(nulls).1;
+                self.rows().map(|row| row[rows] - row[nulls]).collect()
+            }
+            Count::Own(count) => {
+                let count = self.place(count).0;
+                self.rows().map(|row| row[count]).collect()
+            }
+        }
+    }
+
+    /// Is the result a BIGINT, and has no sum wrapped?
+    fn is_plain_i64(&self, part: usize) -> bool {
+        let cold = self.place(part).1;
+        self.output.spec.output_type == DataType::Int64 && self.rows().fold(0, |carries, row| carries | row[cold]) == 0
+    }
+
+    /// Values that need no check, from the row and the count of each group; NULL for groups that took no row.
+    fn plain<T: ArrowPrimitiveType>(&self, counts: &[u64], value: impl Fn(&[u64], u64) -> T::Native) -> ArrayRef {
+        let values: Vec<T::Native> = self.rows().zip(counts).map(|(row, &count)| value(row, count)).collect();
+        let nulls = counts.contains(&0).then(|| NullBuffer::from_iter(counts.iter().map(|&count| count > 0)));
+        Arc::new(PrimitiveArray::<T>::new(values.into(), nulls))
     }
 
     fn some<T>(&self, row: &[u64], value: T) -> Option<T> {
@@ -283,7 +291,7 @@ impl<'a> Evaluation<'a> {
     /// aggregates that go by ordinals do so themselves.
     fn distinct(&self, side: usize, inner: &Layout) -> Result<ArrayRef, AggregateError> {
         if self.output.spec.function == AggregateFunction::Count {
-            return Ok(counts(self.entries(side).map(|entry| entry.distinct().count() as u64)));
+            return Ok(counts(self.entries(side).map(|entry| entry.distinct().count() as u64).collect()));
         }
         let (mut ids, mut values, mut ordinals) = (Vec::new(), Vec::new(), Vec::new());
         let parser = converter(&self.layout.sides[side])?.parser();
@@ -377,11 +385,7 @@ pub(super) fn decoded<'a>(
     columns.into_iter().next().ok_or(AggregateError::Mismatch("an encoded value has one column"))
 }
 
-fn floats(values: impl Iterator<Item = f64>) -> ArrayRef {
-    Arc::new(PrimitiveArray::<Float64Type>::from_iter_values(values))
-}
-
-/// Integers, each in a word.
-fn counts(counts: impl Iterator<Item = u64>) -> ArrayRef {
-    Arc::new(PrimitiveArray::<Int64Type>::from_iter_values(counts.map(|count| count as i64)))
+fn counts(counts: Vec<u64>) -> ArrayRef {
+    let counts: Vec<i64> = counts.into_iter().map(|count| count as i64).collect();
+    Arc::new(PrimitiveArray::<Int64Type>::from(counts))
 }

@@ -152,6 +152,7 @@ impl Recorder<'_, '_> {
     fn run(self, argument: Option<&ArrayRef>, scratch: &mut UpdateScratch) -> Result<(), AggregateError> {
         let argument = || argument.ok_or(AggregateError::Mismatch("an aggregate has no argument"));
         let UpdateScratch { integers: integer_scratch, doubles: double_scratch, .. } = scratch;
+        let level = self.layout.kernels.level();
         match self.part.kind {
             PartKind::Rows | PartKind::Count => self.each(|_| (), |[count]: &mut [u64; 1], ()| *count += 1),
             PartKind::Nulls => return Err(AggregateError::Mismatch("running aggregates count what they take")),
@@ -160,12 +161,16 @@ impl Recorder<'_, '_> {
             PartKind::SumF64 => self.values(doubles(argument()?, double_scratch)?, |[sum]: &mut [u64; 1], value| {
                 *sum = (f64::from_bits(*sum) + value).to_bits();
             }),
-            PartKind::MinI64 => self.values(ordered(argument()?, integer_scratch)?, |[least]: &mut [u64; 1], value| {
-                *least = value.min(*least as i64) as u64;
-            }),
-            PartKind::MaxI64 => self.values(ordered(argument()?, integer_scratch)?, |[most]: &mut [u64; 1], value| {
-                *most = value.max(*most as i64) as u64;
-            }),
+            PartKind::MinI64 => {
+                self.values(ordered(argument()?, integer_scratch, level)?, |[least]: &mut [u64; 1], value| {
+                    *least = value.min(*least as i64) as u64;
+                })
+            }
+            PartKind::MaxI64 => {
+                self.values(ordered(argument()?, integer_scratch, level)?, |[most]: &mut [u64; 1], value| {
+                    *most = value.max(*most as i64) as u64;
+                })
+            }
             PartKind::MinI128 => self.values(decimals(argument()?)?, |least: &mut [u64; 2], value| {
                 *least = halves(value.min(join(*least)));
             }),

@@ -3,6 +3,8 @@
 //! Words that each row of the input changes come first and words that are rarely touched (carries, counts of NULLs) last,
 //! so that an update of the usual two keys and four aggregates stays within one cache line.
 
+use std::ops::Range;
+
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::{DataType, Schema, TimeUnit};
 
@@ -29,6 +31,8 @@ pub struct Layout {
     pub(crate) outputs: Vec<Output>,
     /// The words of a group without rows, without the key.
     pub(crate) accumulators: Vec<u64>,
+    /// Where in a row its cold words are.
+    pub(crate) cold: Range<usize>,
     /// Parts that are updated several at a time.
     pub(crate) passes: Vec<Pass>,
     /// How groups are found and updated.
@@ -214,10 +218,10 @@ impl Layout {
         GroupTable::new(self.shape.clone(), &self.accumulators, self.kernels)
     }
 
-    /// Words of a group: its key and its accumulators.
+    /// Words of a group: its key, its accumulators and padding.
     #[must_use]
-    pub fn row_words(&self) -> usize {
-        self.shape.words() + self.accumulators.len()
+    pub fn stride(&self) -> usize {
+        row_stride(self.shape.words() + self.accumulators.len())
     }
 }
 
@@ -380,13 +384,15 @@ impl Planner {
                 accumulators.extend_from_slice(part.kind.words().0);
             }
         }
+        let first_cold = shape.words() + accumulators.len();
         for part in &mut self.parts {
             part.cold = shape.words() + accumulators.len();
             accumulators.extend_from_slice(part.kind.words().1);
         }
+        let cold = first_cold..shape.words() + accumulators.len();
         let Self { kernels, inputs, parts, sides, outputs, .. } = self;
         let passes = pass::plan(&parts, row_stride(shape.words() + accumulators.len()));
-        Layout { shape, inputs, parts, sides, outputs, accumulators, passes, kernels }
+        Layout { shape, inputs, parts, sides, outputs, accumulators, cold, passes, kernels }
     }
 }
 

@@ -11,8 +11,13 @@ use crate::kernels::Level;
 
 /// Adds the `i`-th row of `from` to group `ids[i]`. Words only: sides are merged one by one.
 pub fn merge(layout: &Layout, into: &mut Rows<'_>, from: &[u64], from_stride: usize, ids: &[u32]) {
-    let has_passes = merge_in_passes(layout, into, (from, from_stride), ids);
-    for part in layout.parts.iter().filter(|part| !(has_passes && is_passable(part.kind))) {
+    // Carries and counts of NULLs are seldom anything but 0: one look at all of them saves a walk for each, and the lines
+    // that they are in.
+    let is_cold = |row: &[u64]| row[layout.cold.clone()].iter().fold(0, |any, &word| any | word) != 0;
+    let has_cold = from.chunks_exact(from_stride).any(is_cold);
+    let has_passes = merge_in_passes(layout, into, (from, from_stride), ids, has_cold);
+    let is_done = |kind| has_passes && is_passable(kind) || kind == PartKind::Nulls && !has_cold;
+    for part in layout.parts.iter().filter(|part| !is_done(part.kind)) {
         merge_rows(part, into, from.chunks_exact(from_stride), ids);
     }
 }
@@ -27,11 +32,17 @@ fn merge_rows<'a>(part: &Part, into: &mut Rows<'_>, from: impl Iterator<Item = &
 
 /// Merges the parts that passes can, if there are instructions for that.
 #[cfg(target_arch = "x86_64")]
-fn merge_in_passes(layout: &Layout, into: &mut Rows<'_>, (from, stride): (&[u64], usize), ids: &[u32]) -> bool {
+fn merge_in_passes(
+    layout: &Layout,
+    into: &mut Rows<'_>,
+    (from, stride): (&[u64], usize),
+    ids: &[u32],
+    has_cold: bool,
+) -> bool {
     let Level::Avx512(avx512) = layout.kernels.level() else { return false };
     for pass in &layout.passes {
         let whole = x86::merge(avx512, pass, into, ids, (from, stride));
-        for cold in pass.cold_words() {
+        for cold in pass.cold_words().filter(|_| has_cold) {
             for (&id, from) in ids[..whole].iter().zip(from.chunks_exact(stride)) {
                 let carries = &mut into.words[id as usize * into.stride + cold];
                 *carries = carries.wrapping_add(from[cold]);
@@ -46,7 +57,7 @@ fn merge_in_passes(layout: &Layout, into: &mut Rows<'_>, (from, stride): (&[u64]
 
 /// There are none.
 #[cfg(not(target_arch = "x86_64"))]
-fn merge_in_passes(_: &Layout, _: &mut Rows<'_>, _: (&[u64], usize), _: &[u32]) -> bool {
+fn merge_in_passes(_: &Layout, _: &mut Rows<'_>, _: (&[u64], usize), _: &[u32], _: bool) -> bool {
     false
 }
 

@@ -11,6 +11,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use super::AggregateError;
 use super::input::{Taken, decimals, doubles, integers, ordered};
 use super::layout::{Input, Part, PartKind};
+use crate::kernels::Level;
 
 /// Words of a pass.
 pub(super) const PASS_WORDS: usize = 4;
@@ -124,6 +125,7 @@ pub(super) struct PassInput<'a> {
     pub(super) inputs: &'a [Input],
     pub(super) taken: &'a [Taken],
     pub(super) columns: &'a RecordBatch,
+    pub(super) level: Level,
 }
 
 impl<'a> PassInput<'a> {
@@ -197,8 +199,12 @@ impl<'a> PassInput<'a> {
                 // With 0.0 a sum of −0.0 would become 0.0.
                 (words_of_doubles(values), (-0.0_f64).to_bits())
             }
-            PartKind::MinI64 => (words_of_integers(ordered(self.argument(part)?, integer_scratch)?), i64::MAX as u64),
-            PartKind::MaxI64 => (words_of_integers(ordered(self.argument(part)?, integer_scratch)?), i64::MIN as u64),
+            PartKind::MinI64 => {
+                (words_of_integers(ordered(self.argument(part)?, integer_scratch, self.level)?), i64::MAX as u64)
+            }
+            PartKind::MaxI64 => {
+                (words_of_integers(ordered(self.argument(part)?, integer_scratch, self.level)?), i64::MIN as u64)
+            }
             _ => (words_of_integers(integers(self.argument(part)?, integer_scratch)?), 0),
         };
         let taken = &self.taken[part.input];

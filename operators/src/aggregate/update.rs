@@ -13,7 +13,6 @@ use super::side::Side;
 #[cfg(target_arch = "x86_64")]
 use super::x86;
 use crate::batch::Ordinals;
-#[cfg(target_arch = "x86_64")]
 use crate::kernels::Level;
 
 /// The rows of groups, to be changed: the words of group `i` start at `i × stride`.
@@ -46,12 +45,13 @@ pub fn update(
     scratch: &mut UpdateScratch,
 ) -> Result<(), AggregateError> {
     let is_single = rows.words.len() == rows.stride;
+    let level = layout.kernels.level();
     let taken: Vec<Taken> =
         layout.inputs.iter().map(|input| Taken::of(input, columns)).collect::<Result<_, AggregateError>>()?;
     let has_passes = !is_single && update_in_passes(layout, &mut rows, (columns, &taken), ids, &mut scratch.pass)?;
     for part in layout.parts.iter().filter(|part| !(has_passes && is_passable(part.kind))) {
         let argument = layout.inputs[part.input].argument.map(|column| columns.column(column));
-        let kernel = Kernel { rows: &mut rows, part, taken: &taken[part.input], ids, is_single };
+        let kernel = Kernel { rows: &mut rows, part, taken: &taken[part.input], ids, is_single, level };
         kernel.run(argument, scratch)?;
     }
     for (side, plan) in sides.iter_mut().zip(&layout.sides) {
@@ -71,8 +71,9 @@ fn update_in_passes(
     ids: &[u32],
     scratch: &mut PassScratch,
 ) -> Result<bool, AggregateError> {
-    let Level::Avx512(avx512) = layout.kernels.level() else { return Ok(false) };
-    let input = PassInput { parts: &layout.parts, inputs: &layout.inputs, taken, columns };
+    let level = layout.kernels.level();
+    let Level::Avx512(avx512) = level else { return Ok(false) };
+    let input = PassInput { parts: &layout.parts, inputs: &layout.inputs, taken, columns, level };
     for pass in &layout.passes {
         x86::fold(avx512, pass, rows, ids, input.operands(pass, scratch)?);
     }
@@ -98,6 +99,7 @@ struct Kernel<'a, 'r> {
     ids: &'a [u32],
     /// There is one group: its words may stay in registers.
     is_single: bool,
+    level: Level,
 }
 
 impl Kernel<'_, '_> {
@@ -114,11 +116,11 @@ impl Kernel<'_, '_> {
                 self.fold_values(values, |[sum], value| *sum = (f64::from_bits(*sum) + value).to_bits());
             }
             PartKind::MinI64 => {
-                let values = ordered(argument()?, &mut scratch.integers)?;
+                let values = ordered(argument()?, &mut scratch.integers, self.level)?;
                 self.fold_values(values, |[least], value| *least = value.min(*least as i64) as u64);
             }
             PartKind::MaxI64 => {
-                let values = ordered(argument()?, &mut scratch.integers)?;
+                let values = ordered(argument()?, &mut scratch.integers, self.level)?;
                 self.fold_values(values, |[greatest], value| *greatest = value.max(*greatest as i64) as u64);
             }
             PartKind::MinI128 => {

@@ -6,7 +6,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
 use thalweg_runtime::EventTimeMs;
-use thalweg_runtime::state::{Aggregation, Folded, Release};
+use thalweg_runtime::state::{Aggregation, Divided, Folded, Release};
 
 use super::spares::Spares;
 use super::store::GroupStore;
@@ -91,9 +91,9 @@ impl GroupAggregation {
     pub(super) fn maker(&self, shard: &GroupShard, rows: usize) -> impl FnOnce() -> GroupStore + use<'_> {
         // Tables come back from windows that were closed, so they go to those who close windows. A shard that is only
         // split keeps its own, which are as large as it needs them.
-        let draws = shard.has_closed();
+        let (draws, usual) = (shard.has_closed(), shard.usual());
         move || {
-            let spare = if draws { self.spares.take(rows) } else { None };
+            let spare = if draws { self.spares.take(rows.max(usual)) } else { None };
             spare.unwrap_or_else(|| GroupStore::new(&self.layout))
         }
     }
@@ -117,6 +117,10 @@ impl Aggregation for GroupAggregation {
         self.fold_batch(shard, batch, scratch)
     }
 
+    fn divide(&self, batch: &Batch, parts: usize, scratch: &mut FoldScratch) -> Result<Divided<Self>, AggregateError> {
+        self.divide_batch(batch, parts, scratch)
+    }
+
     fn split(&self, shard: &mut GroupShard, release: Release, parts: usize) -> Vec<(usize, Partials)> {
         let mut all = Vec::new();
         if let Release::ClosedBy(frontier) = release
@@ -124,7 +128,7 @@ impl Aggregation for GroupAggregation {
         {
             return all;
         }
-        shard.split(release, |window, store| all.extend(store.split(&self.layout, window, parts)));
+        shard.split(release, |window, store| all.extend(store.split((&self.layout, &self.spares), window, parts)));
         all
     }
 
@@ -141,7 +145,9 @@ impl Aggregation for GroupAggregation {
             return Ok(());
         }
         let make = self.maker(shard, groups);
-        shard.change(window, make, |store| store.merge(&self.layout, partials, &mut Vec::new()))
+        let memory = shard.change(window, make, |store| store.merge(&self.layout, partials, &mut Vec::new()))?;
+        self.spares.put_buffer(memory);
+        Ok(())
     }
 
     fn close(&self, shard: &mut GroupShard, frontier: EventTimeMs) -> Vec<ClosedWindow> {

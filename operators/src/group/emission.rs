@@ -7,11 +7,11 @@ use std::sync::Arc;
 use thalweg_runtime::EventTimeMs;
 use thalweg_runtime::state::Share;
 
-use super::output::ordinal;
+use super::output::ordinals;
 use super::store::GroupStore;
 use super::{ClosedWindow, GroupAggregation};
 use crate::aggregate::AggregateError;
-use crate::batch::{Batch, Ordinals, Stamps};
+use crate::batch::{Batch, Stamps};
 use crate::changelog::RowKinds;
 use crate::window::TimeWindow;
 
@@ -127,7 +127,7 @@ impl Emission {
         let (window, first) = (*window, *emitted);
         let groups = (store.groups() - first).min(rows_max.max(1));
         let columns = self.aggregation.rows(window, store, (first, groups))?;
-        let ordinals = store.hashes()[first..first + groups].iter().map(|&hash| ordinal(window, hash)).collect();
+        let ordinals = ordinals(window, &store.hashes()[first..first + groups]);
         *emitted += groups;
         if *emitted == store.groups()
             && let Some(Current { store, .. }) = self.current.take()
@@ -135,8 +135,7 @@ impl Emission {
             self.bytes -= store.bytes();
             self.aggregation.spares.put(*store);
         }
-        let (ordinals, stamps) = (Ordinals::Each(ordinals), Stamps::Uniform(EventTimeMs::MIN));
-        Ok(Some(Batch { columns, ordinals, stamps, kinds: RowKinds::Inserts }))
+        Ok(Some(Batch { columns, ordinals, stamps: Stamps::Uniform(EventTimeMs::MIN), kinds: RowKinds::Inserts }))
     }
 
     /// Bytes held: windows that are due, and this owner's share in the tables that wait for windows to come. Cheap.

@@ -30,11 +30,31 @@ impl GroupAggregation {
         batch: &Batch,
         scratch: &mut FoldScratch,
     ) -> Result<Folded, AggregateError> {
+        let Self { layout, spec, .. } = self;
+        self.each_window(batch, |window, batch| {
+            let make = self.maker(shard, batch.rows());
+            shard.change(window, make, |store| {
+                store.fold(layout, &spec.keys, (&batch.columns, &batch.ordinals), scratch)
+            })
+        })
+    }
+
+    /// Calls `fold` with the rows of each window that a batch has rows of, except those that are late by their stamps.
+    ///
+    /// # Errors
+    /// If a row has no event time, and those of `fold`.
+    pub(super) fn each_window(
+        &self,
+        batch: &Batch,
+        mut fold: impl FnMut(TimeWindow, &Batch) -> Result<(), AggregateError>,
+    ) -> Result<Folded, AggregateError> {
+        let all = Folded { folded: batch.rows() as u64, late: 0 };
         if batch.rows() == 0 {
-            return Ok(Folded::default());
+            return Ok(all);
         }
         let Some(tumbling) = self.spec.window else {
-            return self.fold_into(shard, TimeWindow::ALL, batch, scratch);
+            fold(TimeWindow::ALL, batch)?;
+            return Ok(all);
         };
         let column = batch.columns.column(tumbling.time_column);
         if column.null_count() > 0 {
@@ -44,28 +64,16 @@ impl GroupAggregation {
         let (first, last) = times.iter().fold((i64::MAX, i64::MIN), |(lo, hi), &t| (lo.min(t), hi.max(t)));
         let window = TimeWindow::around(&tumbling, EventTimeMs(first));
         if window.contains(EventTimeMs(last)) && !window.is_closed_by(greatest_stamp(&batch.stamps)) {
-            return self.fold_into(shard, window, batch, scratch);
+            fold(window, batch)?;
+            return Ok(all);
         }
         let (runs, late) = runs(&tumbling, times, &batch.stamps);
         let mut folded = Folded { folded: 0, late };
         for (window, batch) in parts(batch, runs)? {
-            folded.folded += self.fold_into(shard, window, &batch, scratch)?.folded;
+            fold(window, &batch)?;
+            folded.folded += batch.rows() as u64;
         }
         Ok(folded)
-    }
-
-    fn fold_into(
-        &self,
-        shard: &mut GroupShard,
-        window: TimeWindow,
-        batch: &Batch,
-        scratch: &mut FoldScratch,
-    ) -> Result<Folded, AggregateError> {
-        let Self { layout, spec, .. } = self;
-        let make = self.maker(shard, batch.rows());
-        shard
-            .change(window, make, |store| store.fold(layout, &spec.keys, (&batch.columns, &batch.ordinals), scratch))?;
-        Ok(Folded { folded: batch.rows() as u64, late: 0 })
     }
 }
 

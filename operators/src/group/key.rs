@@ -3,7 +3,7 @@
 use arrow_array::RecordBatch;
 
 use crate::aggregate::{AggregateError, Layout};
-use crate::key::{KeyShape, LongKeys, PackedKeys};
+use crate::key::{KeyShape, LongKeys, PackedKeys, WINDOW};
 use crate::spec::KeyColumn;
 use crate::table::Keys;
 
@@ -31,7 +31,7 @@ impl GroupKey {
         let mut packed = PackedKeys::default();
         let columns: Vec<_> = row.columns().iter().collect();
         packed.pack(&columns, 1, layout.kernels)?;
-        let bytes = crate::key::ColumnBytes(&columns);
+        let bytes = crate::key::ColumnBytes::new(&columns);
         let is_long = |cell: &(usize, _)| crate::key::is_long(cell.1);
         let long = layout.shape.byte_cells(&packed.cells).filter(is_long);
         let long = long.flat_map(|(column, _)| bytes.bytes(0, column)).copied().collect();
@@ -60,5 +60,10 @@ pub(super) struct KeyBytes<'a> {
 impl LongKeys for KeyBytes<'_> {
     fn bytes(&self, _: usize, column: usize) -> &[u8] {
         self.shape.long_bytes(&self.key.cells, &self.key.long, column)
+    }
+
+    fn windows<'b>(&'b self, _: usize, column: usize, windows: &mut [Option<&'b [u8; WINDOW]>]) {
+        let bytes = self.key.long.get(self.shape.long_start(&self.key.cells, column)..);
+        windows.fill(bytes.and_then(|bytes| bytes.first_chunk()));
     }
 }

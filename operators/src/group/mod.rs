@@ -6,6 +6,7 @@
 //! (`thalweg_runtime::state`); whatever it does, the same rows come out.
 
 mod aggregation;
+mod division;
 mod emission;
 mod fold;
 mod key;

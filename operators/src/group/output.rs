@@ -8,7 +8,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use super::GroupAggregation;
 use super::store::GroupStore;
 use crate::aggregate::AggregateError;
-use crate::batch::Ordinal;
+use crate::batch::Ordinals;
 use crate::spec::{AggregateFunction, GroupSpec};
 use crate::window::TimeWindow;
 
@@ -50,9 +50,8 @@ impl GroupAggregation {
     }
 }
 
-/// The ordinal of a group's row: from the window's end and the hash of the key, whoever emits it.
-pub(super) fn ordinal(window: TimeWindow, hash: u64) -> Ordinal {
+/// The ordinals of groups: from the window's end and the hashes of the keys, whoever emits them.
+pub(super) fn ordinals(window: TimeWindow, hashes: &[u64]) -> Ordinals {
     // Flipping the sign bit keeps the order of times among unsigned numbers.
-    let end = window.end().0 as u64 ^ (1 << 63);
-    Ordinal::of_row(u128::from(end) << 64 | u128::from(hash))
+    Ordinals::Groups(window.end().0 as u64 ^ (1 << 63), hashes.into())
 }

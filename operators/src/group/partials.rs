@@ -1,32 +1,35 @@
 //! Groups on their way to the worker that owns them.
 
+use super::spares::Buffer;
 use crate::aggregate::{AggregateError, Layout, Side};
-use crate::key::{KeyShape, LongKeys};
+use crate::key::{KeyShape, LongKeys, WINDOW};
 use crate::table::Keys;
 use crate::window::TimeWindow;
 
-/// Some groups of one window, of one owner: what one worker has gathered of them since it last sent any.
+/// Some groups of one window, of one owner: what one worker has gathered of them since it last sent any. Where it does not
+/// look for groups, each row is one by itself, and a key comes as often as it has rows.
 #[derive(Debug)]
 pub struct Partials {
     pub(super) window: TimeWindow,
-    /// Key cells and accumulators, row by row, without padding.
+    /// Key cells, accumulators and padding, row by row.
     pub(super) rows: Vec<u64>,
-    pub(super) row_words: usize,
-    hashes: Vec<u64>,
+    pub(super) stride: usize,
+    pub(super) hashes: Vec<u64>,
     /// Where in `long` a group's long strings begin; empty if no group has any.
-    long_starts: Vec<usize>,
-    long: Vec<u8>,
+    pub(super) long_starts: Vec<usize>,
+    pub(super) long: Vec<u8>,
     pub(super) sides: Vec<Side>,
 }
 
 impl Partials {
-    pub(super) fn new(layout: &Layout, window: TimeWindow, groups: usize) -> Self {
-        let row_words = layout.shape.words() + layout.accumulators.len();
+    /// No groups yet, in memory for some.
+    pub(super) fn new(layout: &Layout, window: TimeWindow, memory: Buffer) -> Self {
+        let Buffer { rows, hashes } = memory;
         Self {
             window,
-            rows: Vec::with_capacity(groups * row_words),
-            row_words,
-            hashes: Vec::with_capacity(groups),
+            rows,
+            stride: layout.stride(),
+            hashes,
             long_starts: Vec::new(),
             long: Vec::new(),
             sides: layout.sides.iter().map(|_| Side::new()).collect(),
@@ -52,10 +55,10 @@ impl Partials {
         words * size_of::<u64>() + self.long.capacity() + self.sides.iter().map(Side::bytes).sum::<usize>()
     }
 
-    /// Adds a group; `row` may be longer than its words. `long` are its long strings, `None` if no group has any.
+    /// Adds a group. `long` are its long strings, `None` if no group has any.
     pub(super) fn push(&mut self, hash: u64, row: &[u64], long: Option<&[u8]>) {
         self.hashes.push(hash);
-        self.rows.extend_from_slice(&row[..self.row_words]);
+        self.rows.extend_from_slice(row);
         if let Some(long) = long {
             self.long_starts.push(self.long.len());
             self.long.extend_from_slice(long);
@@ -64,12 +67,11 @@ impl Partials {
 
     pub(super) fn keys<'a>(&'a self, shape: &'a KeyShape) -> Keys<'a, PartialBytes<'a>> {
         let long = (!self.long.is_empty()).then_some(PartialBytes { partials: self, shape });
-        Keys { cells: &self.rows, stride: self.row_words, hashes: &self.hashes, long }
+        Keys { cells: &self.rows, stride: self.stride, hashes: &self.hashes, long }
     }
 
     pub(super) fn expect_layout(&self, layout: &Layout) -> Result<(), AggregateError> {
-        let is_same = self.row_words == layout.shape.words() + layout.accumulators.len()
-            && self.sides.len() == layout.sides.len();
+        let is_same = self.stride == layout.stride() && self.sides.len() == layout.sides.len();
         if is_same { Ok(()) } else { Err(AggregateError::Mismatch("another number of words in a group")) }
     }
 }
@@ -80,9 +82,28 @@ pub(super) struct PartialBytes<'a> {
     shape: &'a KeyShape,
 }
 
+impl PartialBytes<'_> {
+    fn key(&self, row: usize) -> &[u64] {
+        &self.partials.rows[row * self.partials.stride..][..self.shape.words()]
+    }
+
+    /// The long strings from those of this group on.
+    fn long(&self, row: usize) -> &[u8] {
+        &self.partials.long[self.partials.long_starts[row]..]
+    }
+}
+
 impl LongKeys for PartialBytes<'_> {
     fn bytes(&self, row: usize, column: usize) -> &[u8] {
-        let key = &self.partials.rows[row * self.partials.row_words..][..self.shape.words()];
-        self.shape.long_bytes(key, &self.partials.long[self.partials.long_starts[row]..], column)
+        self.shape.long_bytes(self.key(row), self.long(row), column)
+    }
+
+    fn windows<'b>(&'b self, first: usize, column: usize, windows: &mut [Option<&'b [u8; WINDOW]>]) {
+        for (row, window) in (first..).zip(windows) {
+            *window = self
+                .long(row)
+                .get(self.shape.long_start(self.key(row), column)..)
+                .and_then(|bytes| bytes.first_chunk());
+        }
     }
 }

@@ -21,6 +21,8 @@ pub struct GroupShard {
     open: BTreeMap<TimeWindow, Box<GroupStore>>,
     /// Empty tables, the last one split on top: the next window is likely to be as large.
     spare: Vec<GroupStore>,
+    /// Of the last window that was closed: the next is likely to have as many, however few it begins with.
+    usual: usize,
     /// In all windows.
     groups: usize,
     /// Of all tables, spare ones included.
@@ -39,7 +41,7 @@ const SPARE_MAX: usize = 2;
 
 impl GroupShard {
     pub(super) fn new() -> Self {
-        Self { frontier: EventTimeMs::MIN, open: BTreeMap::new(), spare: Vec::new(), groups: 0, bytes: 0 }
+        Self { frontier: EventTimeMs::MIN, open: BTreeMap::new(), spare: Vec::new(), usual: 0, groups: 0, bytes: 0 }
     }
 
     pub(super) fn groups(&self) -> usize {
@@ -55,18 +57,23 @@ impl GroupShard {
         self.frontier != EventTimeMs::MIN
     }
 
+    /// Groups that a window is likely to have by the time it is closed; 0 if nothing is known of that.
+    pub(super) fn usual(&self) -> usize {
+        self.usual
+    }
+
     /// Open windows with their groups, the earliest end first.
     pub(super) fn open(&self) -> impl Iterator<Item = (TimeWindow, &GroupStore)> {
         self.open.iter().map(|(window, store)| (*window, &**store))
     }
 
     /// Changes the groups of a window that is open from now on. `make`: a table, if none is to spare here.
-    pub(super) fn change(
+    pub(super) fn change<R>(
         &mut self,
         window: TimeWindow,
         make: impl FnOnce() -> GroupStore,
-        change: impl FnOnce(&mut GroupStore) -> Result<(), AggregateError>,
-    ) -> Result<(), AggregateError> {
+        change: impl FnOnce(&mut GroupStore) -> Result<R, AggregateError>,
+    ) -> Result<R, AggregateError> {
         if window.is_closed_by(self.frontier) {
             return Err(AggregateError::ClosedWindow { last: window.last });
         }
@@ -116,6 +123,7 @@ impl GroupShard {
             let (window, store) = entry.remove_entry();
             self.groups -= store.groups();
             self.bytes -= store.bytes();
+            self.usual = store.groups();
             closed.push(ClosedWindow { window, store });
         }
         if frontier == EventTimeMs::END {
@@ -132,7 +140,7 @@ impl Clone for GroupShard {
         let open = self.open.clone();
         // Not those of the original: a copy has no free capacity.
         let bytes = open.values().map(|store| store.bytes()).sum();
-        Self { frontier: self.frontier, open, spare: Vec::new(), groups: self.groups, bytes }
+        Self { frontier: self.frontier, open, spare: Vec::new(), usual: self.usual, groups: self.groups, bytes }
     }
 }
 

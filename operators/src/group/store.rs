@@ -5,9 +5,10 @@ use thalweg_runtime::exchange::key_group::owner;
 
 use super::Partials;
 use super::key::KeyBytes;
+use super::spares::{Buffer, Spares};
 use crate::aggregate::{AggregateError, Groups, Layout, Rows, Side, UpdateScratch, evaluate, merge, update};
 use crate::batch::Ordinals;
-use crate::key::{ColumnBytes, KeyCells, LongKeys, PackedKeys, hash, key_column};
+use crate::key::{ColumnBytes, KeyCells, LongKeys, PackedKeys, WINDOW, hash, key_column};
 use crate::spec::KeyColumn;
 use crate::table::{GroupTable, Keys};
 use crate::window::TimeWindow;
@@ -21,9 +22,10 @@ pub(super) struct GroupStore {
 /// Memory that one batch leaves for the next.
 #[derive(Debug, Default)]
 pub struct FoldScratch {
-    packed: PackedKeys,
-    ids: Vec<u32>,
-    update: UpdateScratch,
+    pub(super) packed: PackedKeys,
+    pub(super) ids: Vec<u32>,
+    pub(super) rows: Vec<u64>,
+    pub(super) update: UpdateScratch,
 }
 
 impl GroupStore {
@@ -56,7 +58,7 @@ impl GroupStore {
         (columns, ordinals): (&RecordBatch, &Ordinals),
         scratch: &mut FoldScratch,
     ) -> Result<(), AggregateError> {
-        let FoldScratch { packed, ids, update: update_scratch } = scratch;
+        let FoldScratch { packed, ids, update: update_scratch, .. } = scratch;
         // At most a few pointers per batch, not per row.
         let key_columns: Vec<&ArrayRef> = keys.iter().map(|key| columns.column(key.column)).collect();
         packed.pack(&key_columns, columns.num_rows(), layout.kernels)?;
@@ -64,7 +66,7 @@ impl GroupStore {
             cells: &packed.cells,
             stride: layout.shape.words(),
             hashes: &packed.hashes,
-            long: packed.has_long.then_some(ColumnBytes(&key_columns)),
+            long: packed.has_long.then(|| ColumnBytes::new(&key_columns)),
         };
         self.table.assign(&keys, ids)?;
         self.grow_sides();
@@ -72,16 +74,18 @@ impl GroupStore {
         update(layout, rows, &mut self.sides, (columns, ordinals), ids, update_scratch)
     }
 
-    /// Adds groups that were taken out of another table. Their layout is this one's.
+    /// Adds groups that were taken out of another table, or rows that are groups by themselves. Their layout is this
+    /// one's. Returns the memory that they were in.
     pub(super) fn merge(
         &mut self,
         layout: &Layout,
         partials: Partials,
         ids: &mut Vec<u32>,
-    ) -> Result<(), AggregateError> {
+    ) -> Result<Buffer, AggregateError> {
         self.table.assign(&partials.keys(&layout.shape), ids)?;
-        self.merge_assigned(layout, (&partials.rows, partials.row_words), partials.sides.into_iter(), ids);
-        Ok(())
+        let Partials { rows, stride, hashes, sides, .. } = partials;
+        self.merge_assigned(layout, (&rows, stride), sides.into_iter(), ids);
+        Ok(Buffer { rows, hashes })
     }
 
     /// Adds all groups of another table, which is of no use then.
@@ -135,12 +139,18 @@ impl GroupStore {
     }
 
     /// Takes all groups out, each to the part of its owner; parts without a group are left out. To be cleared afterwards.
-    pub(super) fn split(&mut self, layout: &Layout, window: TimeWindow, parts: usize) -> Vec<(usize, Partials)> {
+    pub(super) fn split(
+        &mut self,
+        (layout, spares): (&Layout, &Spares),
+        window: TimeWindow,
+        parts: usize,
+    ) -> Vec<(usize, Partials)> {
         let Self { table, sides } = self;
         let owners = table.hashes().iter().map(|&hash| usize::from(owner(hash, parts).0));
         let mut counts = vec![0; parts];
         owners.clone().for_each(|owner| counts[owner] += 1);
-        let mut parts: Vec<_> = counts.iter().map(|&groups| Partials::new(layout, window, groups)).collect();
+        let part = |&groups| Partials::new(layout, window, spares.buffer(groups, table.stride()));
+        let mut parts: Vec<_> = counts.iter().map(part).collect();
         divide((table, sides), &mut parts, owners);
         parts.into_iter().enumerate().filter(|(_, part)| part.rows() > 0).collect()
     }
@@ -148,7 +158,8 @@ impl GroupStore {
     /// Takes all groups out, each as a part of its own with its hash. To be cleared afterwards.
     pub(super) fn split_keys(&mut self, layout: &Layout, window: TimeWindow) -> Vec<(u64, Partials)> {
         let Self { table, sides } = self;
-        let mut parts: Vec<_> = (0..table.groups()).map(|_| Partials::new(layout, window, 1)).collect();
+        let part = |_| Partials::new(layout, window, Buffer::new(1, table.stride()));
+        let mut parts: Vec<_> = (0..table.groups()).map(part).collect();
         divide((table, sides), &mut parts, 0..table.groups());
         table.hashes().iter().copied().zip(parts).collect()
     }
@@ -218,5 +229,11 @@ impl KeyCells for TableCells<'_> {
 impl LongKeys for TableCells<'_> {
     fn bytes(&self, row: usize, column: usize) -> &[u8] {
         self.long_bytes(row, column)
+    }
+
+    fn windows<'b>(&'b self, first: usize, column: usize, windows: &mut [Option<&'b [u8; WINDOW]>]) {
+        for (row, window) in (first..).zip(windows) {
+            *window = self.table.long_window(self.first + row, column);
+        }
     }
 }

@@ -25,7 +25,8 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, TimeUnit};
 
 use super::hash;
-use super::strings::pack_strings;
+use super::long::Views;
+use super::strings::{Lengths, pack_strings};
 use crate::aggregate::AggregateError;
 use crate::kernels::{Kernels, Level};
 
@@ -95,9 +96,23 @@ impl KeyShape {
         self.columns * CELL_WORDS
     }
 
+    /// The columns that are strings or bytes.
+    #[must_use]
+    pub fn byte_columns(&self) -> &[usize] {
+        &self.byte_columns
+    }
+
     /// Columns and cells of the strings of a key.
     pub fn byte_cells(&self, key: &[u64]) -> impl Iterator<Item = (usize, [u64; CELL_WORDS])> {
         self.byte_columns.iter().map(|&column| (column, [key[column * CELL_WORDS], key[column * CELL_WORDS + 1]]))
+    }
+
+    /// Where the string of column `column`, whose cell [`is_long`], begins among the key's long strings, which lie one
+    /// after the other.
+    #[must_use]
+    pub fn long_start(&self, key: &[u64], column: usize) -> usize {
+        let before = self.byte_cells(key).take_while(|&(other, _)| other != column);
+        before.filter(|&(_, cell)| is_long(cell)).map(|(_, cell)| string_length(cell)).sum()
     }
 
     /// The string of column `column`, whose cell [`is_long`], among `long`: the key's long strings one after the other.
@@ -106,15 +121,8 @@ impl KeyShape {
     /// If the column is not long or `long` not of this key.
     #[must_use]
     pub fn long_bytes<'a>(&self, key: &[u64], long: &'a [u8], column: usize) -> &'a [u8] {
-        let mut start = 0;
-        for (other, cell) in self.byte_cells(key).filter(|&(_, cell)| is_long(cell)) {
-            let end = start + string_length(cell);
-            if other == column {
-                return &long[start..end];
-            }
-            start = end;
-        }
-        panic!("column {column} has no long string")
+        let start = self.long_start(key, column);
+        &long[start..start + string_length([key[column * CELL_WORDS], key[column * CELL_WORDS + 1]])]
     }
 
     /// Bytes that are kept beside the key.
@@ -122,12 +130,6 @@ impl KeyShape {
     pub fn long_length(&self, key: &[u64]) -> usize {
         self.byte_cells(key).filter(|&(_, cell)| is_long(cell)).map(|(_, cell)| string_length(cell)).sum()
     }
-}
-
-/// Where the bytes of long strings are found while keys are looked up.
-pub trait LongKeys {
-    /// The bytes of column `column` of the key, in row `row`, whose cell [`is_long`].
-    fn bytes(&self, row: usize, column: usize) -> &[u8];
 }
 
 /// The keys of a batch: cells row by row, and hashes. Reused from batch to batch.
@@ -139,19 +141,6 @@ pub struct PackedKeys {
     pub hashes: Vec<u64>,
     /// Some string is longer than [`INLINE_BYTES_MAX`], so that equal cells need a look at the bytes.
     pub has_long: bool,
-}
-
-/// Long strings where they were packed from.
-pub(crate) struct ColumnBytes<'a>(pub(crate) &'a [&'a ArrayRef]);
-
-impl LongKeys for ColumnBytes<'_> {
-    fn bytes(&self, row: usize, column: usize) -> &[u8] {
-        let array = self.0[column];
-        match array.data_type() {
-            DataType::Utf8View => array.as_string_view().value(row).as_bytes(),
-            _ => array.as_binary_view().value(row),
-        }
-    }
 }
 
 impl PackedKeys {
@@ -177,24 +166,29 @@ impl PackedKeys {
 }
 
 impl PackedKeys {
-    /// Packs columns that are short strings without NULL, if all are, and if there are kernels for that. Otherwise nothing is
+    /// Packs columns that are strings without NULL, if all are, and if there are kernels for that. Otherwise nothing is
     /// packed.
     fn pack_strings(&mut self, columns: &[&ArrayRef], rows: usize, level: Level) -> bool {
-        let mut views: [&[u128]; STRINGS_MAX] = [&[]; STRINGS_MAX];
+        let mut views = [Views::default(); STRINGS_MAX];
         if columns.len() > STRINGS_MAX || columns.iter().any(|array| array.null_count() > 0) {
             return false;
         }
         for (views, array) in views.iter_mut().zip(columns) {
-            *views = match array.data_type() {
-                DataType::Utf8View => array.as_string_view().views(),
-                DataType::BinaryView => array.as_binary_view().views(),
-                _ => return false,
-            };
+            let Some(found) = Views::of(array) else { return false };
+            *views = found;
         }
         self.cells.resize(rows * columns.len() * CELL_WORDS, 0);
         self.hashes.resize(rows, 0);
-        self.has_long = false;
-        pack_strings(level, &views[..columns.len()], &mut self.cells, &mut self.hashes).unwrap_or(false)
+        // Columns with long strings mostly go on having some.
+        for lengths in [Lengths::Short, Lengths::Any].into_iter().skip(usize::from(self.has_long)) {
+            let packed = pack_strings(level, lengths, &views[..columns.len()], &mut self.cells, &mut self.hashes);
+            let Some(has_long) = packed else { return false };
+            self.has_long = has_long;
+            if lengths == Lengths::Any || !has_long {
+                return true;
+            }
+        }
+        false
     }
 }
 

@@ -8,7 +8,8 @@ use arrow_array::types::{
     Int64Type, Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
-use arrow_array::{ArrayRef, BooleanArray, PrimitiveArray};
+use arrow_array::{ArrayRef, BinaryViewArray, BooleanArray, PrimitiveArray, StringViewArray};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use arrow_schema::{DataType, TimeUnit};
 
 use super::cell::{CELL_WORDS, INLINE_BYTES_MAX, NULL_CELL, is_long, string_length};
@@ -87,6 +88,42 @@ fn primitive<T: ArrowPrimitiveType>(
 }
 
 fn bytes_column(keys: &impl KeyCells, column: usize, data_type: &DataType) -> Result<ArrayRef, AggregateError> {
+    let groups = keys.groups();
+    let (mut longest, mut nulls) = (0, 0);
+    let mut views: Vec<u128> = Vec::with_capacity(groups);
+    views.extend((0..groups).map(|group| {
+        let cell = keys.cell(group, column);
+        longest = longest.max(string_length(cell));
+        nulls += usize::from(cell == NULL_CELL);
+        u128::from(cell[1]) << 64 | u128::from(cell[0])
+    }));
+    if longest > INLINE_BYTES_MAX {
+        return long_bytes_column(keys, column, data_type);
+    }
+    let is_valid = (nulls > 0).then(|| BooleanBuffer::collect_bool(groups, |group| views[group] != NULL_VIEW));
+    if nulls > 0 {
+        views.iter_mut().filter(|view| **view == NULL_VIEW).for_each(|view| *view = 0);
+    }
+    Ok(short_strings(views, is_valid.map(NullBuffer::new), data_type))
+}
+
+/// The cell of NULL as a view.
+const NULL_VIEW: u128 = (NULL_CELL[1] as u128) << 64 | NULL_CELL[0] as u128;
+
+/// Strings or bytes whose views hold them whole: as cells, which are views without the buffers of longer strings.
+#[allow(unsafe_code)] // To check each string again took as long as all other columns of a result.
+fn short_strings(views: Vec<u128>, nulls: Option<NullBuffer>, data_type: &DataType) -> ArrayRef {
+    let (views, buffers): (ScalarBuffer<u128>, [Buffer; 0]) = (views.into(), []);
+    match data_type {
+        // SAFETY: a cell of at most 12 bytes is the view that a column of this type had, padded with zeros, and NULL is
+        // the view 0; so the views need no buffer, and those of strings hold UTF-8.
+        DataType::Utf8View => Arc::new(unsafe { StringViewArray::new_unchecked(views, buffers, nulls) }),
+        // SAFETY: as above.
+        _ => Arc::new(unsafe { BinaryViewArray::new_unchecked(views, buffers, nulls) }),
+    }
+}
+
+fn long_bytes_column(keys: &impl KeyCells, column: usize, data_type: &DataType) -> Result<ArrayRef, AggregateError> {
     let mut builder = BinaryViewBuilder::with_capacity(keys.groups());
     for group in 0..keys.groups() {
         let cell = keys.cell(group, column);

@@ -5,6 +5,10 @@
 //! <https://github.com/wangyi-fudan/wyhash>. The seed is fixed and golden values hold the function still: state that was
 //! divided by one version cannot be found by another.
 
+use std::hint::select_unpredictable;
+
+use super::long::WINDOW;
+
 /// The hash of the key without columns, that is the only group of a global aggregation. Worker 0 owns it.
 pub const EMPTY_KEY: u64 = 0;
 
@@ -26,9 +30,42 @@ pub(crate) fn hash_bytes(bytes: &[u8]) -> u64 {
     for pair in pairs {
         hash = fold(word(&pair[..8]) ^ BYTES[1], word(&pair[8..]) ^ hash);
     }
-    let (low, high) = rest.split_at(rest.len().min(8));
-    fold(word(low) ^ BYTES[2], word(high) ^ hash)
+    let rest = match bytes.last_chunk() {
+        // The rest is the end of the last 16 bytes, which one load brings.
+        Some(&last) => u128::from_le_bytes(last).checked_shr(8 * (16 - rest.len() as u32)).unwrap_or(0),
+        None => u128::from(word(&rest[..rest.len().min(8)])) | u128::from(word(&rest[rest.len().min(8)..])) << 64,
+    };
+    fold(rest as u64 ^ BYTES[2], (rest >> 64) as u64 ^ hash)
 }
+
+/// [`hash_bytes`] of the first `length` bytes of `window`, without a branch on the length: that of names is as good as
+/// random.
+///
+/// # Panics
+/// If that is all of it.
+#[inline]
+pub(crate) fn hash_window(window: &[u8; WINDOW], length: usize) -> u64 {
+    assert!(length < WINDOW, "{length} bytes of {WINDOW}");
+    let at = length & 16;
+    let (first, rest) = (&window[..16], &window[at..at + 16]);
+    let start = BYTES[0] ^ length as u64;
+    let paired = fold(word(&first[..8]) ^ BYTES[1], word(&first[8..]) ^ start);
+    let hash = select_unpredictable(at == 0, start, paired);
+    let [low, high] = KEPT[length & 15];
+    fold(word(&rest[..8]) & low ^ BYTES[2], word(&rest[8..]) & high ^ hash)
+}
+
+/// Which bits of 16 bytes are those of the first bytes, by their number.
+const KEPT: [[u64; 2]; 16] = {
+    let mut kept = [[0; 2]; 16];
+    let mut bytes = 0;
+    while bytes < 16 {
+        let bits = (1_u128 << (8 * bytes)) - 1;
+        kept[bytes] = [bits as u64, (bits >> 64) as u64];
+        bytes += 1;
+    }
+    kept
+};
 
 #[inline]
 fn fold(a: u64, b: u64) -> u64 {
@@ -92,6 +129,11 @@ mod tests {
         let bytes: Vec<u8> = (0..40).collect();
         let got: Vec<u64> = [0, 1, 8, 13, 16, 17, 32, 40].iter().map(|&n| hash_bytes(&bytes[..n])).collect();
         assert_eq!(got, GOLDEN_BYTES);
+        for length in 0..WINDOW {
+            // Bytes behind do not count.
+            let window: [u8; WINDOW] = std::array::from_fn(|at| if at < length { bytes[at] } else { 0xA5 });
+            assert_eq!(hash_window(&window, length), hash_bytes(&bytes[..length]), "{length} bytes");
+        }
         assert_eq!([of(&[[0, 0]]), of(&[[1, 0]]), of(&[[0, 1]]), of(&[[1, 2], [3, 4]])], GOLDEN_CELLS);
     }
     // Computed by another program.

@@ -6,8 +6,11 @@
 mod cell;
 mod column;
 pub mod hash;
+mod long;
 mod strings;
 
-pub use cell::{CELL_WORDS, INLINE_BYTES_MAX, KeyShape, LongKeys, PackedKeys, is_long, is_supported, string_length};
-pub(crate) use cell::{ColumnBytes, canonical_column, canonical_f64};
+pub use cell::{CELL_WORDS, INLINE_BYTES_MAX, KeyShape, PackedKeys, is_long, is_supported, string_length};
+pub(crate) use cell::{canonical_column, canonical_f64};
 pub(crate) use column::{KeyCells, array_of_cells, key_column};
+pub(crate) use long::ColumnBytes;
+pub use long::{LongKeys, WINDOW};

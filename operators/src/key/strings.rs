@@ -1,34 +1,54 @@
-//! Keys of short strings alone, which are most: cells of all columns and the hash of a row in one go.
+//! Keys of strings alone, which are most: cells of all columns and the hash of a row in one go.
 //!
 //! The hash stays in a register from column to column, and with BMI2 its multiplications overlap. A column at a time takes
-//! twice as long, as does looking for long strings beforehand.
+//! twice as long, as does looking for long strings beforehand: keys are packed as if all strings were short, until one is
+//! found that is not.
 
 use super::cell::{CELL_WORDS, INLINE_BYTES_MAX};
 use super::hash;
+use super::long::Views;
 
-/// Packs and hashes a key of `views` alone, none of them NULL. Returns whether it could: not if one is longer than a cell
-/// holds; what was written is then of no use.
+/// Which strings are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lengths {
+    /// Those that their cells hold whole. If there are others, what is written is of no use.
+    Short,
+    /// All.
+    Any,
+}
+
+/// Packs and hashes a key of `columns` alone, none of them NULL. Returns whether a string is longer than a cell holds.
 ///
 /// # Panics
 /// If there are not as many cells and hashes as views.
 #[inline(always)]
-fn pack<const COLUMNS: usize>(views: [&[u128]; COLUMNS], cells: &mut [u64], hashes: &mut [u64]) -> bool {
+fn pack<const COLUMNS: usize>(
+    lengths: Lengths,
+    columns: [Views<'_>; COLUMNS],
+    cells: &mut [u64],
+    hashes: &mut [u64],
+) -> bool {
     let rows = hashes.len();
-    let views = views.map(|views| &views[..rows]);
+    let views = columns.map(|column| &column.views[..rows]);
     let cells = &mut cells[..rows * COLUMNS * CELL_WORDS];
     let mut longest = 0;
-    for (row, (key, row_hash)) in cells.chunks_exact_mut(COLUMNS * CELL_WORDS).zip(hashes).enumerate() {
+    // By number: an iterator over all of them goes by way of memory.
+    for row in 0..rows {
+        let key = &mut cells[row * COLUMNS * CELL_WORDS..][..COLUMNS * CELL_WORDS];
         let mut hash = hash::SEED;
-        for (column, cell) in key.chunks_exact_mut(CELL_WORDS).enumerate() {
+        for column in 0..COLUMNS {
             let view = views[column][row];
             longest = longest.max(view as u32);
-            let words = [view as u64, (view >> 64) as u64];
-            cell.copy_from_slice(&words);
+            let words = match lengths {
+                Lengths::Short => [view as u64, (view >> 64) as u64],
+                Lengths::Any => columns[column].cell(view),
+            };
+            key[column * CELL_WORDS..][..CELL_WORDS].copy_from_slice(&words);
             hash = hash::add_cell(hash, words);
         }
-        *row_hash = hash;
+        hashes[row] = hash;
     }
-    longest as usize <= INLINE_BYTES_MAX
+    longest as usize > INLINE_BYTES_MAX
 }
 
 /// [`pack`] with the instructions of `level`; `None`: there are none for so many columns.
@@ -36,32 +56,51 @@ fn pack<const COLUMNS: usize>(views: [&[u128]; COLUMNS], cells: &mut [u64], hash
 #[allow(unsafe_code)] // The multiplication of BMI2 needs no fixed registers.
 pub(super) fn pack_strings(
     level: crate::kernels::Level,
-    views: &[&[u128]],
+    lengths: Lengths,
+    columns: &[Views<'_>],
     cells: &mut [u64],
     hashes: &mut [u64],
 ) -> Option<bool> {
     use crate::kernels::Level;
     let (Level::Avx2(_) | Level::Avx512(_)) = level else { return None };
-    match *views {
+    match (lengths, columns) {
         // SAFETY: the level says that the processor has the instructions.
-        [a] => Some(unsafe { pack_bmi2::<1>([a], cells, hashes) }),
+        (Lengths::Short, &[a]) => Some(unsafe { pack_short::<1>([a], cells, hashes) }),
         // SAFETY: as above.
-        [a, b] => Some(unsafe { pack_bmi2::<2>([a, b], cells, hashes) }),
+        (Lengths::Short, &[a, b]) => Some(unsafe { pack_short::<2>([a, b], cells, hashes) }),
         // SAFETY: as above.
-        [a, b, c] => Some(unsafe { pack_bmi2::<3>([a, b, c], cells, hashes) }),
+        (Lengths::Short, &[a, b, c]) => Some(unsafe { pack_short::<3>([a, b, c], cells, hashes) }),
+        // SAFETY: as above.
+        (Lengths::Any, &[a]) => Some(unsafe { pack_any::<1>([a], cells, hashes) }),
+        // SAFETY: as above.
+        (Lengths::Any, &[a, b]) => Some(unsafe { pack_any::<2>([a, b], cells, hashes) }),
+        // SAFETY: as above.
+        (Lengths::Any, &[a, b, c]) => Some(unsafe { pack_any::<3>([a, b, c], cells, hashes) }),
         _ => None,
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-fn pack_bmi2<const COLUMNS: usize>(views: [&[u128]; COLUMNS], cells: &mut [u64], hashes: &mut [u64]) -> bool {
-    pack(views, cells, hashes)
+fn pack_short<const COLUMNS: usize>(columns: [Views<'_>; COLUMNS], cells: &mut [u64], hashes: &mut [u64]) -> bool {
+    pack(Lengths::Short, columns, cells, hashes)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn pack_any<const COLUMNS: usize>(columns: [Views<'_>; COLUMNS], cells: &mut [u64], hashes: &mut [u64]) -> bool {
+    pack(Lengths::Any, columns, cells, hashes)
 }
 
 /// There are none.
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) fn pack_strings(_: crate::kernels::Level, _: &[&[u128]], _: &mut [u64], _: &mut [u64]) -> Option<bool> {
+pub(super) fn pack_strings(
+    _: crate::kernels::Level,
+    _: Lengths,
+    _: &[Views<'_>],
+    _: &mut [u64],
+    _: &mut [u64],
+) -> Option<bool> {
     None
 }
 
@@ -91,7 +130,7 @@ mod tests {
         };
         prop_oneof![
             6 => columns("[a-zé]{0,6}".prop_map(Some).boxed()),
-            1 => columns("[a-z]{0,14}".prop_map(Some).boxed()),
+            3 => columns("[a-zé]{0,40}".prop_map(Some).boxed()),
             1 => columns(proptest::option::of("[a-z]{0,12}").boxed()),
             1 => Just(Column::Numbers),
         ]

@@ -103,7 +103,7 @@ impl RunningGroups {
             cells: &routed.keys.cells,
             stride: layout.shape.words(),
             hashes: &routed.keys.hashes,
-            long: routed.keys.has_long.then_some(ColumnBytes(&key_columns)),
+            long: routed.keys.has_long.then(|| ColumnBytes::new(&key_columns)),
         };
         table.assign(&keys, ids)?;
         let groups = table.groups();

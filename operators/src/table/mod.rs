@@ -1,7 +1,7 @@
 //! The group table: from a key to the row that holds its cells and its accumulators.
 //!
-//! A row is the key's cells and the accumulators' words, padded to half a cache line or to whole ones:
-//! then an update touches the lines that hold its words and no other. At most half of the slots are taken, so that a probe
+//! A row is the key's cells and the accumulators' words, padded to half a cache line: then no four words that are used
+//! together are in two lines, and large tables have no more lines than they need. At most half of the slots are taken, so that a probe
 //! that misses ends soon, and a wrong row is read seldom: the slot's tag has to be equal before.
 //! Hashes are kept beside the rows: dividing by owner never looks at a key.
 
@@ -13,14 +13,14 @@ mod x86;
 
 use slots::{SLOTS_MIN, Slots};
 #[cfg(target_arch = "x86_64")]
-use x86::{BLOCK, Probe, Sides};
+use x86::{BLOCK, LongSides, Probe, Sides};
 
 use crate::aggregate::AggregateError;
 use crate::kernels::{Kernels, Level};
-use crate::key::{KeyShape, LongKeys, is_long, string_length};
+use crate::key::{KeyShape, LongKeys, WINDOW, is_long, string_length};
 
-/// Words of a cache line.
-const LINE_WORDS: usize = 8;
+/// Words of half a cache line.
+const HALF_LINE_WORDS: usize = 4;
 /// Number of key words where it is only known at run time.
 const ANY: usize = 0;
 /// Words of slots and rows from which on they are asked for before they are needed: beyond that, the caches do not hold them.
@@ -39,6 +39,7 @@ pub struct GroupTable {
     /// Where in `arena` the long strings of a group begin, one after the other. Shorter than the groups, even empty,
     /// where the last groups have none.
     long_starts: Vec<usize>,
+    /// Their bytes, and [`WINDOW`] more if there are any.
     arena: Vec<u8>,
     level: Level,
 }
@@ -125,6 +126,13 @@ impl GroupTable {
             Some(&start) => &self.arena[start..start + self.shape.long_length(self.key(group))],
             None => &[],
         }
+    }
+
+    /// The memory that begins with the string of a group's column whose cell [`is_long`], if there is as much.
+    #[must_use]
+    pub fn long_window(&self, group: usize, column: usize) -> Option<&[u8; WINDOW]> {
+        let start = *self.long_starts.get(group)? + self.shape.long_start(self.key(group), column);
+        self.arena.get(start..)?.first_chunk()
     }
 
     /// Writes the group of each key to `ids`; unknown keys become new groups.
@@ -237,12 +245,11 @@ impl GroupTable {
             };
             let mut others = probe.differing::<WORDS>(sides, &ids[block(start)]);
             if let Some(long) = &keys.long {
-                for row in block(start) {
-                    let bit = 1 << (row - start);
-                    if others & bit == 0 && !self.is_same_long(ids[row] as usize, long, row) {
-                        others |= bit;
-                    }
-                }
+                others |= probe.differing_long(
+                    &LongSides { table: self, keys, long, first: start },
+                    &ids[block(start)],
+                    !others,
+                );
             }
             while others != 0 {
                 let row = start + others.trailing_zeros() as usize;
@@ -321,12 +328,17 @@ impl GroupTable {
         self.rows[at..at + key.len()].copy_from_slice(key);
         self.hashes.push(hash);
         if let Some((long, row)) = long {
-            self.long_starts.resize(group as usize, self.arena.len());
-            self.long_starts.push(self.arena.len());
+            let end = self.arena.len().saturating_sub(WINDOW);
+            self.arena.truncate(end);
+            self.long_starts.resize(group as usize, end);
+            self.long_starts.push(end);
             for (column, cell) in self.shape.byte_cells(key) {
                 if is_long(cell) {
                     self.arena.extend_from_slice(long.bytes(row, column));
                 }
+            }
+            if self.arena.len() > end || end > 0 {
+                self.arena.extend_from_slice(&[0; WINDOW]);
             }
         }
         self.slots.set(slot, hash, group);
@@ -339,5 +351,5 @@ impl GroupTable {
 
 /// Words from one row of `words` words to the next.
 pub(crate) fn row_stride(words: usize) -> usize {
-    words.next_multiple_of(if words > LINE_WORDS / 2 { LINE_WORDS } else { LINE_WORDS / 2 }).max(LINE_WORDS / 2)
+    words.next_multiple_of(HALF_LINE_WORDS).max(HALF_LINE_WORDS)
 }

@@ -11,6 +11,12 @@ impl LongKeys for Texts {
     fn bytes(&self, row: usize, _column: usize) -> &[u8] {
         self.0[row].as_bytes()
     }
+
+    fn windows<'a>(&'a self, first: usize, column: usize, windows: &mut [Option<&'a [u8; WINDOW]>]) {
+        for (row, window) in (first..).zip(windows) {
+            *window = self.bytes(row, column).first_chunk();
+        }
+    }
 }
 
 fn assign(table: &mut GroupTable, cells: &[u64], hashes: &[u64], long: Option<Texts>) -> Vec<u32> {
@@ -115,6 +121,12 @@ const DIGITS: [&str; 4] = ["thirteen byte", "Thirteen byte", "thirteen Byte", "T
 impl LongKeys for Digits<'_> {
     fn bytes(&self, row: usize, _column: usize) -> &[u8] {
         DIGITS[usize::from(self.0[row].1) % 4].as_bytes()
+    }
+
+    fn windows<'a>(&'a self, first: usize, column: usize, windows: &mut [Option<&'a [u8; WINDOW]>]) {
+        for (row, window) in (first..).zip(windows) {
+            *window = self.bytes(row, column).first_chunk();
+        }
     }
 }
 

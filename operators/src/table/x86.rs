@@ -7,13 +7,16 @@
 
 use std::arch::x86_64::{
     __m128i, __m256i, __m512i, _MM_HINT_T0, _mm_cmpeq_epi8, _mm_cmpneq_epi64_mask, _mm_loadu_si128, _mm_movemask_epi8,
-    _mm_prefetch, _mm256_castsi256_ps, _mm256_cmpeq_epi32, _mm256_cmpeq_epi64, _mm256_cmpneq_epi64_mask,
-    _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_set1_epi32, _mm512_loadu_si512,
-    _mm512_mask_cmpeq_epi32_mask, _mm512_set1_epi32,
+    _mm_prefetch, _mm256_castsi256_ps, _mm256_cmpeq_epi8, _mm256_cmpeq_epi32, _mm256_cmpeq_epi64,
+    _mm256_cmpneq_epi64_mask, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_set1_epi32,
+    _mm512_loadu_si512, _mm512_mask_cmpeq_epi32_mask, _mm512_set1_epi32,
 };
+use std::hint::select_unpredictable;
 
 use super::slots::{PAD, Slots};
+use super::{GroupTable, Keys};
 use crate::kernels::{Avx2, Avx512};
+use crate::key::{CELL_WORDS, INLINE_BYTES_MAX, LongKeys, WINDOW};
 
 /// Keys that are compared in one call: a bit for each in the answer.
 pub(super) const BLOCK: usize = 64;
@@ -28,10 +31,18 @@ pub(super) struct Sides<'a> {
     pub(super) words: usize,
 }
 
+/// A table, and the long strings of keys from `first` on.
+pub(super) struct LongSides<'a, L> {
+    pub(super) table: &'a GroupTable,
+    pub(super) keys: &'a Keys<'a, L>,
+    pub(super) long: &'a L,
+    pub(super) first: usize,
+}
+
 /// The two steps, with the instructions of one kind.
 pub(super) trait Probe: Copy {
     /// Writes for each hash the number of a group below `groups` (at least 1): the one whose tag it has if there is such a
-    /// one near its home, otherwise any. Far rows are asked for.
+    /// one near its home, otherwise the last. Far rows are asked for.
     fn candidates(self, slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u32], rows: Option<(&[u64], usize)>);
 
     /// Bit *i* says whether key *i* differs from that of group `ids[i]`. `WORDS` is the length of a key, 0 if any.
@@ -39,6 +50,9 @@ pub(super) trait Probe: Copy {
     /// # Panics
     /// If there are more than [`BLOCK`] ids, or if keys or rows are missing.
     fn differing<const WORDS: usize>(self, sides: Sides<'_>, ids: &[u32]) -> u64;
+
+    /// Bit *i*, if it is in `of`, says whether key *i*, whose cells are those of group `ids[i]`, has other bytes behind them.
+    fn differing_long<L: LongKeys>(self, sides: &LongSides<'_, L>, ids: &[u32], of: u64) -> u64;
 }
 
 impl Probe for Avx512 {
@@ -52,6 +66,12 @@ impl Probe for Avx512 {
     fn differing<const WORDS: usize>(self, sides: Sides<'_>, ids: &[u32]) -> u64 {
         // SAFETY: there is an `Avx512` only where the processor has the instructions.
         unsafe { differing_avx512::<WORDS>(sides, ids) }
+    }
+
+    #[inline]
+    fn differing_long<L: LongKeys>(self, sides: &LongSides<'_, L>, ids: &[u32], of: u64) -> u64 {
+        // SAFETY: there is an `Avx512` only where the processor has the instructions.
+        unsafe { differing_long(sides, ids, of) }
     }
 }
 
@@ -67,6 +87,12 @@ impl Probe for Avx2 {
         // SAFETY: there is an `Avx2` only where the processor has the instructions.
         unsafe { differing_avx2::<WORDS>(sides, ids) }
     }
+
+    #[inline]
+    fn differing_long<L: LongKeys>(self, sides: &LongSides<'_, L>, ids: &[u32], of: u64) -> u64 {
+        // SAFETY: there is an `Avx2` only where the processor has the instructions.
+        unsafe { differing_long(sides, ids, of) }
+    }
 }
 
 /// Asks for the slots of these hashes.
@@ -77,6 +103,14 @@ pub(super) fn prefetch_slots(slots: &Slots, hashes: &[u64]) {
         // SAFETY: a prefetch changes nothing that can be observed, whatever the address; every x86-64 has it.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(home.cast()) };
     }
+}
+
+#[inline(always)]
+fn group_of(entry: u64, is_found: bool, last: u32) -> u32 {
+    // Without a branch. A new key is compared with the group that was made last, whose row is near, and not with a far
+    // one that would have to be fetched to no purpose.
+    let entry = entry as u32 & u32::from(is_found).wrapping_neg();
+    entry.wrapping_sub(1).min(last)
 }
 
 #[inline(always)]
@@ -95,12 +129,12 @@ fn candidates_avx512(slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u3
         let home = hash as usize & mask;
         // SAFETY: `home` is at most `mask`, so eight slots lie behind this address, padding included.
         let near = unsafe { _mm512_loadu_si512(entries.as_ptr().wrapping_add(home).cast::<__m512i>()) };
-        // Tags are the odd halves. Of those found the first counts; if there is none, the last slot stands for it.
+        // Tags are the odd halves. Of those found the first counts.
         let found = _mm512_mask_cmpeq_epi32_mask(0xAAAA, near, _mm512_set1_epi32(hash as i32));
         let lane = (u32::from(found) | 0x8000).trailing_zeros() as usize / 2;
         // SAFETY: `lane` is at most 7, as said.
         let entry = unsafe { *entries.get_unchecked(home + lane) };
-        *id = (entry as u32).wrapping_sub(1).min(last);
+        *id = group_of(entry, found != 0, last);
         if let Some(rows) = rows {
             prefetch_row(rows, *id);
         }
@@ -121,7 +155,7 @@ fn candidates_avx2(slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u32]
         let lane = (found | 0x80).trailing_zeros() as usize / 2;
         // SAFETY: `lane` is at most 3, as said.
         let entry = unsafe { *entries.get_unchecked(home + lane) };
-        *id = (entry as u32).wrapping_sub(1).min(last);
+        *id = group_of(entry, found != 0, last);
         if let Some(rows) = rows {
             prefetch_row(rows, *id);
         }
@@ -207,4 +241,55 @@ fn differing_avx2<const WORDS: usize>(mut sides: Sides<'_>, ids: &[u32]) -> u64 
         differing |= u64::from(is_different) << index;
     }
     differing
+}
+
+/// Strings up to [`WINDOW`] are compared without a branch on their lengths; longer ones, and the few behind which memory
+/// ends, one after the other.
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn differing_long<L: LongKeys>(sides: &LongSides<'_, L>, ids: &[u32], of: u64) -> u64 {
+    let LongSides { table, keys, long, first } = *sides;
+    let mut starts = [0; BLOCK];
+    for (start, &id) in starts.iter_mut().zip(ids) {
+        // Groups without long strings may have no entry.
+        *start = table.long_starts.get(id as usize).copied().unwrap_or_default();
+    }
+    let mut windows = [None; BLOCK];
+    let windows = &mut windows[..ids.len()];
+    let (mut differing, mut others) = (0, 0);
+    for &column in table.shape.byte_columns() {
+        long.windows(first, column, windows);
+        let cells = &keys.cells[first * keys.stride + column * CELL_WORDS..];
+        for (index, (window, start)) in windows.iter().zip(&mut starts).enumerate() {
+            let length = cells[index * keys.stride] as u32 as usize;
+            let length = select_unpredictable(length > INLINE_BYTES_MAX, length, 0);
+            let stored = table.arena.get(*start..).and_then(|bytes| bytes.first_chunk());
+            if let (Some(a), Some(b), 0..=WINDOW) = (stored, window, length) {
+                let unequal = differing_bytes(a, b) & ((1_u64 << length) - 1) as u32;
+                differing |= u64::from(unequal != 0) << index;
+            } else {
+                others |= u64::from(length > 0) << index;
+            }
+            *start += length;
+        }
+    }
+    // What differs already needs no second look.
+    others &= of & !differing;
+    while others != 0 {
+        let index = others.trailing_zeros() as usize;
+        let is_same = table.is_same_long(ids[index] as usize, long, first + index);
+        differing |= u64::from(!is_same) << index;
+        others &= others - 1;
+    }
+    differing & of
+}
+
+/// Which bytes are not the same.
+#[inline]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn differing_bytes(a: &[u8; WINDOW], b: &[u8; WINDOW]) -> u32 {
+    // SAFETY: all of it is there.
+    let a = unsafe { _mm256_loadu_si256(a.as_ptr().cast::<__m256i>()) };
+    // SAFETY: as above.
+    let b = unsafe { _mm256_loadu_si256(b.as_ptr().cast::<__m256i>()) };
+    !_mm256_movemask_epi8(_mm256_cmpeq_epi8(a, b)) as u32
 }

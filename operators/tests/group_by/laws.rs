@@ -64,12 +64,17 @@ impl Journey {
                 break;
             }
             let end = rows.len().min(next + step.rows);
-            let folded = aggregation.fold(
-                &mut shards[step.worker % self.shards],
-                &batch(&schema, &rows[next..end]),
-                &mut scratch,
-            );
-            assert_eq!(folded.expect("rows fit"), Folded { folded: (end - next) as u64, late: 0 });
+            let batch = batch(&schema, &rows[next..end]);
+            let folded = if step.flushes {
+                let (folded, parts) = aggregation.divide(&batch, step.rotation + 1, &mut scratch).expect("rows fit");
+                for (to, partials) in parts {
+                    aggregation.merge(&mut shards[to % self.shards], partials).expect("an open window");
+                }
+                folded
+            } else {
+                aggregation.fold(&mut shards[step.worker % self.shards], &batch, &mut scratch).expect("rows fit")
+            };
+            assert_eq!(folded, Folded { folded: (end - next) as u64, late: 0 });
             next = end;
             moves.next().iter().for_each(|step| step.run(aggregation, &mut shards));
         }

@@ -258,6 +258,17 @@ impl Job {
         self.aggregation.fold(&mut self.folds[worker], batch, &mut self.scratch).expect("rows fit")
     }
 
+    /// The rows go to their owners as they are.
+    fn divide(&mut self, batch: &Batch) -> Folded {
+        let divided = self.aggregation.divide(batch, self.shards.len(), &mut self.scratch);
+        let (folded, parts) = divided.expect("rows fit");
+        assert_eq!(parts.iter().map(|(_, partials)| partials.rows() as u64).sum::<u64>(), folded.folded);
+        for (owner, partials) in parts {
+            self.aggregation.merge(&mut self.shards[owner], partials).expect("an open window");
+        }
+        folded
+    }
+
     fn flush(&mut self, release: Release, rotation: usize) {
         let workers = self.shards.len();
         let split = |fold| self.aggregation.split(fold, release, workers);
@@ -377,7 +388,12 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     while next < rows.len() {
         let step = steps.next().expect("a cycle");
         let end = rows.len().min(next + step.rows);
-        let counts = job.fold(step.worker % case.workers, &batch(&schema, &rows[next..end]));
+        let batch = batch(&schema, &rows[next..end]);
+        let counts = if step.rotation.is_multiple_of(3) {
+            job.divide(&batch)
+        } else {
+            job.fold(step.worker % case.workers, &batch)
+        };
         (late, folded, next) = (late + counts.late, folded + counts.folded, end);
         if step.flushes {
             job.flush(Release::All, step.rotation);

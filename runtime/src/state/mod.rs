@@ -32,6 +32,7 @@ mod clone_swap;
 mod cost;
 mod counted;
 mod directory;
+mod folding;
 mod frontier;
 mod hold_lock;
 mod local_merge;
@@ -102,6 +103,23 @@ pub trait Aggregation: Send + Sync + 'static {
         scratch: &mut Self::Scratch,
     ) -> Result<Folded, Self::Error>;
 
+    /// The rows of a batch on their way to the owners of their keys among `parts`, except those that are late: what comes
+    /// of folding them into a shard apart and splitting it. For batches in which keys hardly meet twice there may be a
+    /// faster way: a partial may have several entries for one key.
+    ///
+    /// # Errors
+    /// As [`fold`](Self::fold).
+    fn divide(
+        &self,
+        batch: &Self::Batch,
+        parts: usize,
+        scratch: &mut Self::Scratch,
+    ) -> Result<Divided<Self>, Self::Error> {
+        let mut apart = self.shard();
+        let folded = self.fold(&mut apart, batch, scratch)?;
+        Ok((folded, self.split(&mut apart, Release::All, parts)))
+    }
+
     /// Takes groups out and divides them by the owners of their keys among `parts` (see
     /// [`key_group::owner`](crate::exchange::key_group::owner)): window by window, the earliest first. Parts without a
     /// group are left out.
@@ -159,6 +177,9 @@ pub trait Aggregation: Send + Sync + 'static {
     /// Bytes held. Cheap.
     fn bytes(&self, shard: &Self::Shard) -> usize;
 }
+
+/// What became of the rows of a batch, and the partials for each owner.
+pub type Divided<A> = (Folded, Vec<(usize, <A as Aggregation>::Partial)>);
 
 /// What became of the rows of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! `owned-shards`, the default: every worker owns the shard of its key groups; groups travel there, rows never.
+//! `owned-shards`, the default: every worker owns the shard of its key groups; groups travel there.
 //!
 //! ```text
 //!   producer 0: fold ─► private tables ─┬─ groups ─►┌─────────────────────┐
@@ -11,6 +11,8 @@
 //! A batch is folded into tables that only its producer knows, and stays there: batches of one window add up before
 //! anything travels. Groups leave, divided by the owners of their keys, when a promise closes their window, ahead of a
 //! barrier and at the end; and all of them when there are 65,536, or 4,096 and nearly every row of a batch was a new one.
+//! Where folding has hardly made groups of rows, batches are for a while divided without it: each row travels as if it
+//! were the only one of its group, and nothing of it stays here (see [`folding`](super::folding)).
 //! The owner alone merges them into its shard and takes out of it what closes. But for lanes and counters, nothing is
 //! written to by two workers, and there is no lock.
 //!
@@ -23,23 +25,16 @@
 //! back; those of two shards may be from different moments. A reader stops nobody. A version costs its owner a copy of
 //! the shard, at most one in a step, and the memory of that copy; a question costs each producer one release.
 //!
-//! **Where it hurts**: the exchange. Nearly unique keys are looked up twice and travel, and few workers with little to do
-//! pay for messages that one lock would have spared them.
+//! **Where it hurts**: the exchange. Nearly unique keys travel row by row, and few workers with little to do pay for
+//! messages that one lock would have spared them.
 
+use super::folding::Folding;
 use super::owned::{Owned, ShardOwner};
 use super::*;
 
 /// Groups in private tables at which all are sent to their owners: about 4 MiB of tables, past which folding costs cache
 /// misses that the owner's merge has to pay again.
 const PRIVATE_GROUPS_MAX: usize = 1 << 16;
-
-/// Groups in private tables from which on it counts whether they are worth having: tables that fit a core's own cache.
-const WORTH_GROUPS_MIN: usize = 1 << 12;
-
-/// Private tables are for rows that meet their group there. Where at least this share of a batch's rows, in eighths, are
-/// groups of their own, hardly any will, and tables that grow beyond the cache only cost. Measured at 1,000,000 keys:
-/// 18 M rows/s without this rule, 29 M with it.
-const NEW_EIGHTHS_MIN: usize = 7;
 
 /// The strategy.
 pub(super) struct OwnedShards<A: Aggregation>(Arc<Owned<A>>);
@@ -58,7 +53,8 @@ impl<A: Aggregation> Strategy<A> for OwnedShards<A> {
 
     fn producer(&self, worker: WorkerId) -> Box<dyn Producer<A>> {
         let (private, scratch) = (self.0.aggregation.shard(), A::Scratch::default());
-        Box::new(Folder { owned: Arc::clone(&self.0), private, scratch, worker, answered: 0 })
+        let folding = Folding::new();
+        Box::new(Folder { owned: Arc::clone(&self.0), private, scratch, folding, worker, answered: 0 })
     }
 
     fn owner(&self, worker: WorkerId) -> Box<dyn Owner<A>> {
@@ -78,6 +74,7 @@ struct Folder<A: Aggregation> {
     owned: Arc<Owned<A>>,
     private: A::Shard,
     scratch: A::Scratch,
+    folding: Folding,
     worker: WorkerId,
     /// Questions of readers that were answered by a release.
     answered: u64,
@@ -85,15 +82,25 @@ struct Folder<A: Aggregation> {
 
 impl<A: Aggregation> Producer<A> for Folder<A> {
     fn process(&mut self, batch: &A::Batch, sends: &mut Sends<A>) -> Result<Processed, A::Error> {
-        let Self { owned, private, scratch, .. } = self;
+        let Self { owned, private, scratch, folding, .. } = self;
         let Owned { aggregation, witness, meter, .. } = &**owned;
         let mut cost = Cost::default();
-        let before = aggregation.groups(private);
-        let folded = meter.time(&mut cost.fold, || aggregation.fold(private, batch, scratch))?;
-        let groups = aggregation.groups(private);
-        let is_worth = groups < WORTH_GROUPS_MIN || (groups - before) * 8 < folded.folded as usize * NEW_EIGHTHS_MIN;
         meter.time(&mut cost.metrics, || Witness::add(&witness.batches, 1));
-        if !is_worth || groups >= PRIVATE_GROUPS_MAX || self.is_awaited() {
+        let before = aggregation.groups(private);
+        let folded = if folding.folds(aggregation.rows(batch)) {
+            let folded = meter.time(&mut cost.fold, || aggregation.fold(private, batch, scratch))?;
+            let groups = aggregation.groups(private);
+            if folding.folded(folded.folded, groups - before, groups) || groups >= PRIVATE_GROUPS_MAX {
+                self.send(Release::All, sends, &mut cost);
+            }
+            folded
+        } else {
+            let divide = || aggregation.divide(batch, owned.shards(), scratch);
+            let (folded, parts) = meter.time(&mut cost.fold, divide)?;
+            self.forward(parts, sends, &mut cost);
+            folded
+        };
+        if self.is_awaited() {
             self.send(Release::All, sends, &mut cost);
         }
         Ok(Processed { folded, passed: 0, cost })
@@ -120,9 +127,18 @@ impl<A: Aggregation> Folder<A> {
         if release == Release::All {
             self.answered = self.owned.questions();
         }
-        let Self { owned, private, worker, .. } = self;
-        let Owned { aggregation, witness, meter, .. } = &**owned;
+        let Self { owned, private, folding, .. } = self;
+        let Owned { aggregation, meter, .. } = &**owned;
         let parts = meter.time(&mut cost.merge, || aggregation.split(private, release, owned.shards()));
+        if !parts.is_empty() {
+            folding.released();
+        }
+        self.forward(parts, sends, cost);
+    }
+
+    fn forward(&self, parts: Vec<(usize, A::Partial)>, sends: &mut Sends<A>, cost: &mut Cost) {
+        let Self { owned, worker, .. } = self;
+        let Owned { witness, meter, .. } = &**owned;
         let is_away = |part: &&(usize, A::Partial)| part.0 != usize::from(worker.0);
         meter.time(&mut cost.metrics, || {
             Witness::add(&witness.messages, parts.len() as u64);

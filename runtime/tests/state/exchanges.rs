@@ -133,3 +133,19 @@ fn owned_shards_hold_nothing_back_where_nearly_every_row_is_a_group() {
     assert_eq!(sent(&[keys(1 << 12, 1), keys(500, 1)].concat()), 2, "8 of 9 rows are groups of their own");
     assert_eq!(sent(&[keys(1 << 12, 1), keys(600, 1)].concat()), 0, "7 of 8 rows are, and no more");
 }
+
+#[test]
+fn owned_shards_divide_batches_as_they_are_while_folding_does_not_pay() {
+    let mut hands = ByHand::new(StrategyName::OwnedShards, 2, Meter::OFF);
+    hands.process(0, &keys(1 << 12, 1));
+    assert_eq!(hands.strategy.witness().messages, 2, "every row was a group");
+    let Processed { folded, passed, .. } = hands.process(0, &keys(1000, 1));
+    assert_eq!((folded, passed), (Folded { folded: 1000, late: 0 }, 0));
+    let counts =
+        WitnessCounts { batches: 2, messages: 4, lane_messages: 2, merges_owned: 4, ..WitnessCounts::default() };
+    assert_eq!(hands.strategy.witness(), counts, "nothing stays here");
+    hands.process(0, &keys(100, 1));
+    assert_eq!(hands.strategy.witness().messages, 4, "few rows wait for others");
+    let groups: usize = closed_groups(&mut hands, 9).iter().map(|(groups, _)| groups).sum();
+    assert_eq!(groups, 1 << 12);
+}

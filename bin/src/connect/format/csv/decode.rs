@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_buffer::Buffer;
+use arrow_schema::DataType;
 
 use super::column::{self, Column, Fields};
 use super::options::Surplus;
@@ -15,7 +16,7 @@ use super::table::Table;
 use super::temporal::DateCache;
 use crate::connect::bad_input::{OnError, Reject, RejectReason};
 use crate::connect::block::PAD_BYTES;
-use crate::connect::format::text::{Decoded, Dialect, PlacedRecords, Region, Row, Shape, shown};
+use crate::connect::format::text::{Decoded, Dialect, PlacedRecords, Region, Row, Shape, is_utf8, shown};
 use crate::error::{Error, Result, counted};
 
 /// Decodes regions, and keeps what it needs for that from one to the next.
@@ -49,8 +50,8 @@ impl Decoder {
             if region.has_quotes {
                 self.unquote(&mut region, table);
             }
-            let is_ascii = region.is_ascii;
-            let batches = Batches { decoder: self, table, rows: &rows, shape: &shape, decoded: &mut decoded, is_ascii };
+            let is_utf8 = has_only_utf8(&region, table);
+            let batches = Batches { decoder: self, table, rows: &rows, shape: &shape, decoded: &mut decoded, is_utf8 };
             batches.decode(&mut region)?;
         }
         if let Some(error) = region.error {
@@ -145,6 +146,14 @@ fn unquoted(bytes: &mut Vec<u8>, start: usize, end: usize, quote: u8) -> Option<
     Some((new_start, bytes.len()))
 }
 
+/// Whether all of the text is UTF-8, where somebody asks for strings. Then so is every field: a field begins behind an ASCII
+/// character and ends in front of one, and so does what quotes and escape characters leave of it.
+fn has_only_utf8(region: &Region, table: &Table) -> bool {
+    let has_strings = || table.projected.fields().iter().any(|field| *field.data_type() == DataType::Utf8View);
+    let text = || &region.buffer.bytes[region.start..region.end];
+    region.is_ascii || (has_strings() && is_utf8(table.kernels, text()))
+}
+
 /// Leaves out blank lines and records with another number of fields.
 fn select_rows(region: &mut Region, shape: &Shape, table: &Table, decoded: &mut Decoded) -> Vec<Row> {
     let mut selected = Vec::new();
@@ -217,8 +226,8 @@ struct Batches<'a> {
     rows: &'a Selected,
     shape: &'a Shape,
     decoded: &'a mut Decoded,
-    /// The text is known to be ASCII.
-    is_ascii: bool,
+    /// All texts of fields are known to be UTF-8.
+    is_utf8: bool,
 }
 
 impl Batches<'_> {
@@ -281,13 +290,13 @@ impl Batches<'_> {
         let options = &self.table.options;
         let null_literal = options.null_literal.as_ref().map(String::as_bytes);
         let (empty_is_null, element_delimiter) = (options.empty_is_null, options.element_delimiter.as_bytes());
-        let (vectors, is_ascii) = (self.table.vectors, self.is_ascii);
+        let (vectors, is_utf8) = (self.table.vectors, self.is_utf8);
         let fields = self.table.projected.fields().iter().enumerate();
         let columns = fields.zip(&self.decoder.slicer.columns).map(|((number, field), slices)| {
             let column = Column { field, number, null_literal, empty_is_null, element_delimiter, vectors };
             let quoted = if slices.quoted.is_empty() { &[][..] } else { &slices.quoted[rows.clone()] };
             let (starts, ends) = (&slices.starts[rows.clone()], &slices.ends[rows.clone()]);
-            column::decode(column, Fields { block, starts, ends, quoted, is_ascii }, &mut self.decoder.dates, refused)
+            column::decode(column, Fields { block, starts, ends, quoted, is_utf8 }, &mut self.decoder.dates, refused)
         });
         columns.collect()
     }

@@ -3,27 +3,29 @@
 //! NULL is an empty field, or `csv.null-literal`. A string that would read as NULL is quoted, the empty one as `""`, so
 //! that the two differ.
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt64Type,
-};
-use arrow_array::{Array, RecordBatch};
-use arrow_buffer::NullBuffer;
-use arrow_schema::{DataType, Schema, SchemaRef, TimeUnit};
+use arrow_array::RecordBatch;
+use arrow_schema::{DataType, Schema, SchemaRef};
 
-use super::base64;
+use super::cells::Cells;
+use super::lines::Lines;
 use super::options::CsvOptions;
 use super::refusal::type_name;
-use super::text_form::{date, decimal, float, integer, scientific, time};
+use super::style::Style;
+use super::text_form::{DateWriter, ShortText};
 use crate::connect::Encoder;
-use crate::connect::format::text::shown;
 use crate::error::{Error, Result};
+
+/// Rows whose texts are made column by column before they are put into lines: what they take is in the nearest cache.
+const ROWS: usize = 256;
 
 /// Writes rows, each ended by a newline.
 pub struct CsvEncoder {
     style: Style,
+    /// What NULL is written as, where that is short.
+    null: Option<ShortText>,
+    lines: Lines,
+    /// For each column, texts of some rows.
+    texts: Vec<Vec<ShortText>>,
 }
 
 impl CsvEncoder {
@@ -44,24 +46,113 @@ impl CsvEncoder {
                     .help("cast it to STRING, or choose a format with nested types, for example 'json'"));
             }
         }
-        Ok(Self { style: Style::new(options) })
+        let style = Style::new(options);
+        let null = ShortText::of(&style.null_literal);
+        Ok(Self { style, null, lines: Lines::default(), texts: Vec::new() })
+    }
+
+    /// How a column is written.
+    fn way<'a>(&self, cells: Cells<'a>) -> Column<'a> {
+        let has_nulls = cells.nulls.is_some();
+        let way = if let Some(views) = cells.views() {
+            Way::Views(views)
+        } else if cells.is_short() && !self.style.checks_values && (!has_nulls || self.null.is_some()) {
+            Way::Texts
+        } else {
+            Way::Each
+        };
+        Column { cells, way, dates: DateWriter::default() }
+    }
+}
+
+/// A column of a batch.
+struct Column<'a> {
+    cells: Cells<'a>,
+    way: Way<'a>,
+    dates: DateWriter,
+}
+
+/// How the fields of a column come into their lines.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    /// Their texts are made for many rows at once.
+    Texts,
+    /// They are strings; many are short, and plain.
+    Views(&'a [u128]),
+    /// One by one.
+    Each,
+}
+
+impl Column<'_> {
+    /// Texts of the rows from `first` on.
+    fn texts(&mut self, first: usize, null: ShortText, texts: &mut [ShortText]) {
+        self.cells.short_texts(first, &mut self.dates, texts);
+        if let Some(nulls) = self.cells.nulls {
+            let each = texts.iter_mut().zip(first..).filter(|(_, row)| nulls.is_null(*row));
+            each.for_each(|(text, _)| *text = null);
+        }
     }
 }
 
 impl Encoder for CsvEncoder {
     fn encode(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
-        let cells = |column| Cells::new(column, &self.style);
-        let columns = batch.columns().iter().map(|column| cells(column.as_ref())).collect::<Result<Vec<_>>>()?;
-        for row in 0..batch.num_rows() {
-            for (number, column) in columns.iter().enumerate() {
-                if number > 0 {
-                    out.push(self.style.delimiter);
+        let cells = batch.columns().iter().map(|column| Cells::new(column.as_ref(), &self.style));
+        let mut columns = cells.map(|cells| Ok(self.way(cells?))).collect::<Result<Vec<_>>>()?;
+        self.texts.resize_with(columns.len(), Vec::new);
+        let rows = batch.num_rows();
+        if columns.is_empty() {
+            out.resize(out.len() + rows, b'\n');
+        }
+        for first in (0..rows).step_by(ROWS) {
+            let count = ROWS.min(rows - first);
+            for (column, texts) in columns.iter_mut().zip(&mut self.texts) {
+                if matches!(column.way, Way::Texts) {
+                    texts.resize(count, ShortText::default());
+                    column.texts(first, self.null.unwrap_or_default(), texts);
                 }
-                column
-                    .write(row, &self.style, out)
-                    .map_err(|refused| refused.into_error(batch.schema_ref().field(number).name()))?;
             }
-            out.push(b'\n');
+            self.join(&columns, batch.schema_ref(), first, count, out)?;
+        }
+        self.lines.flush(out);
+        Ok(())
+    }
+}
+
+impl CsvEncoder {
+    /// Writes lines of `count` rows.
+    fn join(
+        &mut self,
+        columns: &[Column<'_>],
+        schema: &Schema,
+        first: usize,
+        count: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<()> {
+        let (style, lines) = (&self.style, &mut self.lines);
+        for row in 0..count {
+            for (number, (column, texts)) in columns.iter().zip(&self.texts).enumerate() {
+                let end = if number + 1 < columns.len() { style.delimiter } else { b'\n' };
+                match column.way {
+                    Way::Texts => {
+                        lines.field(texts[row].padded(), texts[row].len(), end, out);
+                        continue;
+                    }
+                    Way::Views(views) if column.cells.nulls.is_none_or(|nulls| nulls.is_valid(first + row)) => {
+                        // A view is its length, then up to twelve bytes; 0 behind them.
+                        let view = views[first + row];
+                        let (length, bytes) = (view as u32 as usize, (view >> 32).to_le_bytes());
+                        if length <= 12 && style.is_plain_short(&bytes, length) {
+                            lines.field(&bytes, length, end, out);
+                            continue;
+                        }
+                    }
+                    Way::Views(_) | Way::Each => {}
+                }
+                lines.flush(out);
+                let written = column.cells.write(first + row, style, out);
+                written.map_err(|refused| refused.into_error(schema.field(number).name()))?;
+                out.push(end);
+            }
         }
         Ok(())
     }
@@ -112,345 +203,6 @@ fn is_written(data_type: &DataType) -> bool {
             | Time64(_)
             | Timestamp(_, _)
     )
-}
-
-/// How fields are written.
-struct Style {
-    delimiter: u8,
-    quote: Option<u8>,
-    null_literal: Vec<u8>,
-    /// By byte: a text that has it must be quoted.
-    needs_quotes: [bool; 256],
-    /// A number or date could have a byte that must be quoted, or could be the NULL literal.
-    checks_values: bool,
-    escape: Option<u8>,
-    element_delimiter: Vec<u8>,
-    scientific_decimals: bool,
-}
-
-/// A text that would not be read as what it is.
-enum Unwritable {
-    /// It would have to be quoted, and quotes are disabled.
-    Unquoted(Vec<u8>),
-    /// The element of an ARRAY or field of a ROW holds their delimiter.
-    Delimiter(Vec<u8>),
-    /// Such an element looks like NULL, or like no element at all.
-    Ambiguous(Vec<u8>),
-}
-
-impl Unwritable {
-    fn into_error(self, column: &str) -> Error {
-        match self {
-            Self::Unquoted(text) => {
-                let text = shown(&text);
-                Error::data(format!("{text} in column `{column}` cannot be written as CSV without quotes"))
-                    .help("remove 'csv.disable-quote-character', or choose a delimiter that is not in the data")
-            }
-            Self::Delimiter(text) => {
-                let text = shown(&text);
-                Error::data(format!("{text} in column `{column}` holds the delimiter of elements"))
-                    .help("choose a 'csv.array-element-delimiter' that is not in the data, or another format")
-            }
-            Self::Ambiguous(text) => {
-                let text = shown(&text);
-                Error::data(format!("the element {text} of column `{column}` would not be read as it was written"))
-                    .help("set a 'csv.null-literal' that is not in the data, or choose another format, for example 'json'")
-            }
-        }
-    }
-}
-
-impl Style {
-    fn new(options: &CsvOptions) -> Self {
-        let dialect = options.dialect;
-        let mut needs_quotes = [false; 256];
-        // A comment starts with `#` in the first field only; elsewhere quotes do no harm.
-        let comment = dialect.comments.then_some(b'#');
-        let special = [Some(dialect.separator()), dialect.quote, dialect.escape, comment, Some(b'\n'), Some(b'\r')];
-        for byte in special.into_iter().flatten() {
-            needs_quotes[usize::from(byte)] = true;
-        }
-        let is_special = |byte: &u8| needs_quotes[usize::from(*byte)];
-        let in_values =
-            (b'0'..=b'9').chain(b'A'..=b'Z').chain(b'a'..=b'z').chain(*b"+-.: /=").any(|byte| is_special(&byte));
-        let null_literal = options.null_literal.clone().unwrap_or_default().into_bytes();
-        let checks_values = in_values || !null_literal.is_empty();
-        Self {
-            delimiter: dialect.separator(),
-            quote: dialect.quote,
-            null_literal,
-            needs_quotes,
-            checks_values,
-            escape: dialect.escape,
-            element_delimiter: options.element_delimiter.clone().into_bytes(),
-            scientific_decimals: options.scientific_decimals,
-        }
-    }
-
-    fn text(&self, text: &[u8], out: &mut Vec<u8>) -> Result<(), Unwritable> {
-        let is_special = text.iter().any(|&byte| self.needs_quotes[usize::from(byte)]);
-        if !is_special && text != self.null_literal && !text.is_empty() {
-            out.extend_from_slice(text);
-            return Ok(());
-        }
-        match self.quote {
-            Some(quote) => quoted(text, quote, self.escape, out),
-            // An empty string reads as one even without quotes.
-            None if text.is_empty() => {}
-            None => match self.escape.filter(|_| text != self.null_literal) {
-                Some(escape) => {
-                    for &byte in text {
-                        if self.needs_quotes[usize::from(byte)] {
-                            out.push(escape);
-                        }
-                        out.push(byte);
-                    }
-                }
-                None => return Err(Unwritable::Unquoted(text.to_vec())),
-            },
-        }
-        Ok(())
-    }
-
-    /// Writes a value that is no string.
-    #[inline]
-    fn value(&self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Unwritable> {
-        let start = out.len();
-        write(out);
-        // No bytes at all are a value too, and not NULL.
-        if self.checks_values || out.len() == start {
-            let text = out.split_off(start);
-            if text.is_empty() && self.quote.is_none() {
-                return Err(Unwritable::Unquoted(text));
-            }
-            return self.text(&text, out);
-        }
-        Ok(())
-    }
-
-    /// Writes the elements of an ARRAY, or the fields of a ROW, as one field.
-    fn elements<'a>(
-        &self,
-        cells: impl ExactSizeIterator<Item = (&'a Cells<'a>, usize)>,
-        kind: Nested,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Unwritable> {
-        let (count, mut field) = (cells.len(), Vec::new());
-        for (number, (cells, row)) in cells.enumerate() {
-            let start = field.len();
-            let (is_null, is_string) = cells.write_element(row, &self.null_literal, &mut field);
-            let element = &field[start..];
-            // What is not a string reads as NULL if it is empty.
-            let is_literal = element == self.null_literal && !(is_string && element.is_empty());
-            let reads_as_null = is_literal || (!is_string && element.is_empty());
-            if is_null != reads_as_null || (count == 1 && kind == Nested::Array && element.is_empty()) {
-                return Err(Unwritable::Ambiguous(element.to_vec()));
-            }
-            let end = field.len();
-            let delimiter = if number + 1 < count { &self.element_delimiter[..] } else { &[] };
-            field.extend_from_slice(delimiter);
-            // The first delimiter from here on is the one behind the element, also where the two overlap.
-            let found = memchr::memmem::find(&field[start..], &self.element_delimiter);
-            if found != (number + 1 < count).then_some(end - start) {
-                return Err(Unwritable::Delimiter(field[start..end].to_vec()));
-            }
-        }
-        if field.is_empty() && self.quote.is_none() {
-            return Err(Unwritable::Unquoted(field));
-        }
-        self.text(&field, out)
-    }
-}
-
-/// What has elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Nested {
-    Array,
-    Row,
-}
-
-/// Quotes within the text are doubled, and so are escape characters.
-fn quoted(text: &[u8], quote: u8, escape: Option<u8>, out: &mut Vec<u8>) {
-    out.push(quote);
-    let mut rest = text;
-    while let Some(position) = memchr::memchr2(quote, escape.unwrap_or(quote), rest) {
-        out.extend_from_slice(&rest[..=position]);
-        out.push(rest[position]);
-        rest = &rest[position + 1..];
-    }
-    out.extend_from_slice(rest);
-    out.push(quote);
-}
-
-/// A column of a batch, its type looked up once.
-struct Cells<'a> {
-    nulls: Option<&'a NullBuffer>,
-    values: Values<'a>,
-}
-
-enum Values<'a> {
-    Null,
-    Boolean(&'a arrow_array::BooleanArray),
-    Int8(&'a [i8]),
-    Int16(&'a [i16]),
-    Int32(&'a [i32]),
-    Int64(&'a [i64]),
-    UInt64(&'a [u64]),
-    Float32(&'a [f32]),
-    Float64(&'a [f64]),
-    Decimal(&'a [i128], i8),
-    ScientificDecimal(&'a [i128], i8),
-    Date(&'a [i32]),
-    /// Time of day with units per second and digits of the fraction.
-    Time32(&'a [i32], i64, usize),
-    Time64(&'a [i64], i64, usize),
-    /// The same with what follows it.
-    Timestamp(&'a [i64], i64, usize, &'static [u8]),
-    Utf8View(&'a arrow_array::StringViewArray),
-    Utf8(&'a arrow_array::StringArray),
-    LargeUtf8(&'a arrow_array::LargeStringArray),
-    BinaryView(&'a arrow_array::BinaryViewArray),
-    Binary(&'a arrow_array::BinaryArray),
-    LargeBinary(&'a arrow_array::LargeBinaryArray),
-    /// Where each ARRAY's elements start and end, and the elements.
-    Array(&'a [i32], Box<Cells<'a>>),
-    /// The fields of each ROW.
-    Row(Vec<Cells<'a>>),
-}
-
-impl<'a> Cells<'a> {
-    fn new(column: &'a dyn Array, style: &Style) -> Result<Self> {
-        let values = match column.data_type() {
-            DataType::Null => Values::Null,
-            DataType::Boolean => Values::Boolean(column.as_boolean()),
-            DataType::Int8 => Values::Int8(column.as_primitive::<Int8Type>().values()),
-            DataType::Int16 => Values::Int16(column.as_primitive::<Int16Type>().values()),
-            DataType::Int32 => Values::Int32(column.as_primitive::<Int32Type>().values()),
-            DataType::Int64 => Values::Int64(column.as_primitive::<Int64Type>().values()),
-            DataType::UInt64 => Values::UInt64(column.as_primitive::<UInt64Type>().values()),
-            DataType::Float32 => Values::Float32(column.as_primitive::<Float32Type>().values()),
-            DataType::Float64 => Values::Float64(column.as_primitive::<Float64Type>().values()),
-            DataType::List(_) => {
-                let lists = column.as_list::<i32>();
-                Values::Array(lists.value_offsets(), Box::new(Self::new(lists.values().as_ref(), style)?))
-            }
-            DataType::Struct(_) => {
-                let fields = column.as_struct().columns().iter().map(|field| Self::new(field.as_ref(), style));
-                Values::Row(fields.collect::<Result<_>>()?)
-            }
-            DataType::Decimal128(_, scale) if style.scientific_decimals => {
-                Values::ScientificDecimal(column.as_primitive::<Decimal128Type>().values(), *scale)
-            }
-            DataType::Decimal128(_, scale) => Values::Decimal(column.as_primitive::<Decimal128Type>().values(), *scale),
-            DataType::Utf8View => Values::Utf8View(column.as_string_view()),
-            DataType::Utf8 => Values::Utf8(column.as_string()),
-            DataType::LargeUtf8 => Values::LargeUtf8(column.as_string()),
-            DataType::BinaryView => Values::BinaryView(column.as_binary_view()),
-            DataType::Binary => Values::Binary(column.as_binary()),
-            DataType::LargeBinary => Values::LargeBinary(column.as_binary()),
-            _ => Self::temporal(column)?,
-        };
-        Ok(Self { nulls: column.nulls(), values })
-    }
-
-    fn temporal(column: &'a dyn Array) -> Result<Values<'a>> {
-        Ok(match column.data_type() {
-            DataType::Date32 => Values::Date(column.as_primitive::<Date32Type>().values()),
-            DataType::Time32(TimeUnit::Second) => {
-                Values::Time32(column.as_primitive::<Time32SecondType>().values(), 1, 0)
-            }
-            DataType::Time32(_) => Values::Time32(column.as_primitive::<Time32MillisecondType>().values(), 1000, 3),
-            DataType::Time64(TimeUnit::Microsecond) => {
-                Values::Time64(column.as_primitive::<Time64MicrosecondType>().values(), 1_000_000, 6)
-            }
-            DataType::Time64(_) => {
-                Values::Time64(column.as_primitive::<Time64NanosecondType>().values(), 1_000_000_000, 9)
-            }
-            DataType::Timestamp(unit, zone) => {
-                let suffix: &'static [u8] = if zone.is_some() { b"Z" } else { b"" };
-                let (values, per_second, digits): (&[i64], _, _) = match unit {
-                    TimeUnit::Second => (column.as_primitive::<TimestampSecondType>().values(), 1, 0),
-                    TimeUnit::Millisecond => (column.as_primitive::<TimestampMillisecondType>().values(), 1000, 3),
-                    TimeUnit::Microsecond => (column.as_primitive::<TimestampMicrosecondType>().values(), 1_000_000, 6),
-                    TimeUnit::Nanosecond => {
-                        (column.as_primitive::<TimestampNanosecondType>().values(), 1_000_000_000, 9)
-                    }
-                };
-                Values::Timestamp(values, per_second, digits, suffix)
-            }
-            other => return Err(Error::internal(format!("a column of type {other} reached the encoder of CSV"))),
-        })
-    }
-
-    fn write(&self, row: usize, style: &Style, out: &mut Vec<u8>) -> Result<(), Unwritable> {
-        if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
-            out.extend_from_slice(&style.null_literal);
-            return Ok(());
-        }
-        match &self.values {
-            Values::Utf8View(values) => style.text(values.value(row).as_bytes(), out),
-            Values::Utf8(values) => style.text(values.value(row).as_bytes(), out),
-            Values::LargeUtf8(values) => style.text(values.value(row).as_bytes(), out),
-            Values::Null => {
-                out.extend_from_slice(&style.null_literal);
-                Ok(())
-            }
-            Values::Array(offsets, elements) => {
-                let rows = offsets[row] as usize..offsets[row + 1] as usize;
-                style.elements(rows.map(|row| (elements.as_ref(), row)), Nested::Array, out)
-            }
-            Values::Row(fields) => style.elements(fields.iter().map(|field| (field, row)), Nested::Row, out),
-            _ => style.value(out, |out| self.write_value(row, out)),
-        }
-    }
-
-    /// Writes an element of an ARRAY or ROW as it stands; says whether it is NULL, and whether it is a string.
-    fn write_element(&self, row: usize, null_literal: &[u8], out: &mut Vec<u8>) -> (bool, bool) {
-        let text = match &self.values {
-            Values::Utf8View(values) => Some(values.value(row)),
-            Values::Utf8(values) => Some(values.value(row)),
-            Values::LargeUtf8(values) => Some(values.value(row)),
-            _ => None,
-        };
-        let is_null = matches!(self.values, Values::Null) || self.nulls.is_some_and(|nulls| nulls.is_null(row));
-        match text {
-            _ if is_null => out.extend_from_slice(null_literal),
-            Some(text) => out.extend_from_slice(text.as_bytes()),
-            None => self.write_value(row, out),
-        }
-        (is_null, text.is_some())
-    }
-
-    fn write_value(&self, row: usize, out: &mut Vec<u8>) {
-        match &self.values {
-            Values::Boolean(values) => out.extend_from_slice(if values.value(row) { b"true" } else { b"false" }),
-            Values::Int8(values) => integer(values[row], out),
-            Values::Int16(values) => integer(values[row], out),
-            Values::Int32(values) => integer(values[row], out),
-            Values::Int64(values) => integer(values[row], out),
-            Values::UInt64(values) => integer(values[row], out),
-            Values::Float32(values) => float(values[row], values[row].is_finite(), f64::from(values[row]), out),
-            Values::Float64(values) => float(values[row], values[row].is_finite(), values[row], out),
-            Values::Decimal(values, scale) => decimal(values[row], *scale, out),
-            Values::ScientificDecimal(values, scale) => scientific(values[row], *scale, out),
-            Values::Date(values) => date(i64::from(values[row]), out),
-            Values::Time32(values, per_second, digits) => time(i64::from(values[row]), *per_second, *digits, out),
-            Values::Time64(values, per_second, digits) => time(values[row], *per_second, *digits, out),
-            Values::Timestamp(values, per_second, digits, suffix) => {
-                let units_of_day = 86_400 * per_second;
-                date(values[row].div_euclid(units_of_day), out);
-                out.push(b' ');
-                time(values[row].rem_euclid(units_of_day), *per_second, *digits, out);
-                out.extend_from_slice(suffix);
-            }
-            Values::BinaryView(values) => base64::encode(values.value(row), out),
-            Values::Binary(values) => base64::encode(values.value(row), out),
-            Values::LargeBinary(values) => base64::encode(values.value(row), out),
-            Values::Null | Values::Utf8View(_) | Values::Utf8(_) | Values::LargeUtf8(_) => {}
-            // One level of elements is all that is accepted.
-            Values::Array(..) | Values::Row(_) => {}
-        }
-    }
 }
 
 #[cfg(test)]
@@ -517,6 +269,44 @@ mod tests {
         let dialect = Dialect { delimiter: Some(b'-'), ..CsvOptions::default().dialect };
         let options = CsvOptions { dialect, null_literal: Some("0".into()), ..CsvOptions::default() };
         assert_eq!(encode(vec![("a", numbers()), ("b", numbers())], &options).unwrap(), "\"-1\"-\"-1\"\n\"0\"-\"0\"\n");
+    }
+
+    #[test]
+    fn lines_are_their_fields_one_by_one() {
+        let rows = 3 * ROWS + 17;
+        let each = |nth: usize| (0..rows).map(move |row| (row, row % nth == 0));
+        let strings = |length: usize| -> ArrayRef {
+            let text = move |row: usize| ["", "a", "x,y", "it \"is\"", "Köln"][row % 5].repeat(row % length);
+            Arc::new(each(7).map(|(row, is_null)| (!is_null).then(|| text(row))).collect::<StringViewArray>())
+        };
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("s", strings(3)),
+            ("i", Arc::new(each(3).map(|(row, is_null)| (!is_null).then_some(row as i64 - 9)).collect::<Int64Array>())),
+            ("l", strings(5000)),
+            (
+                "d",
+                Arc::new(
+                    each(4).map(|(row, is_null)| (!is_null).then_some(row as f64 / 7.0)).collect::<Float64Array>(),
+                ),
+            ),
+            ("t", Arc::new(TimestampMillisecondArray::from_iter_values((0..rows as i64).map(|row| row * 12_345_678)))),
+            ("b", Arc::new(each(5).map(|(row, is_null)| (!is_null).then_some(row % 2 == 0)).collect::<BooleanArray>())),
+            ("m", Arc::new(Decimal128Array::from_iter_values((0..rows as i128).map(|row| row * 1_000_003)))),
+        ];
+        for null_literal in [None, Some("NULL"), Some("17"), Some("a literal that is longer than any number")] {
+            let options = CsvOptions { null_literal: null_literal.map(str::to_owned), ..CsvOptions::default() };
+            let style = Style::new(&options);
+            let cells: Vec<_> =
+                columns.iter().map(|(_, column)| Cells::new(column.as_ref(), &style).unwrap()).collect();
+            let mut expected = Vec::new();
+            for row in 0..rows {
+                for (number, cells) in cells.iter().enumerate() {
+                    assert!(cells.write(row, &style, &mut expected).is_ok());
+                    expected.push(if number + 1 < columns.len() { b',' } else { b'\n' });
+                }
+            }
+            assert_eq!(encode(columns.clone(), &options).unwrap().as_bytes(), expected, "{null_literal:?}");
+        }
     }
 
     #[test]

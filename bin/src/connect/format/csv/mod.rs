@@ -10,20 +10,23 @@
 //! ask for are not looked at.
 
 pub(crate) mod base64;
+mod cells;
 mod column;
 mod decode;
 mod encode;
 mod infer;
+mod lines;
 pub(super) mod number;
 mod options;
 mod quoting;
 mod refusal;
 mod shape;
 mod slices;
+mod style;
 mod table;
 pub(super) mod temporal;
 mod text_form;
-mod vector;
+pub(super) mod vector;
 
 pub use encode::{CsvEncoder, header_line};
 pub use infer::infer;

@@ -4,7 +4,7 @@
 //! fault is; of a record that is JSON the first value that does not fit its column is what it is refused for. Of several
 //! fields with one name the last counts, and the others may be anything.
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_array::ArrayRef;
 use arrow_buffer::Buffer;
 use arrow_schema::{DataType, SchemaRef};
 
@@ -15,14 +15,13 @@ use super::scalar::{self, Plain, PlainKind, Zone};
 use super::scan::{Broken, Quoted, Scanner, SyntaxFault, unescape};
 use crate::connect::format::csv::base64;
 use crate::connect::format::csv::temporal::DateCache;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// What a value turned out to be: fit for its column, or not; or no JSON at all.
 type Read = std::result::Result<Option<Box<Fault>>, Broken>;
 
-/// Turns records into batches of the columns that are asked for.
+/// Turns records into rows of the columns that are asked for, one by one.
 pub struct Decoder {
-    schema: SchemaRef,
     row: Row,
     options: JsonOptions,
     dates: DateCache,
@@ -36,7 +35,6 @@ impl Decoder {
     /// `Statement`, if JSON cannot hold one of them.
     pub fn new(schema: &SchemaRef, options: &JsonOptions) -> Result<Self> {
         Ok(Self {
-            schema: schema.clone(),
             row: Row::new(schema.fields())?,
             options: options.clone(),
             dates: DateCache::default(),
@@ -71,15 +69,28 @@ impl Decoder {
         Err(Box::new(refused))
     }
 
-    /// The rows since the last batch. `block` begins with all texts that they were taken from.
+    /// Appends the value at `start` of a record to a column that is not among those of the decoder; where it ends. `text`
+    /// ends with the record. None if it is not JSON, or does not fit; then nothing has changed.
+    pub fn push_value(&mut self, column: &mut Column, text: &[u8], start: usize) -> Option<usize> {
+        let length = column.len();
+        let scanner = Scanner::within(text, start, 1);
+        let Self { options, dates, scratch, .. } = self;
+        let mut reading = Reading { scanner, options, dates, scratch };
+        match reading.value(column) {
+            Ok(None) => Some(reading.scanner.at()),
+            Ok(Some(_)) | Err(_) => {
+                column.truncate(length);
+                None
+            }
+        }
+    }
+
+    /// The rows since the last batch, as columns. `block` begins with all texts that they were taken from.
     ///
     /// # Errors
     /// `Internal`, if arrow does not take them.
-    pub fn finish(&mut self, block: &Buffer) -> Result<RecordBatch> {
-        let options = RecordBatchOptions::new().with_row_count(Some(self.row.length));
-        let columns: Vec<ArrayRef> = self.row.finish(block)?;
-        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
-            .map_err(|error| Error::internal(format!("a batch of JSON does not fit its schema: {error}")))
+    pub fn finish(&mut self, block: &Buffer) -> Result<Vec<ArrayRef>> {
+        self.row.finish(block)
     }
 }
 

@@ -98,6 +98,12 @@ impl<'a> Scanner<'a> {
         Self { text, at: start, depth: 0 }
     }
 
+    /// A scanner of what is from `start` on, where so many brackets are open.
+    #[must_use]
+    pub fn within(text: &'a [u8], start: usize, depth: u32) -> Self {
+        Self { text, at: start, depth }
+    }
+
     /// The text.
     #[must_use]
     pub fn text(&self) -> &'a [u8] {
@@ -108,6 +114,12 @@ impl<'a> Scanner<'a> {
     #[must_use]
     pub fn at(&self) -> usize {
         self.at
+    }
+
+    /// Brackets that are open.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.depth
     }
 
     /// The next byte; none at the end.
@@ -401,7 +413,8 @@ impl<'a> Scanner<'a> {
 
 /// Position of the first byte from `at` on that a string cannot just hold: quote, backslash, control character; or the end.
 #[inline]
-fn find_special(text: &[u8], mut at: usize) -> usize {
+#[must_use]
+pub fn find_special(text: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     while let Some(chunk) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {

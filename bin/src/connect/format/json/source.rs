@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow_schema::{Schema, SchemaRef};
 use thalweg_operators::kernels::Kernels;
 
-use super::decode::Decoder;
+use super::batch::{BatchDecoder, LeftOut};
+use super::fit::Lines;
 use super::options::JsonOptions;
 use super::refusal::Refused;
 use crate::connect::TableScan;
@@ -34,48 +35,43 @@ impl JsonTable {
     pub fn new(options: JsonOptions, scan: &TableScan<'_>) -> Result<Self> {
         let fields = scan.columns.iter().map(|&column| Arc::clone(&scan.schema.fields()[column]));
         let projected = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-        Decoder::new(&projected, &options)?;
+        BatchDecoder::new(&projected, &options, scan.read.kernels)?;
         let (bad_input, batch_rows) = (scan.bad_input.clone(), scan.read.batch_rows.max(1));
         Ok(Self { projected, options, bad_input, batch_rows, kernels: scan.read.kernels })
     }
 
     /// Decodes the records of a region, and leaves what is wrong with its end to the caller.
-    fn decode_records(&self, decoder: &mut Decoder, region: &mut Region, decoded: &mut Decoded) -> Result<()> {
-        let records = region.records().collect::<Vec<_>>();
-        let (start, end) = (region.start, region.end);
+    fn decode_records(&self, decoder: &mut BatchDecoder, region: &mut Region, decoded: &mut Decoded) -> Result<()> {
+        let (starts, ends) = bounds(region);
+        let range = region.start..region.end;
         let block = region.freeze();
         let text = block.as_slice();
         let mut left_out = Vec::new();
         // All at once is quicker, and as a rule nothing is wrong.
-        let is_utf8 = std::str::from_utf8(&text[start..end]).is_ok();
-        for (number, record) in records.iter().cloned().enumerate() {
-            let line = &text[record.clone()];
-            if line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
-                left_out.push(number as u32);
-                continue;
-            }
-            decoded.records += 1;
-            let taken = match std::str::from_utf8(if is_utf8 { &[] } else { line }) {
-                Ok(_) => decoder.push(&text[..record.end], record.start),
-                Err(error) => Err(Box::new(Refused::not_utf8(&text[..record.end], record.start + error.valid_up_to()))),
-            };
-            if let Err(refused) = taken {
-                left_out.push(number as u32);
-                self.refuse(*refused, record, region, text, decoded)?;
-            }
-            if decoder.rows() == self.batch_rows {
-                decoded.batches.push(decoder.finish(&block)?);
-            }
-        }
-        if decoder.rows() > 0 {
-            decoded.batches.push(decoder.finish(&block)?);
+        let is_utf8 = region.is_ascii || std::str::from_utf8(&text[range]).is_ok();
+        for first in (0..starts.len()).step_by(self.batch_rows) {
+            let last = starts.len().min(first + self.batch_rows);
+            let lines = Lines { block: &block, starts: &starts[first..last], ends: &ends[first..last] };
+            decoded.records += (last - first) as u64;
+            let batch = decoder.decode(lines, is_utf8, |number, why| {
+                left_out.push((first + number) as u32);
+                match why {
+                    LeftOut::Blank => decoded.records -= 1,
+                    LeftOut::Refused(refused) => {
+                        let record = starts[first + number] as usize..ends[first + number] as usize;
+                        self.refuse(*refused, record, region, text, decoded)?;
+                    }
+                }
+                Ok(())
+            })?;
+            decoded.batches.extend(batch);
         }
         let records = match region.rows {
             Rows::Dense => PlacedRecords::AllBut(left_out),
             Rows::Listed(_) => {
                 let mut left_out = left_out.into_iter().peekable();
-                let kept = records.iter().zip(0..).filter(|(_, number)| left_out.next_if_eq(number).is_none());
-                PlacedRecords::Starts(kept.map(|(record, _)| record.start as u32).collect())
+                let kept = starts.iter().zip(0..).filter(|(_, number)| left_out.next_if_eq(number).is_none());
+                PlacedRecords::Starts(kept.map(|(start, _)| *start).collect())
             }
         };
         decoded.places = Some(region.places(&block, Dialect::LINES, records));
@@ -104,7 +100,7 @@ impl JsonTable {
 
 impl RecordFormat for JsonTable {
     /// Made for the first region: it needs to know the columns.
-    type Decoder = Option<Decoder>;
+    type Decoder = Option<BatchDecoder>;
 
     fn dialect(&self) -> Dialect {
         Dialect::LINES
@@ -118,14 +114,14 @@ impl RecordFormat for JsonTable {
         self.kernels
     }
 
-    fn decode(&self, kept: &mut Option<Decoder>, mut region: Region) -> Result<Decoded> {
+    fn decode(&self, kept: &mut Option<BatchDecoder>, mut region: Region) -> Result<Decoded> {
         let rejects = std::mem::take(&mut region.rejects);
         let mut decoded = Decoded { records: rejects.total(), rejects, ..Decoded::default() };
         if region.shape.is_some() {
             // What is left of a region that ended the job is left behind.
             let mut decoder = match kept.take() {
                 Some(decoder) => decoder,
-                None => Decoder::new(&self.projected, &self.options)?,
+                None => BatchDecoder::new(&self.projected, &self.options, self.kernels)?,
             };
             self.decode_records(&mut decoder, &mut region, &mut decoded)?;
             *kept = Some(decoder);
@@ -136,6 +132,23 @@ impl RecordFormat for JsonTable {
         decoded.positions = region.positions;
         Ok(decoded)
     }
+}
+
+/// Where the records of a region start and end, without their line ends (LF or CR LF).
+fn bounds(region: &Region) -> (Vec<u32>, Vec<u32>) {
+    if region.rows != Rows::Dense {
+        return region.records().map(|record| (record.start as u32, record.end as u32)).unzip();
+    }
+    let bytes = &region.buffer.bytes;
+    let newlines = &region.positions[region.first..];
+    let starts = std::iter::once(region.start as u32).chain(newlines.iter().map(|newline| newline + 1));
+    let starts = starts.take(newlines.len()).collect::<Vec<_>>();
+    let end = |(&start, &newline): (&u32, &u32)| {
+        let has_return = newline > start && bytes[newline as usize - 1] == b'\r';
+        newline - u32::from(has_return)
+    };
+    let ends = starts.iter().zip(newlines).map(end).collect();
+    (starts, ends)
 }
 
 /// A source of what `scan` asks for.

@@ -1,5 +1,6 @@
 //! Values as JSON text, in the forms of Flink: Java's numbers, dates and times in quotes.
 
+use super::scan::find_special;
 use crate::connect::format::csv::base64;
 use crate::connect::format::csv::temporal::civil_of;
 use crate::connect::value_text::{write_decimal, write_java_float};
@@ -12,10 +13,12 @@ pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     out.push(b'"');
     let mut rest = text;
-    while let Some(at) = rest.iter().position(|&byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+    loop {
+        let at = find_special(rest, 0);
         out.extend_from_slice(&rest[..at]);
+        let Some(&special) = rest.get(at) else { break };
         out.push(b'\\');
-        match rest[at] {
+        match special {
             byte @ (b'"' | b'\\') => out.push(byte),
             0x08 => out.push(b'b'),
             0x0C => out.push(b'f'),
@@ -30,7 +33,6 @@ pub fn write_string(text: &[u8], out: &mut Vec<u8>) {
         }
         rest = &rest[at + 1..];
     }
-    out.extend_from_slice(rest);
     out.push(b'"');
 }
 
@@ -122,6 +124,15 @@ pub fn timestamp(units: i64, per_second: i64, separator: u8, suffix: &[u8], out:
 
 fn bare_date(days: i64, out: &mut Vec<u8>) {
     let (year, month, day) = civil_of(days);
+    if (0..10_000).contains(&year) {
+        let mut text = *b"0000-00-00";
+        text[..2].copy_from_slice(&two_digits(year / 100));
+        text[2..4].copy_from_slice(&two_digits(year));
+        text[5..7].copy_from_slice(&two_digits(month.into()));
+        text[8..].copy_from_slice(&two_digits(day.into()));
+        out.extend_from_slice(&text);
+        return;
+    }
     if year < 0 {
         out.push(b'-');
     }
@@ -131,39 +142,44 @@ fn bare_date(days: i64, out: &mut Vec<u8>) {
     integer(year, out);
     for part in [month, day] {
         out.push(b'-');
-        two_digits(part as i64, out);
+        out.extend_from_slice(&two_digits(part.into()));
     }
 }
 
 /// `HH:mm:ss`, and as many digits of a fraction as are needed.
 fn bare_time(units: i64, per_second: i64, out: &mut Vec<u8>) {
-    let seconds = units.div_euclid(per_second);
-    two_digits(seconds / 3600, out);
-    out.push(b':');
-    two_digits(seconds / 60 % 60, out);
-    out.push(b':');
-    two_digits(seconds % 60, out);
-    let mut nanos = units.rem_euclid(per_second) * (1_000_000_000 / per_second);
-    if nanos == 0 {
-        return;
-    }
-    let mut digits = NANO_DIGITS;
-    while nanos % 10 == 0 {
-        nanos /= 10;
-        digits -= 1;
-    }
-    out.push(b'.');
-    let start = out.len();
-    out.resize(start + digits, b'0');
-    for digit in out[start..].iter_mut().rev() {
-        *digit = b'0' + (nanos % 10) as u8;
-        nanos /= 10;
+    match per_second {
+        1 => time_in::<1, 0>(units, out),
+        1_000 => time_in::<1_000, 3>(units, out),
+        1_000_000 => time_in::<1_000_000, 6>(units, out),
+        _ => time_in::<1_000_000_000, NANO_DIGITS>(units, out),
     }
 }
 
-/// A number from 0 to 99; of one beyond that, which no time of day has, the last two digits.
-fn two_digits(number: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(&[b'0' + (number / 10).rem_euclid(10) as u8, b'0' + number.rem_euclid(10) as u8]);
+/// The unit is a constant, so that no row divides.
+fn time_in<const PER_SECOND: i64, const DIGITS: usize>(units: i64, out: &mut Vec<u8>) {
+    let seconds = units.div_euclid(PER_SECOND);
+    let mut text = *b"00:00:00.000000000";
+    text[..2].copy_from_slice(&two_digits(seconds / 3600));
+    text[3..5].copy_from_slice(&two_digits(seconds / 60 % 60));
+    text[6..8].copy_from_slice(&two_digits(seconds % 60));
+    let mut fraction = units.rem_euclid(PER_SECOND) as u32;
+    if fraction == 0 {
+        out.extend_from_slice(&text[..8]);
+        return;
+    }
+    for digit in text[9..9 + DIGITS].iter_mut().rev() {
+        *digit = b'0' + (fraction % 10) as u8;
+        fraction /= 10;
+    }
+    let zeros = text[9..9 + DIGITS].iter().rev().take_while(|&&digit| digit == b'0').count();
+    out.extend_from_slice(&text[..9 + DIGITS - zeros]);
+}
+
+/// A number from 0 to 99; of one beyond that, which no time of day has, two digits.
+fn two_digits(number: i64) -> [u8; 2] {
+    let number = number.rem_euclid(100) as u8;
+    [b'0' + number / 10, b'0' + number % 10]
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod scan;
 mod shape;
 mod simd;
 mod stream;
+mod utf8;
 mod views;
 mod walk;
 
@@ -39,6 +40,7 @@ pub use reader::TextSource;
 pub use region::{Region, Row, Rows};
 pub use scan::{Scan, Stop};
 pub use shape::{FirstRecord, Shape};
+pub use utf8::is_utf8;
 pub use views::string_views;
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ const HELD: [u128; INLINE_BYTES + 2] = {
 };
 
 /// Views of `block[starts[i]..ends[i]]`, without a copy of those longer than 12 bytes. Rows whose bytes are not UTF-8 go
-/// to `not_utf8`, in any order, and are empty; where `is_ascii` says that there are none, nobody looks.
+/// to `not_utf8`, in any order, and are empty; where `is_utf8` says that there are none, nobody looks.
 ///
 /// # Panics
 /// If a range is not one of `block`, or the lengths differ.
@@ -37,7 +37,7 @@ pub fn string_views(
     starts: &[u32],
     ends: &[u32],
     nulls: Option<NullBuffer>,
-    is_ascii: bool,
+    is_utf8: bool,
     not_utf8: &mut Vec<usize>,
 ) -> StringViewArray {
     assert_eq!(starts.len(), ends.len(), "each text has a start and an end");
@@ -51,14 +51,14 @@ pub fn string_views(
         views.fill(bytes, starts, ends);
     }
     let Views { mut views, held, has_long } = views;
-    if !is_ascii && (has_long || held & NOT_ASCII != 0) {
+    if !is_utf8 && (has_long || held & NOT_ASCII != 0) {
         check(bytes, starts, ends, &mut views, not_utf8);
     }
     let blocks = if has_long { vec![block.clone()] } else { Vec::new() };
     // SAFETY: each view is one that arrow asks for. Up to 12 bytes: length, the bytes, zeros behind them. Longer ones:
     // length, the first four bytes, block number 0 (its only bytes are zeros, and `blocks` has it), and a start such that
-    // start and length lie in `block`: `are_padded` or slicing saw to that. All bytes viewed are UTF-8: they are ASCII, as
-    // the index of the text or the bytes held say, or `check` has looked at each text. An assertion holds the nulls' length.
+    // start and length lie in `block`: `are_padded` or slicing saw to that. All bytes viewed are UTF-8: the
+    // caller or the bytes held say so, or `check` has looked at each text. An assertion holds the nulls' length.
     unsafe { StringViewArray::new_unchecked(views.into(), blocks, nulls) }
 }
 
@@ -160,8 +160,8 @@ mod tests {
             }
             bytes.resize(bytes.len() + padding, b'x');
             let mut not_utf8 = Vec::new();
-            let is_ascii = bytes.is_ascii();
-            let views = string_views(&Buffer::from(bytes), &starts, &ends, None, is_ascii, &mut not_utf8);
+            let is_utf8 = pieces.iter().all(|piece| std::str::from_utf8(piece).is_ok());
+            let views = string_views(&Buffer::from(bytes), &starts, &ends, None, is_utf8, &mut not_utf8);
             views.to_data().validate_full().unwrap();
             for (row, piece) in pieces.iter().enumerate() {
                 match std::str::from_utf8(piece) {

@@ -4,6 +4,7 @@
 mod cuts;
 mod oracle;
 mod random;
+mod shapes;
 mod suite;
 mod values;
 
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use arrow_select::concat::concat_batches;
+use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 
@@ -84,6 +86,7 @@ struct Reading {
     cuts: Vec<usize>,
     workers: usize,
     batch_rows: usize,
+    kernels: Kernels,
 }
 
 /// What came of it.
@@ -99,7 +102,9 @@ impl Reading {
         let columns = (0..fields.len()).collect();
         let bad_input = BadInput { on_error: OnError::Divert, ..BadInput::default() };
         let (options, cuts) = (JsonOptions::default(), Vec::new());
-        Self { schema: Arc::new(Schema::new(fields)), columns, options, bad_input, cuts, workers: 1, batch_rows: 4096 }
+        let schema = Arc::new(Schema::new(fields));
+        let kernels = Kernels::default();
+        Self { schema, columns, options, bad_input, cuts, workers: 1, batch_rows: 4096, kernels }
     }
 
     /// All blocks in order, read by workers who take turns.
@@ -109,7 +114,7 @@ impl Reading {
             batch_rows: self.batch_rows,
             block_bytes: text.len().max(1),
             workers: self.workers,
-            kernels: Default::default(),
+            kernels: self.kernels,
         };
         let scan = TableScan {
             name: "t",

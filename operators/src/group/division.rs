@@ -1,0 +1,159 @@
+//! Rows on their way to the owners of their keys, without a look for the groups that they are in.
+//!
+//! Where nearly every row is a group of its own, a private table finds nothing to add up: each row would be looked for,
+//! entered, taken out again and looked for once more at its owner. So a row is made a group by itself: its key's cells and
+//! what the accumulators are after this one row. The owner's merge adds up those of the same key, as it does anyway.
+
+use thalweg_runtime::exchange::key_group::owner;
+use thalweg_runtime::state::Divided;
+
+use super::{FoldScratch, GroupAggregation, Partials};
+use crate::aggregate::{AggregateError, Layout, Rows, Side, update};
+use crate::batch::Batch;
+use crate::key::{ColumnBytes, KeyShape, LongKeys, PackedKeys, is_long};
+use crate::window::TimeWindow;
+
+/// Words that are copied at once while rows are filled in: half of the nearest cache.
+const COPY_WORDS_MAX: usize = 1 << 11;
+
+impl GroupAggregation {
+    /// Each row of a batch as a group by itself, except those that are late by their stamps: window by window, divided by
+    /// the owners of their keys among `parts`.
+    ///
+    /// # Errors
+    /// If a column is not what was planned.
+    pub(super) fn divide_batch(
+        &self,
+        batch: &Batch,
+        parts: usize,
+        scratch: &mut FoldScratch,
+    ) -> Result<Divided<Self>, AggregateError> {
+        let mut all = Vec::with_capacity(parts);
+        let folded = self.each_window(batch, |window, batch| {
+            let divided = self.divide_window(window, batch, parts, scratch)?;
+            all.extend(divided.into_iter().enumerate().filter(|(_, part)| part.rows() > 0));
+            Ok(())
+        })?;
+        Ok((folded, all))
+    }
+
+    fn divide_window(
+        &self,
+        window: TimeWindow,
+        batch: &Batch,
+        parts: usize,
+        scratch: &mut FoldScratch,
+    ) -> Result<Vec<Partials>, AggregateError> {
+        let Self { layout, spec, spares, .. } = self;
+        // Those of one owner get places side by side.
+        let FoldScratch { packed, ids: places, rows, update: update_scratch } = scratch;
+        let key_columns: Vec<_> = spec.keys.iter().map(|key| batch.columns.column(key.column)).collect();
+        packed.pack(&key_columns, batch.rows(), layout.kernels)?;
+        let counts = place(&packed.hashes, parts, places);
+        let stride = layout.stride();
+        fill(rows, layout, batch.rows());
+        match layout.shape.words() {
+            2 => put_keys::<2>(rows, stride, &packed.cells, places),
+            4 => put_keys::<4>(rows, stride, &packed.cells, places),
+            6 => put_keys::<6>(rows, stride, &packed.cells, places),
+            words => put_any_keys(rows, stride, (&packed.cells, words), places),
+        }
+        let mut sides: Vec<Side> = layout.sides.iter().map(|_| Side::new()).collect();
+        sides.iter_mut().for_each(|side| side.grow(batch.rows()));
+        let words = Rows { words: rows, stride };
+        update(layout, words, &mut sides, (&batch.columns, &batch.ordinals), places, update_scratch)?;
+        let mut rest = rows.as_slice();
+        let mut partials: Vec<Partials> = Vec::with_capacity(parts);
+        for &count in &counts {
+            let (of_owner, others) = rest.split_at(count * stride);
+            rest = others;
+            let mut buffer = spares.buffer(count, stride);
+            buffer.rows.extend_from_slice(of_owner);
+            partials.push(Partials::new(layout, window, buffer));
+        }
+        let long = packed.has_long.then(|| (&layout.shape, ColumnBytes::new(&key_columns)));
+        hand_out(packed, long, parts, &mut partials);
+        for (index, side) in sides.iter_mut().enumerate() {
+            let mut entries = side.drain();
+            for (part, &count) in partials.iter_mut().zip(&counts) {
+                entries.by_ref().take(count).for_each(|entry| part.sides[index].push(entry));
+            }
+        }
+        Ok(partials)
+    }
+}
+
+/// Writes the place of each row; returns how many rows each owner has.
+fn place(hashes: &[u64], parts: usize, places: &mut Vec<u32>) -> Vec<usize> {
+    places.clear();
+    if parts == 1 {
+        places.extend(0..hashes.len() as u32);
+        return vec![hashes.len()];
+    }
+    let mut counts = vec![0; parts];
+    hashes.iter().for_each(|&hash| counts[usize::from(owner(hash, parts).0)] += 1);
+    let mut next: Vec<u32> = Vec::with_capacity(parts);
+    let mut first = 0;
+    for &count in &counts {
+        next.push(first);
+        first += count as u32;
+    }
+    places.extend(hashes.iter().map(|&hash| {
+        let next = &mut next[usize::from(owner(hash, parts).0)];
+        *next += 1;
+        *next - 1
+    }));
+    counts
+}
+
+/// Makes `rows` so many rows of empty groups.
+fn fill(rows: &mut Vec<u64>, layout: &Layout, count: usize) {
+    let (key_words, stride) = (layout.shape.words(), layout.stride());
+    let total = count * stride;
+    rows.clear();
+    rows.reserve(total);
+    rows.resize(key_words, 0);
+    rows.extend_from_slice(&layout.accumulators);
+    rows.resize(stride, 0);
+    while rows.len() < total {
+        let whole = COPY_WORDS_MAX.max(stride) / stride * stride;
+        rows.extend_from_within(..rows.len().min(whole).min(total - rows.len()));
+    }
+    rows.truncate(total);
+}
+
+/// Writes the keys of rows to their places. `WORDS`: of a key.
+fn put_keys<const WORDS: usize>(rows: &mut [u64], stride: usize, cells: &[u64], places: &[u32]) {
+    for (key, &place) in cells.as_chunks::<WORDS>().0.iter().zip(places) {
+        rows[place as usize * stride..][..WORDS].copy_from_slice(key);
+    }
+}
+
+fn put_any_keys(rows: &mut [u64], stride: usize, (cells, words): (&[u64], usize), places: &[u32]) {
+    if words > 0 {
+        for (key, &place) in cells.chunks_exact(words).zip(places) {
+            rows[place as usize * stride..][..words].copy_from_slice(key);
+        }
+    }
+}
+
+/// Gives each part the hashes and the long strings of its rows, which come in the order of `packed`.
+fn hand_out(packed: &PackedKeys, long: Option<(&KeyShape, ColumnBytes<'_>)>, parts: usize, partials: &mut [Partials]) {
+    let Some((shape, columns)) = long else {
+        if let [only] = partials {
+            only.hashes.extend_from_slice(&packed.hashes);
+        } else {
+            packed.hashes.iter().for_each(|&hash| partials[usize::from(owner(hash, parts).0)].hashes.push(hash));
+        }
+        return;
+    };
+    let keys = packed.cells.chunks_exact(shape.words());
+    for (row, (&hash, key)) in packed.hashes.iter().zip(keys).enumerate() {
+        let part = &mut partials[usize::from(owner(hash, parts).0)];
+        part.hashes.push(hash);
+        part.long_starts.push(part.long.len());
+        for (column, _) in shape.byte_cells(key).filter(|&(_, cell)| is_long(cell)) {
+            part.long.extend_from_slice(columns.bytes(row, column));
+        }
+    }
+}
