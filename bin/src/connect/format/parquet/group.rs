@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 /// Rows that are decoded at a time where only the outcome counts.
 const CHECKED_ROWS: usize = 1024;
 
-/// One worker's place in a row group: pieces that follow each other are decoded without beginning again.
+/// One worker's place in a row group: a piece behind the last one is decoded without beginning again.
 #[derive(Default)]
 pub struct PieceDecoder {
     place: Option<Place>,
@@ -61,10 +61,19 @@ impl PieceDecoder {
         if expected == 0 || open.projection.levels.is_none() {
             return Ok(without_columns(expected, batch_rows));
         }
-        let follows =
-            |place: &Place| (place.file, place.group, place.row) == (piece.file, piece.group, piece.rows.start);
-        let mut place = match self.place.take().filter(follows) {
-            Some(place) => place,
+        let is_ahead =
+            |place: &Place| (place.file, place.group) == (piece.file, piece.group) && place.row <= piece.rows.start;
+        let mut place = match self.place.take().filter(is_ahead) {
+            Some(mut place) => {
+                // To begin again would decode all that is before: each row as often as there are pieces behind it.
+                let mut before = planned.count_in(place.row..piece.rows.start) as usize;
+                while before > 0 {
+                    let rows = before.min(CHECKED_ROWS);
+                    place.take_rows(open, rows)?;
+                    before -= rows;
+                }
+                place
+            }
             None => Place {
                 file: piece.file,
                 group: piece.group,
@@ -73,26 +82,34 @@ impl PieceDecoder {
                 rest: None,
             },
         };
+        let batches = place.take_rows(open, expected)?;
+        place.row = piece.rows.end;
+        if place.row < planned.rows {
+            self.place = Some(place);
+        }
+        Ok(batches)
+    }
+}
+
+impl Place {
+    /// The next `count` rows that are read.
+    fn take_rows(&mut self, open: &OpenFile, count: usize) -> Result<Vec<RecordBatch>, Fault> {
         let mut batches = Vec::new();
         let mut have = 0;
-        while have < expected {
-            let batch = match place.rest.take() {
+        while have < count {
+            let batch = match self.rest.take() {
                 Some(batch) => batch,
-                None => next(open, &mut place.decoder)?.ok_or_else(too_few)?,
+                None => next(open, &mut self.decoder)?.ok_or_else(too_few)?,
             };
-            let left = expected - have;
+            let left = count - have;
             let batch = if batch.num_rows() > left {
-                place.rest = Some(batch.slice(left, batch.num_rows() - left));
+                self.rest = Some(batch.slice(left, batch.num_rows() - left));
                 batch.slice(0, left)
             } else {
                 batch
             };
             have += batch.num_rows();
             batches.push(batch);
-        }
-        place.row = piece.rows.end;
-        if place.row < planned.rows {
-            self.place = Some(place);
         }
         Ok(batches)
     }

@@ -13,6 +13,7 @@ use arrow_schema::FieldRef;
 use parquet::file::metadata::ParquetMetaData;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
+use super::direct::{DirectColumns, GroupChunks};
 use super::file::{Fault, FileBytes};
 use super::prune::{self, FileTest};
 use super::schema::{Projection, file_fields};
@@ -25,6 +26,9 @@ const PIECE_BYTES_PER_BLOCK_BYTE: u64 = 32;
 /// Rows of a piece at most, however narrow they are.
 const PIECE_ROWS_MAX: u64 = 1 << 17;
 
+/// The same of a piece that can be decoded without a look at what is before it.
+const DIRECT_PIECE_ROWS_MAX: u64 = 1 << 13;
+
 /// Files that stay open from planning on; of more, each is opened again when its turn comes.
 const OPEN_FILES_MAX: usize = 16;
 
@@ -36,6 +40,8 @@ pub struct Plan<'a> {
     pub tests: &'a [ColumnTest],
     /// `block_bytes` of the job.
     pub block_bytes: usize,
+    /// Whether rows may be given out before the whole row group is known to be in order.
+    pub gives_out_early: bool,
 }
 
 /// All blocks of a table.
@@ -83,6 +89,11 @@ pub struct PlannedGroup {
     pub pieces: u64,
     /// Whether all of it can be decoded.
     pub verdict: Mutex<Verdict>,
+    /// Whether its pieces are decoded from the pages that workers share.
+    is_direct: bool,
+    /// These pages, from its first piece to its last.
+    chunks: Mutex<Option<Arc<GroupChunks>>>,
+    pieces_left: AtomicU64,
 }
 
 /// Whether the rows of a row group that are read can all be decoded.
@@ -110,6 +121,8 @@ pub struct OpenFile {
     pub projection: Projection,
     /// All its columns, as they are decoded.
     pub fields: arrow_schema::Fields,
+    /// The columns that are read, if all of them are plain.
+    pub direct: Option<DirectColumns>,
 }
 
 /// One block.
@@ -210,6 +223,26 @@ impl PlannedGroup {
         place(piece)..place(piece + 1)
     }
 
+    /// The pages of row group number `group`, which this is, if it is decoded from them.
+    #[must_use]
+    pub fn chunks(&self, open: &OpenFile, group: usize) -> Option<Arc<GroupChunks>> {
+        let columns = open.direct.as_ref().filter(|_| self.is_direct)?;
+        // Relaxed: a row group whose last piece is done is asked for only to load it ahead of time, which is in vain.
+        if self.pieces_left.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let mut chunks = self.chunks.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::clone(chunks.get_or_insert_with(|| Arc::new(GroupChunks::new(open, columns, group)))))
+    }
+
+    /// A piece is done: the last one lets the pages go.
+    pub fn piece_done(&self) {
+        // Relaxed: only who takes the count to 0 lets go, and the lock orders that.
+        if self.pieces_left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.chunks.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+    }
+
     /// The bytes that a piece stands for.
     #[must_use]
     pub fn bytes_of(&self, piece: u64) -> u64 {
@@ -245,7 +278,8 @@ fn open_file(path: &Path, origin: &str, wanted: &[FieldRef]) -> Result<Result<Op
         Err(why) => return Ok(Err(format!("its schema cannot be read: {why}"))),
     };
     let projection = Projection::new(origin, &metadata, &fields, wanted)?;
-    Ok(Ok(OpenFile { bytes, metadata, projection, fields }))
+    let direct = DirectColumns::new(&metadata, &projection);
+    Ok(Ok(OpenFile { bytes, metadata, projection, fields, direct }))
 }
 
 fn plan_file(path: &Path, plan: &Plan<'_>, keeps_open: bool) -> Result<PlannedFile> {
@@ -285,20 +319,35 @@ fn plan_groups(open: &OpenFile, plan: &Plan<'_>) -> Vec<PlannedGroup> {
         .filter_map(|test| Some(FileTest { test: &test.test, column: open.projection.columns.get(test.column)? }))
         .collect();
     let kept = prune::kept(&open.bytes, &open.metadata, &tests);
-    let piece_bytes = (plan.block_bytes as u64).saturating_mul(PIECE_BYTES_PER_BLOCK_BYTE);
+    let block_bytes = (plan.block_bytes as u64).max(1);
     let (mut rows_before, mut first_piece) = (0, 0);
     let groups = open.metadata.row_groups().iter().zip(kept).map(|(group, kept)| {
         let rows = group.num_rows() as u64;
         let leaves = || open.projection.leaves.iter().map(|leaf| group.column(*leaf));
         let bytes = leaves().map(|column| column.compressed_size() as u64).sum();
         let decoded: u64 = leaves().map(|column| column.uncompressed_size().max(0) as u64).fold(0, u64::saturating_add);
-        let pieces = decoded.div_ceil(piece_bytes.max(1)).max(rows.div_ceil(PIECE_ROWS_MAX));
+        let is_whole = kept.len() == 1 && kept[0] == (0..rows);
+        let is_direct = is_whole && open.direct.as_ref().is_some_and(|direct| direct.takes(group));
+        let (piece_bytes, piece_rows) = match is_direct && plan.gives_out_early {
+            true => (block_bytes, DIRECT_PIECE_ROWS_MAX),
+            false => (block_bytes.saturating_mul(PIECE_BYTES_PER_BLOCK_BYTE), PIECE_ROWS_MAX),
+        };
         let pieces = match kept.is_empty() {
             true => 1,
-            false => pieces.clamp(1, rows.max(1)),
+            false => decoded.div_ceil(piece_bytes).max(rows.div_ceil(piece_rows)).clamp(1, rows.max(1)),
         };
-        let verdict = Mutex::default();
-        let planned = PlannedGroup { rows_before, rows, kept, bytes, first_piece, pieces, verdict };
+        let planned = PlannedGroup {
+            rows_before,
+            rows,
+            kept,
+            bytes,
+            first_piece,
+            pieces,
+            verdict: Mutex::default(),
+            is_direct,
+            chunks: Mutex::default(),
+            pieces_left: AtomicU64::new(pieces),
+        };
         rows_before += rows;
         first_piece += pieces;
         planned

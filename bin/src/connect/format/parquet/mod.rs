@@ -1,6 +1,7 @@
 //! Parquet: files of columns, read piece by piece and written row group by row group.
 //!
-//! The decoder is that of the `parquet` crate; what stands before it are checks of everything that a file declares, since
+//! Plain columns are decoded in `direct`; the decoder of everything else, and of all that `direct` does not understand, is
+//! that of the `parquet` crate. What stands before it are checks of everything that a file declares, since
 //! a damaged or hostile file must be an error: never a panic, never more memory than a page may have, never a wrong row.
 //! The metadata is walked by `thrift`, pages are looked at by `pages`, values by `adapt`, and what panics in spite
 //! of that is caught by `contained`.
@@ -8,6 +9,7 @@
 mod adapt;
 mod contained;
 mod delta;
+mod direct;
 mod file;
 mod group;
 mod infer;

@@ -47,7 +47,12 @@ pub fn open(files: Vec<PathBuf>, scan: &TableScan<'_>, pruning: &[ColumnTest]) -
         Some(ColumnTest { column, ..test.clone() })
     });
     let tests: Vec<ColumnTest> = tests.collect();
-    let plan = Plan { wanted: &fields, tests: &tests, block_bytes: scan.read.block_bytes };
+    let plan = Plan {
+        wanted: &fields,
+        tests: &tests,
+        block_bytes: scan.read.block_bytes,
+        gives_out_early: scan.bad_input.on_error == OnError::Fail,
+    };
     let layout = Layout::new(files, &plan)?;
     let bytes = layout.bytes();
     Ok(Arc::new(ParquetSource {
@@ -239,7 +244,12 @@ impl ParquetReader {
                 Verdict::Unknown | Verdict::Whole => {}
             }
         }
-        let decoded = match self.decoder.decode(&shared.layout, &open, &rows, shared.batch_rows) {
+        let decoded = match self.decode_direct(&open, &rows) {
+            Some(decoded) => Ok(decoded),
+            None => self.decoder.decode(&shared.layout, &open, &rows, shared.batch_rows),
+        };
+        planned.piece_done();
+        let decoded = match decoded {
             Ok(decoded) => decoded,
             Err(Fault::Fatal(error)) => return Err(error),
             Err(Fault::Damaged(why)) => {
@@ -252,6 +262,18 @@ impl ParquetReader {
         self.pass_over(rows.rows.end - rows.rows.start - kept);
         let block = SourceBlock { bytes: planned.bytes_of(piece.piece), ..empty_block(piece, 0) };
         self.adapt(&open, planned, &rows, decoded, block).map(Outcome::Block)
+    }
+
+    /// The rows of a piece from the pages that all workers share; `None` if they must be decoded otherwise. While others
+    /// load what is wanted, loads what the next row group begins with.
+    fn decode_direct(&self, open: &OpenFile, piece: &PieceRows) -> Option<Vec<RecordBatch>> {
+        let groups = &self.shared.layout.files[piece.file].groups;
+        let columns = open.direct.as_ref()?;
+        let chunks = groups[piece.group].chunks(open, piece.group).filter(|chunks| !chunks.is_refused())?;
+        let next = piece.group + 1;
+        let ahead = groups.get(next).and_then(|group| group.chunks(open, next));
+        let meanwhile = || ahead.as_ref().is_some_and(|ahead| ahead.begin());
+        columns.decode(&chunks, &piece.rows, self.shared.batch_rows, usize::from(self.worker.0), meanwhile)
     }
 
     fn pass_over(&self, rows: u64) {

@@ -1,6 +1,7 @@
 //! Files written and read back, damaged, pruned and of other writers.
 
 mod damage;
+mod direct;
 mod peers;
 mod pruning;
 mod round_trip;

@@ -40,7 +40,8 @@ fn seeds() -> Vec<(SchemaRef, Vec<u8>)> {
     let nested = every_type();
     let flat = Arc::new(nested.project(&[0, 3, 5, 8, 10, 12, 16]).unwrap());
     let deep = Arc::new(nested.project(&[20, 22, 23, 24]).unwrap());
-    for (schema, rows) in [(&flat, 40), (&deep, 15)] {
+    let plain = super::direct::plain_types();
+    for (schema, rows) in [(&flat, 40), (&deep, 15), (&plain, 40)] {
         let rows = random_rows(&mut rng, schema, rows);
         for dictionary in [true, false] {
             let options =
