@@ -108,7 +108,7 @@ fn summed(plan: JobPlan, options: &JobOptions, pairing: Pairing) -> Result<(Colu
                     Box::new(Summer { sums: empty.clone(), sender })
                 })),
                 writer: Box::new(Done),
-                schema: Arc::clone(schema),
+                schema: Arc::clone(&sink.schema),
             })
         },
         options,
