@@ -73,17 +73,26 @@ pub fn integer(number: impl itoa::Integer, out: &mut ShortText) {
 }
 
 /// A floating-point number of a type that is written in its shortest text.
-pub trait Shortest: zmij::Float + lexical_core::ToLexical + Copy + Into<f64> {}
+pub trait Shortest: zmij::Float + lexical_core::ToLexical + Copy + Into<f64> {
+    /// From 1e-4 to below this, the faster way of writing gives the same text as the other, without an exponent.
+    const PLAIN_MAX: f64;
+}
 
-impl Shortest for f32 {}
-impl Shortest for f64 {}
+impl Shortest for f32 {
+    // Nowhere: of two texts that are equally short and near, as for 2274170.25, they take different ones.
+    const PLAIN_MAX: f64 = 0.0;
+}
+
+impl Shortest for f64 {
+    const PLAIN_MAX: f64 = 1e9;
+}
 
 /// The shortest text that reads as the same number; what is not finite as Java names it.
 #[inline]
 pub fn float<F: Shortest>(number: F, out: &mut ShortText) {
     let wide: f64 = number.into();
-    // Without an exponent both ways of writing give the same text, and the first is three times as fast.
-    if (1e-4..1e9).contains(&wide.abs()) {
+    // The first way is three times as fast.
+    if (1e-4..F::PLAIN_MAX).contains(&wide.abs()) {
         out.append(zmij::Buffer::new().format_finite(number).as_bytes());
     } else if wide.is_finite() {
         let mut digits = [0; lexical_core::BUFFER_SIZE];
