@@ -151,6 +151,10 @@ fn render(node: &Node, depth: usize, out: &mut String) {
             let _ = writeln!(out, "aggregate {}", aggregated(input, spec));
             inputs.push(input);
         }
+        NodeOp::Running { input, spec } => {
+            let _ = writeln!(out, "running {}", aggregated(input, spec));
+            inputs.push(input);
+        }
         NodeOp::Union { inputs: all } => {
             let _ = writeln!(out, "union");
             inputs.extend(all);
