@@ -349,7 +349,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "STREAM SELECT n, COUNT(*) FROM (SELECT symbol, COUNT(*) AS n FROM trades GROUP BY symbol) GROUP BY n",
         "an aggregation over the changing rows of another one is not supported in streaming mode",
-        "n",
+        "SELECT n, COUNT(*) FROM (SELECT symbol, COUNT(*) AS n FROM trades GROUP BY symbol) GROUP BY n",
     ),
     (
         "STREAM SELECT symbol FROM trades ORDER BY symbol",
