@@ -1,246 +1,165 @@
 #!/usr/bin/env python3
-"""The seed query on one CSV of trades: Thalweg beside DuckDB, Polars and DataFusion, alternating, answers compared.
+"""Thalweg beside DuckDB, Polars, chDB and DataFusion, on the same files, with the answers compared.
 
-    python3 -m venv /tmp/venv-peers && /tmp/venv-peers/bin/pip install duckdb==2.0.0 polars==2.1.0 datafusion==55.0.0
-    cargo build --release
-    target/release/thalweg gen trades --rows 10000000 > /tmp/trades.csv
-    /tmp/venv-peers/bin/python bench/peers/compare.py /tmp/trades.csv --rounds 7
+    python3 -m venv /tmp/peers
+    /tmp/peers/bin/pip install duckdb==2.0.0 polars==2.1.0 chdb==4.4.0 datafusion==55.0.0 pyarrow numpy
+    cargo build --release -p thalweg -p thalweg-bench
+    P="/tmp/peers/bin/python bench/peers/compare.py --data /tmp/peers/data"
+    $P data                                    # makes the files, 3.6 GB
+    $P check                                   # every answer of every engine, value by value
+    $P time --rounds 5 --json /tmp/peers.json  # rounds are added to those of the file
+    $P tables --json /tmp/peers.json           # as Markdown
 
-What is timed. Thalweg: the whole process, from its start to its exit, in streaming mode. The others: the query alone, in a fresh
-process each time, after start-up, imports and the connection: from the first call that names the file to the last byte
-of the result. Everybody has two threads, is held to the same two cores, is told the schema, and writes the result as CSV to a
-file. Rounds alternate between the engines, so that a noisy moment of the machine meets all of them; the first round warms the
-page cache and is not counted. Answers are compared: keys and integers exactly, doubles to 1e-9.
+What is timed. Thalweg: the whole process, from its start to its exit. The others: the query alone, in a fresh process each
+time, after start-up, imports and the connection: from the first call that names the file to the last sum. Everybody has
+two threads, is held to the same two cores, is told the schema, and sums each column of the result (integers exactly, the
+lengths of texts, times in ms), or writes it as CSV where the job says so. The peers sum in their own engine, which is the
+fastest of their ways: fetching 9.7 M rows takes DuckDB longer than the query. Rounds alternate between the engines, and
+the ratio is the median of the ratios within each round, so that a noisy moment of the machine meets both sides.
 
-What is not claimed. The others answer a query over a file; only Thalweg reads the rows as a stream, with a watermark. Peak
-memory is that of the process, the Python interpreter of the peers (about 40 MB) included.
+What is not claimed. The others answer a query over a file; in streaming mode Thalweg reads the rows as a stream, with a
+watermark 5 s behind. Peak memory is that of the process, the Python interpreter of the peers (about 40 MB) included.
 """
 
 import argparse
-import csv
-import math
+import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-THREADS = 2
-QUERY = """
-SELECT trader_id, symbol, window_start, window_end, COUNT(*), AVG(price), SUM(quantity), SUM(price * quantity)
-FROM TABLE(TUMBLE(TABLE trades, DESCRIPTOR(trade_time), INTERVAL '1' MINUTE))
-GROUP BY trader_id, symbol, window_start, window_end;
-"""
-DDL = """
-SET 'execution.runtime-mode' = '{mode}';
-CREATE TABLE trades (
-    trader_id STRING, symbol STRING, price DOUBLE, quantity BIGINT, trade_time TIMESTAMP(3),
-    WATERMARK FOR trade_time AS trade_time - INTERVAL '5' SECOND
-) WITH ('connector' = 'filesystem', 'path' = '{path}', 'format' = 'csv');
-"""
+import agreement
+import data
+import tables
+from contenders import HERE, PEERS, Bench, Failed, contenders
+from jobs import BY_NAME, JOBS
 
 
 def main():
-    if len(sys.argv) == 5 and sys.argv[1] == "--peer":
-        print(PEERS[sys.argv[2]](sys.argv[3], sys.argv[4]))
-        return
     arguments = parse_arguments()
-    engines = [name for name in ("thalweg", *PEERS) if name in arguments.engines.split(",")]
-    print_conditions(arguments)
-    seconds = {name: [] for name in engines}
-    peak_mib = dict.fromkeys(engines, 0.0)
-    with tempfile.TemporaryDirectory(dir=arguments.scratch) as directory:
-        for number in range(arguments.rounds + 1):
-            for name in engines:
-                took, mib = run(name, arguments, Path(directory))
-                if number:
-                    seconds[name].append(took)
-                peak_mib[name] = max(peak_mib[name], mib)
-            if number:
-                print(f"round {number}: " + ", ".join(f"{name} {seconds[name][-1]:.3f} s" for name in engines), flush=True)
-        is_equal = print_comparison(engines, Path(directory))
-    print_summary(engines, seconds, peak_mib, arguments)
+    if arguments.action == "tables":
+        print(tables.markdown(read(arguments.json), JOBS))
+        return
+    jobs = [BY_NAME[name] for name in arguments.jobs.split(",")]
+    arguments.data.mkdir(parents=True, exist_ok=True)
+    for job in jobs:
+        data.make(arguments.data, job.file, arguments.thalweg, arguments.shrink)
+    if arguments.action == "data":
+        return
+    with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch:
+        cores = frozenset(int(core) for core in arguments.cores.split(","))
+        bench = Bench(arguments.data, Path(scratch), arguments.thalweg, arguments.thalweg_bench, cores)
+        if arguments.action == "check":
+            sys.exit(0 if all([check(job, bench, arguments) for job in jobs]) else 1)
+        is_equal = all([time(job, bench, arguments) for job in jobs])
     sys.exit(0 if is_equal else 1)
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("trades", help="the CSV file, with a header: trader_id,symbol,price,quantity,trade_time")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--thalweg", default="target/release/thalweg", help="the binary")
-    parser.add_argument("--mode", default="streaming", choices=["streaming", "batch"], help="Thalweg's runtime mode")
-    parser.add_argument("--engines", default=",".join(["thalweg", *PEERS]), help="those to run, separated by commas")
+    parser.add_argument("--data", type=Path, default=Path("/tmp/thalweg-peers"), help="directory of the files")
+    parser.add_argument("--shrink", type=int, default=1, metavar="N", help="files of an N-th of the rows")
+    parser.add_argument("--thalweg", default="target/release/thalweg")
+    parser.add_argument("--thalweg-bench", default="target/release/thalweg-bench")
     parser.add_argument("--cores", default="0,1", help="cores that everybody is held to")
     parser.add_argument("--scratch", help="directory for results (default: the system's)")
+    actions = parser.add_subparsers(dest="action", required=True)
+    for name in ("data", "check", "time", "tables"):
+        action = actions.add_parser(name)
+        action.add_argument("--jobs", default=",".join(BY_NAME), help="those to run, separated by commas")
+        everybody = ",".join(["thalweg", *(peer.name for peer in PEERS)])
+        action.add_argument("--engines", default=everybody, help="those to run; 'thalweg streaming 2' is one of ours")
+        action.add_argument("--json", type=Path, help="where times are kept")
+        action.add_argument("--rounds", type=int, default=3)
+        action.add_argument("--fresh", action="store_true", help="forget the times of these jobs first")
     return parser.parse_args()
 
 
-def run(name, arguments, directory):
-    """Seconds and peak memory in MiB of one run; the result lies in `directory` under the engine's name."""
-    result = directory / f"{name}.csv"
-    result.unlink(missing_ok=True)
-    if name == "thalweg":
-        script = directory / "seed.sql"
-        script.write_text(DDL.format(mode=arguments.mode, path=os.path.abspath(arguments.trades)) + QUERY)
-        with open(result, "wb") as output:
-            return measured(
-                [arguments.thalweg, "run", "--workers", str(THREADS), "--format", "csv", str(script)], arguments, output
-            )
-    command = [sys.executable, __file__, "--peer", name, arguments.trades, str(result)]
-    with tempfile.TemporaryFile(dir=directory) as output:
-        _, mib = measured(command, arguments, output)
-        output.seek(0)
-        return float(output.read()), mib
-
-
-def measured(command, arguments, output):
-    """Runs a process to its end: seconds of wall clock, peak memory in MiB."""
-    cores = {int(core) for core in arguments.cores.split(",")}
-    environment = dict(os.environ, POLARS_MAX_THREADS=str(THREADS), TOKIO_WORKER_THREADS=str(THREADS))
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.PIPE,
-        env=environment,
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
-    )
-    errors = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    took = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} failed with {process.returncode}:\n{errors.decode(errors='replace')}")
-    return took, usage.ru_maxrss / 1024
-
-
-def duckdb_seconds(trades, result):
-    import duckdb
-
-    connection = duckdb.connect()
-    connection.execute(f"SET threads = {THREADS}; SET preserve_insertion_order = false")
-    started = time.perf_counter()
-    connection.execute(f"""
-        COPY (
-            SELECT trader_id, symbol, date_trunc('minute', trade_time) AS window_start,
-                   date_trunc('minute', trade_time) + INTERVAL 1 MINUTE AS window_end,
-                   count(*), avg(price), sum(quantity), sum(price * quantity)
-            FROM read_csv('{trades}', header = true, auto_detect = false, delim = ',', quote = '"', columns = {{
-                'trader_id': 'VARCHAR', 'symbol': 'VARCHAR', 'price': 'DOUBLE', 'quantity': 'BIGINT',
-                'trade_time': 'TIMESTAMP'}})
-            GROUP BY ALL
-        ) TO '{result}' (HEADER)
-    """)
-    return time.perf_counter() - started
-
-
-def polars_seconds(trades, result):
-    import polars as pl
-
-    # Polars reads a time as text; parsing it with its exact format is the fastest of its ways.
-    schema = {"trader_id": pl.String, "symbol": pl.String, "price": pl.Float64, "quantity": pl.Int64, "trade_time": pl.String}
-    started = time.perf_counter()
-    time_column = pl.col("trade_time").str.to_datetime("%Y-%m-%d %H:%M:%S%.3f", time_unit="ms", strict=True)
-    rows = pl.scan_csv(trades, has_header=True, schema=schema)
-    rows = rows.with_columns(time_column.dt.truncate("1m").alias("window_start"))
-    groups = rows.group_by("trader_id", "symbol", "window_start").agg(
-        pl.len().alias("count"),
-        pl.col("price").mean().alias("avg"),
-        pl.col("quantity").sum().alias("sum"),
-        (pl.col("price") * pl.col("quantity")).sum().alias("volume"),
-    )
-    columns = ["trader_id", "symbol", "window_start", "window_end", "count", "avg", "sum", "volume"]
-    groups = groups.with_columns((pl.col("window_start") + pl.duration(minutes=1)).alias("window_end")).select(columns)
-    groups.sink_csv(result, engine="streaming")
-    return time.perf_counter() - started
-
-
-def datafusion_seconds(trades, result):
-    import datafusion
-    import pyarrow as pa
-
-    config = datafusion.SessionConfig().with_target_partitions(THREADS)
-    context = datafusion.SessionContext(config)
-    schema = pa.schema([
-        ("trader_id", pa.string_view()), ("symbol", pa.string_view()), ("price", pa.float64()), ("quantity", pa.int64()),
-        ("trade_time", pa.timestamp("ms")),
-    ])
-    started = time.perf_counter()
-    context.register_csv("trades", trades, schema=schema, has_header=True)
-    context.sql(f"""
-        COPY (
-            SELECT trader_id, symbol, w AS window_start, w + INTERVAL '1 minute' AS window_end,
-                   count(*), avg(price), sum(quantity), sum(price * quantity)
-            FROM (SELECT *, date_trunc('minute', trade_time) AS w FROM trades)
-            GROUP BY trader_id, symbol, w
-        ) TO '{result}' STORED AS CSV OPTIONS ('format.has_header' 'true')
-    """).collect()
-    return time.perf_counter() - started
-
-
-PEERS = {"duckdb": duckdb_seconds, "polars": polars_seconds, "datafusion": datafusion_seconds}
-
-
-def print_comparison(engines, directory):
-    """Whether all engines gave the same rows."""
-    first, *others = engines
-    expected = answers(directory / f"{first}.csv")
-    is_equal = True
-    for name in others:
-        actual = answers(directory / f"{name}.csv")
-        verdict = "equal" if expected.keys() == actual.keys() else "other keys"
-        for key in expected.keys() & actual.keys():
-            if not all(map(is_same, expected[key], actual[key])):
-                verdict = f"{key}: {first} {expected[key]}, {name} {actual[key]}"
-                break
-        is_equal &= verdict == "equal"
-        print(f"answers: {first} and {name}, {len(expected)} rows: {verdict}")
+def check(job, bench, arguments):
+    """Whether all engines answer the same, every column by its sums and by sums weighted with the rest of the row."""
+    expected, first, is_equal = None, None, True
+    for contender in contenders(job, arguments.engines.split(",")):
+        try:
+            sums = contender.sums(job, bench)
+        except Failed as failure:
+            print(f"{job.name}: {contender.label}: FAILED: {failure}", flush=True)
+            is_equal = False
+            continue
+        if expected is None:
+            expected, first = sums, contender
+        verdict = agreement.difference(expected, sums)
+        is_equal &= verdict is None
+        comparison = f"differs from {first.label}: {verdict}" if verdict else "equal"
+        print(f"{job.name}: {contender.label}: {sums['rows']} rows, {comparison}", flush=True)
     return is_equal
 
 
-def answers(path):
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = csv.reader(file)
-        next(rows)
-        return {(row[0], row[1], minute(row[2]), minute(row[3])): row[4:] for row in rows}
+def time(job, bench, arguments):
+    """Adds rounds of one job to the file of times. Whether all answers were the same."""
+    warm(bench.data / job.file)
+    everybody = contenders(job, arguments.engines.split(","))
+    everybody[0].run(job, bench)
+    results = read(arguments.json)
+    results["conditions"] = conditions(arguments)
+    entry = results["jobs"].setdefault(job.name, {"runs": {}, "failures": {}})
+    if arguments.fresh:
+        entry.update(runs={}, failures={})
+    entry["rows"] = data.rows_of(job.file, arguments.shrink)
+    runs, is_equal = entry["runs"], True
+    for number in range(arguments.rounds):
+        expected = None
+        # Nobody always runs after the same neighbour.
+        turn = number % len(everybody)
+        line = []
+        for contender in [*everybody[turn:], *everybody[:turn]]:
+            try:
+                run = contender.run(job, bench)
+            except Failed as failure:
+                entry["failures"][contender.name] = str(failure)
+                print(f"{job.name}: {contender.label}: FAILED: {failure}", flush=True)
+                continue
+            runs.setdefault(contender.name, {"label": contender.label, "seconds": [], "peak_mib": []})
+            runs[contender.name]["seconds"].append(run.seconds)
+            runs[contender.name]["peak_mib"].append(run.peak_mib)
+            line.append(f"{contender.label} {run.seconds:.3f}")
+            expected = expected or run.totals
+            verdict = run.totals and agreement.differing(expected, run.totals, job.result)
+            if verdict:
+                is_equal = False
+                entry["failures"][contender.name] = f"another answer: {verdict}"
+                print(f"{job.name}: {contender.label}: ANOTHER ANSWER: {verdict}", flush=True)
+        print(f"{job.name} round {number + 1}: {'; '.join(line)}", flush=True)
+        if arguments.json:
+            arguments.json.write_text(json.dumps(results, indent=1))
+    print(tables.of_job(job, entry), flush=True)
+    return is_equal
 
 
-def minute(text):
-    return text.replace("T", " ")[:16]
+def read(path):
+    return json.loads(path.read_text()) if path and path.exists() else {"jobs": {}}
 
 
-def is_same(left, right):
-    return left == right or math.isclose(float(left), float(right), rel_tol=1e-9)
+def warm(path):
+    """Brings a file into the page cache."""
+    with open(path, "rb") as file:
+        while file.read(1 << 20):
+            pass
 
 
-def print_conditions(arguments):
+def conditions(arguments):
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "unknown")
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    versions = []
-    for name in PEERS:
-        if name in arguments.engines.split(","):
-            versions.append(f"{name} {__import__(name).__version__}")
-    mb = os.path.getsize(arguments.trades) / 1e6
-    print(f"machine: {cpu}, {os.cpu_count()} cores, held to {arguments.cores}; {platform.system()} {platform.release()}")
-    print(f"thalweg: commit {commit or 'unknown'}, {arguments.mode} mode; {', '.join(versions)}")
-    print(f"input: {arguments.trades}, {mb:.1f} MB; {arguments.rounds} rounds after one that warms up")
-
-
-def print_summary(engines, seconds, peak_mib, arguments):
-    with open(arguments.trades, "rb") as file:
-        rows = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) - 1
-    base = statistics.median(seconds[engines[0]])
-    print(f"{'':12}{'median':>9}{'least':>9}{'most':>9}{'M rows/s':>10}{'peak MiB':>10}   × {engines[0]}")
-    for name in engines:
-        median = statistics.median(seconds[name])
-        print(
-            f"{name:12}{median:9.3f}{min(seconds[name]):9.3f}{max(seconds[name]):9.3f}"
-            f"{rows / median / 1e6:10.2f}{peak_mib[name]:10.0f}   {median / base:.2f}"
-        )
+    versions = subprocess.run(
+        [sys.executable, str(HERE / "peer.py"), "version", *["-"] * 4], capture_output=True, text=True
+    ).stdout
+    return {
+        "machine": f"{cpu}, {os.cpu_count()} cores, held to {arguments.cores}; {platform.system()} {platform.release()}",
+        "commit": commit,
+        "versions": json.loads(versions or "{}"),
+        "load": os.getloadavg()[0],
+    }
 
 
 if __name__ == "__main__":

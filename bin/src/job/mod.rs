@@ -107,9 +107,23 @@ impl Default for JobOptions {
 /// # Errors
 /// Whatever ends the job early; nothing is then visible under the final name of a file.
 pub fn run(plan: JobPlan, options: &JobOptions, control: &JobControl) -> Result<Account> {
+    run_into(plan, &|sink| open_sink(sink, options), options, control)
+}
+
+/// As [`run`], but into sinks that the caller opens, for the rows of a table or of a bare SELECT: how a program has a result
+/// worked on where it is made. Encoders are called by the workers, writers by a thread for each sink.
+///
+/// # Errors
+/// As for [`run`], and those of `open`.
+pub fn run_into(
+    plan: JobPlan,
+    open: &dyn Fn(&Sink) -> Result<OpenSink>,
+    options: &JobOptions,
+    control: &JobControl,
+) -> Result<Account> {
     let mode = plan.mode;
     let graph = StageGraph::new(plan);
-    let sinks: Vec<OpenSink> = graph.sinks.iter().map(|sink| open_sink(sink, options)).collect::<Result<_>>()?;
+    let sinks: Vec<OpenSink> = graph.sinks.iter().map(open).collect::<Result<_>>()?;
     let encoders = sinks.iter().map(|sink| sink.encoder.clone()).collect();
     let mut writers: Vec<Box<dyn SinkWriter>> = sinks.into_iter().map(|sink| sink.writer).collect();
     let started = Instant::now();

@@ -385,7 +385,7 @@ pub(super) fn decoded<'a>(
     columns.into_iter().next().ok_or(AggregateError::Mismatch("an encoded value has one column"))
 }
 
+/// Integers, each in a word.
 fn counts(counts: Vec<u64>) -> ArrayRef {
-    let counts: Vec<i64> = counts.into_iter().map(|count| count as i64).collect();
-    Arc::new(PrimitiveArray::<Int64Type>::from(counts))
+    Arc::new(PrimitiveArray::<Int64Type>::from_iter_values(counts.into_iter().map(|count| count as i64)))
 }

@@ -135,7 +135,8 @@ impl Emission {
             self.bytes -= store.bytes();
             self.aggregation.spares.put(*store);
         }
-        Ok(Some(Batch { columns, ordinals, stamps: Stamps::Uniform(EventTimeMs::MIN), kinds: RowKinds::Inserts }))
+        let stamps = Stamps::Uniform(EventTimeMs::MIN);
+        Ok(Some(Batch { columns, ordinals, stamps, kinds: RowKinds::Inserts }))
     }
 
     /// Bytes held: windows that are due, and this owner's share in the tables that wait for windows to come. Cheap.

@@ -348,7 +348,7 @@ mod tests {
         fn a_lead_is_found_where_it_is(lead in "[a-c]{0,70}", other in "[a-c]{0,70}", is_same in any::<bool>()) {
             let Some(finders) = Finders::of(Kernels::Simd) else { return Ok(()) };
             let line = if is_same { format!("{lead}{other}") } else { other };
-            let found = found(&[line.clone()], &lead, |places, lead, _| finders.leads(places, lead));
+            let found = found(std::slice::from_ref(&line), &lead, |places, lead, _| finders.leads(places, lead));
             let (fits, _, end) = found[0];
             prop_assert_eq!(fits, line.starts_with(&lead));
             // A long lead may be passed in part; the record does not fit then.
