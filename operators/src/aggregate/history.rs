@@ -25,6 +25,8 @@ pub(crate) struct Places {
 pub(crate) struct History {
     words: Vec<u64>,
     places: usize,
+    /// Some cold word of some group is or was not 0. Until then all of them are 0 here, too, and none is written.
+    has_cold: bool,
     sides: Vec<SideHistory>,
     taken: Vec<Taken>,
 }
@@ -77,11 +79,11 @@ impl History {
                 }
             });
         }
-        let Self { words, taken, sides: side_histories, .. } = self;
+        let Self { words, taken, has_cold, sides: side_histories, .. } = self;
         for part in &layout.parts {
             let argument = layout.inputs[part.input].argument.map(|column| columns.column(column));
             let taken = &taken[part.input];
-            Recorder { rows, history: words, layout, part, taken, changes }.run(argument, scratch)?;
+            Recorder { rows, history: words, has_cold, layout, part, taken, changes }.run(argument, scratch)?;
         }
         side_histories.clear();
         for (index, side) in sides.iter_mut().enumerate() {
@@ -142,6 +144,7 @@ fn argument<'a>(layout: &Layout, side: usize, columns: &'a RecordBatch) -> Resul
 struct Recorder<'a, 'r> {
     rows: &'a mut Rows<'r>,
     history: &'a mut [u64],
+    has_cold: &'a mut bool,
     layout: &'a Layout,
     part: &'a Part,
     taken: &'a Taken,
@@ -155,21 +158,30 @@ impl Recorder<'_, '_> {
         let level = self.layout.kernels.level();
         match self.part.kind {
             PartKind::Rows | PartKind::Count => self.each(|_| (), |[count]: &mut [u64; 1], ()| *count += 1),
-            PartKind::Nulls => return Err(AggregateError::Mismatch("running aggregates count what they take")),
-            PartKind::SumI64 => self.sums_i64(integers(argument()?, integer_scratch)?),
-            PartKind::SumI128 => self.sums_i128(decimals(argument()?)?),
+            PartKind::Nulls => self.nulls(),
+            PartKind::SumI64 => {
+                let values = integers(argument()?, integer_scratch)?;
+                self.sums(values, |[hot]: &mut [u64; 1], value| {
+                    let (sum, is_wrapped) = (*hot as i64).overflowing_add(value);
+                    *hot = sum as u64;
+                    is_wrapped.then_some(value < 0)
+                });
+            }
+            PartKind::SumI128 => self.sums(decimals(argument()?)?, |hot: &mut [u64; 2], value| {
+                let (sum, is_wrapped) = join(*hot).overflowing_add(value);
+                *hot = halves(sum);
+                is_wrapped.then_some(value < 0)
+            }),
             PartKind::SumF64 => self.values(doubles(argument()?, double_scratch)?, |[sum]: &mut [u64; 1], value| {
                 *sum = (f64::from_bits(*sum) + value).to_bits();
             }),
             PartKind::MinI64 => {
-                self.values(ordered(argument()?, integer_scratch, level)?, |[least]: &mut [u64; 1], value| {
-                    *least = value.min(*least as i64) as u64;
-                })
+                let values = ordered(argument()?, integer_scratch, level)?;
+                self.values(values, |[least]: &mut [u64; 1], value| *least = value.min(*least as i64) as u64);
             }
             PartKind::MaxI64 => {
-                self.values(ordered(argument()?, integer_scratch, level)?, |[most]: &mut [u64; 1], value| {
-                    *most = value.max(*most as i64) as u64;
-                })
+                let values = ordered(argument()?, integer_scratch, level)?;
+                self.values(values, |[most]: &mut [u64; 1], value| *most = value.max(*most as i64) as u64);
             }
             PartKind::MinI128 => self.values(decimals(argument()?)?, |least: &mut [u64; 2], value| {
                 *least = halves(value.min(join(*least)));
@@ -190,82 +202,72 @@ impl Recorder<'_, '_> {
     /// Every row in its turn: its group's hot words before, the step if the row is taken, the words after.
     #[inline]
     fn each<const WORDS: usize, T>(self, value: impl Fn(usize) -> T, step: impl Fn(&mut [u64; WORDS], T)) {
-        let Self { rows, history, layout, part, taken, changes } = self;
-        let stride = rows.stride;
-        let (kept, at) = (layout.accumulators.len(), part.hot - layout.shape.words());
-        let mut change = |row: usize, is_taken: bool| {
-            let Places { before, after } = changes.places[row];
-            let Some(state) = rows.words[changes.ids[row] as usize * stride + part.hot..].first_chunk_mut() else {
-                return;
-            };
-            history[before as usize * kept + at..][..WORDS].copy_from_slice(state);
+        let Self { rows, history, layout, part, taken, changes, .. } = self;
+        let (stride, kept, at) = (rows.stride, layout.accumulators.len(), part.hot - layout.shape.words());
+        for_each_row(taken, changes, |row, id, Places { before, after }, is_taken| {
+            let Some(state) = rows.words[id * stride + part.hot..].first_chunk_mut() else { return };
+            keep(history, before as usize * kept + at, state);
             if is_taken {
                 step(state, value(row));
             }
-            history[after as usize * kept + at..][..WORDS].copy_from_slice(state);
-        };
-        match taken {
-            Taken::All => (0..changes.ids.len()).for_each(|row| change(row, true)),
-            Taken::None => (0..changes.ids.len()).for_each(|row| change(row, false)),
-            Taken::Some(taken) => (0..changes.ids.len()).for_each(|row| change(row, taken.value(row))),
-        }
+            keep(history, after as usize * kept + at, state);
+        });
     }
 
-    fn sums_i64(self, values: &[i64]) {
-        self.sums(
-            |row| values[row],
-            |[hot]: &mut [u64; 1], carries, value| {
-                let (sum, is_wrapped) = (*hot as i64).overflowing_add(value);
-                *hot = sum as u64;
-                if is_wrapped {
-                    add_carry(carries, value < 0);
-                }
-            },
-        );
-    }
-
-    fn sums_i128(self, values: &[i128]) {
-        self.sums(
-            |row| values[row],
-            |hot: &mut [u64; 2], carries, value| {
-                let (sum, is_wrapped) = join(*hot).overflowing_add(value);
-                *hot = halves(sum);
-                if is_wrapped {
-                    add_carry(carries, value < 0);
-                }
-            },
-        );
-    }
-
-    /// As [`each`](Self::each), for a part that has a cold word, too.
+    /// Sums that may wrap: `step` adds and answers whether it did, and if so whether downwards. The cold words are written
+    /// down from the first time on that one of them is not 0.
     #[inline]
-    fn sums<const WORDS: usize, T>(self, value: impl Fn(usize) -> T, step: impl Fn(&mut [u64; WORDS], &mut u64, T)) {
-        let Self { rows, history, layout, part, taken, changes } = self;
-        let stride = rows.stride;
-        let (kept, key) = (layout.accumulators.len(), layout.shape.words());
-        let mut change = |row: usize, is_taken: bool| {
-            let Places { before, after } = changes.places[row];
-            let state = &mut rows.words[changes.ids[row] as usize * stride..][..stride];
-            let (mut hot, mut cold) = ([0; WORDS], state[part.cold]);
-            hot.copy_from_slice(&state[part.hot..part.hot + WORDS]);
-            let mut keep = |place: u32, hot: &[u64; WORDS], cold: u64| {
-                let kept = &mut history[place as usize * kept..][..kept];
-                kept[part.hot - key..][..WORDS].copy_from_slice(hot);
-                kept[part.cold - key] = cold;
-            };
-            keep(before, &hot, cold);
-            if is_taken {
-                step(&mut hot, &mut cold, value(row));
-                state[part.hot..part.hot + WORDS].copy_from_slice(&hot);
-                state[part.cold] = cold;
+    fn sums<const WORDS: usize, T: Copy>(self, values: &[T], step: impl Fn(&mut [u64; WORDS], T) -> Option<bool>) {
+        let Self { rows, history, has_cold, layout, part, taken, changes } = self;
+        let (stride, kept, key) = (rows.stride, layout.accumulators.len(), layout.shape.words());
+        let values = &values[..changes.ids.len()];
+        for_each_row(taken, changes, |row, id, Places { before, after }, is_taken| {
+            let state = &mut rows.words[id * stride..][..stride];
+            let Some(hot) = state[part.hot..].first_chunk_mut() else { return };
+            keep(history, before as usize * kept + part.hot - key, hot);
+            let wrapped = if is_taken { step(hot, values[row]) } else { None };
+            keep(history, after as usize * kept + part.hot - key, hot);
+            if *has_cold || wrapped.is_some() {
+                *has_cold = true;
+                history[before as usize * kept + part.cold - key] = state[part.cold];
+                wrapped.into_iter().for_each(|is_down| add_carry(&mut state[part.cold], is_down));
+                history[after as usize * kept + part.cold - key] = state[part.cold];
             }
-            keep(after, &hot, cold);
-        };
-        match taken {
-            Taken::All => (0..changes.ids.len()).for_each(|row| change(row, true)),
-            Taken::None => (0..changes.ids.len()).for_each(|row| change(row, false)),
-            Taken::Some(taken) => (0..changes.ids.len()).for_each(|row| change(row, taken.value(row))),
+        });
+    }
+
+    fn nulls(self) {
+        let Self { rows, history, has_cold, layout, part, taken, changes } = self;
+        *has_cold |= !matches!(taken, Taken::All);
+        if !*has_cold {
+            return;
         }
+        let (stride, kept, at) = (rows.stride, layout.accumulators.len(), part.cold - layout.shape.words());
+        for_each_row(taken, changes, |_, id, Places { before, after }, is_taken| {
+            let count = &mut rows.words[id * stride + part.cold];
+            history[before as usize * kept + at] = *count;
+            *count += u64::from(!is_taken);
+            history[after as usize * kept + at] = *count;
+        });
+    }
+}
+
+/// Writes down some words.
+#[inline]
+fn keep<const WORDS: usize>(history: &mut [u64], at: usize, words: &[u64; WORDS]) {
+    if let Some(kept) = history[at..].first_chunk_mut() {
+        *kept = *words;
+    }
+}
+
+/// Calls `change` with each row, its group, its places, and whether it is taken.
+#[inline]
+fn for_each_row(taken: &Taken, changes: &Changes<'_>, mut change: impl FnMut(usize, usize, Places, bool)) {
+    let rows = changes.ids.iter().zip(changes.places).enumerate();
+    match taken {
+        Taken::All => rows.for_each(|(row, (&id, &places))| change(row, id as usize, places, true)),
+        Taken::None => rows.for_each(|(row, (&id, &places))| change(row, id as usize, places, false)),
+        Taken::Some(taken) => rows.for_each(|(row, (&id, &places))| change(row, id as usize, places, taken.value(row))),
     }
 }
 

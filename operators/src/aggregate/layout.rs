@@ -344,7 +344,7 @@ impl Planner {
             self.inputs.push(Input { argument, filter, distinct, count: Count::Rows });
             self.inputs[input].count = match (filter, is_nullable) {
                 (None, false) => Count::Rows,
-                (None, true) if !self.is_running => Count::RowsBut(self.part(PartKind::Nulls, input)),
+                (None, true) if distinct.is_none() => Count::RowsBut(self.part(PartKind::Nulls, input)),
                 _ => Count::Own(self.part(PartKind::Count, input)),
             };
             input
