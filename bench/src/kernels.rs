@@ -11,12 +11,12 @@ use std::time::Instant;
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringViewArray};
 use arrow_schema::{DataType, Field, Schema};
 use thalweg::random::Random;
-use thalweg_operators::aggregate::{Layout, Rows, UpdateScratch, merge, update};
+use thalweg_operators::aggregate::{GroupWords, Layout, UpdateScratch, merge, update};
 use thalweg_operators::batch::{Ordinal, Ordinals};
 use thalweg_operators::kernels::Kernels;
 use thalweg_operators::key::{LongKeys, PackedKeys, WINDOW};
 use thalweg_operators::spec::{AggregateFunction as F, AggregateSpec, GroupSpec, KeyColumn};
-use thalweg_operators::table::{GroupTable, Keys};
+use thalweg_operators::table::{Fresh, GroupTable, Keys};
 use thalweg_runtime::Fault;
 
 use crate::conditions::Conditions;
@@ -153,6 +153,7 @@ struct Side {
     merged: GroupTable,
     packed: PackedKeys,
     ids: Vec<u32>,
+    fresh: Fresh,
     scratch: UpdateScratch,
 }
 
@@ -161,7 +162,7 @@ impl Side {
         let layout = Layout::new(&spec(), &schema(), kernels)?;
         let (table, merged) = (layout.table(), layout.table());
         let (packed, ids, scratch) = (PackedKeys::default(), Vec::new(), UpdateScratch::default());
-        Ok(Self { kernels, layout, table, merged, packed, ids, scratch })
+        Ok(Self { kernels, layout, table, merged, packed, ids, fresh: Fresh::default(), scratch })
     }
 
     fn fold(&mut self, batch: &RecordBatch, times: &mut Times) -> Result<(), Fault> {
@@ -173,9 +174,8 @@ impl Side {
             Keys { cells: &self.packed.cells, stride: 4, hashes: &self.packed.hashes, long: None::<NoLongStrings> };
         self.table.assign(&keys, &mut self.ids)?;
         let assigned = Instant::now();
-        let rows = Rows { stride: self.table.stride(), words: self.table.rows_mut() };
         let ordinals = Ordinals::Run(Ordinal::of_row(0));
-        update(&self.layout, rows, &mut [], (batch, &ordinals), &self.ids, &mut self.scratch)?;
+        update(&self.layout, self.table.words_mut(), &mut [], (batch, &ordinals), &self.ids, &mut self.scratch)?;
         let updated = Instant::now();
         for (time, span) in times.iter_mut().zip([packed - start, assigned - packed, updated - assigned]) {
             *time += span.as_secs_f64() * 1e9;
@@ -185,19 +185,20 @@ impl Side {
 
     /// Merges groups of the table as they would come from another worker; returns their number.
     fn merge(&mut self, times: &mut Times) -> Result<usize, Fault> {
-        let (words, stride) = (self.layout.stride(), self.table.stride());
-        let rows = self.table.rows().chunks(stride).take(MERGED_GROUPS);
-        let rows: Vec<u64> = rows.flat_map(|row| &row[..words]).copied().collect();
-        let groups = rows.len() / words;
+        let stride = self.table.stride();
+        let groups = self.table.groups().min(MERGED_GROUPS);
+        // No sum wraps and nothing is NULL, so there is nothing beside the rows.
+        let rows = &self.table.rows()[..groups * stride];
+        let cold = self.table.words().cold;
         let repeats = (MERGED_GROUPS / groups).max(1);
         for _ in 0..repeats {
-            for (rows, hashes) in rows.chunks(words * BATCH_ROWS).zip(self.table.hashes().chunks(BATCH_ROWS)) {
+            for (rows, hashes) in rows.chunks(stride * BATCH_ROWS).zip(self.table.hashes().chunks(BATCH_ROWS)) {
                 let start = Instant::now();
-                let keys = Keys { cells: rows, stride: words, hashes, long: None::<NoLongStrings> };
-                self.merged.assign(&keys, &mut self.ids)?;
+                let keys = Keys { cells: rows, stride, hashes, long: None::<NoLongStrings> };
+                self.merged.assign_rows(&keys, &mut self.ids, &mut self.fresh)?;
                 let assigned = Instant::now();
-                let mut into = Rows { stride: self.merged.stride(), words: self.merged.rows_mut() };
-                merge(&self.layout, &mut into, rows, words, &self.ids);
+                let from = GroupWords { rows, stride, cold };
+                merge(&self.layout, &mut self.merged.words_mut(), from, &self.ids, &self.fresh);
                 times[3] += (assigned - start).as_secs_f64() * 1e9;
                 times[4] += assigned.elapsed().as_secs_f64() * 1e9;
             }

@@ -8,13 +8,13 @@ use arrow_array::{ArrayRef, PrimitiveArray, RecordBatch};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field, Schema};
 
-use super::AggregateError;
 use super::decimal::{average, fit, from_f64, unwrap_sum};
 use super::input::unordered_f64;
 use super::layout::{Count, Layout, Output, OutputKind, ROWS, SidePlan};
 use super::moments;
 use super::side::{Entry, Side, SideKind, converter};
 use super::update::{Rows, UpdateScratch, join, update};
+use super::{AggregateError, ColdWords};
 use crate::batch::{Ordinal, Ordinals};
 use crate::key::array_of_cells;
 use crate::spec::{AggregateFunction, AggregateSpec};
@@ -26,6 +26,8 @@ pub(crate) struct Groups<'a> {
     /// The rows of these groups alone.
     pub words: &'a [u64],
     pub stride: usize,
+    /// What is beside the rows of all groups.
+    pub cold: &'a ColdWords,
     /// The sides of all groups.
     pub sides: &'a [Side],
     /// The number of the first of them among all groups.
@@ -50,6 +52,20 @@ pub(super) fn output(layout: &Layout, groups: Groups<'_>, output: &Output) -> Re
     Evaluation { layout, groups, output }.run()
 }
 
+/// A group in words.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    hot: &'a [u64],
+    /// None if all of them are 0.
+    cold: &'a [u64],
+}
+
+impl Row<'_> {
+    fn cold(self, word: usize) -> u64 {
+        self.cold.get(word).copied().unwrap_or_default()
+    }
+}
+
 struct Evaluation<'a> {
     layout: &'a Layout,
     groups: Groups<'a>,
@@ -70,11 +86,11 @@ impl<'a> Evaluation<'a> {
             }
             &OutputKind::SumI128(part) => self.decimals(|row| {
                 let (hot, cold) = self.place(part);
-                unwrap_sum(join([row[hot], row[hot + 1]]), row[cold]).to_i128()
+                unwrap_sum(join([row.hot[hot], row.hot[hot + 1]]), row.cold(cold)).to_i128()
             }),
             &OutputKind::AvgI128(part) => self.decimals(|row| {
                 let (hot, cold) = self.place(part);
-                let sum = unwrap_sum(join([row[hot], row[hot + 1]]), row[cold]);
+                let sum = unwrap_sum(join([row.hot[hot], row.hot[hot + 1]]), row.cold(cold));
                 average(sum, self.count(row), self.more_digits()?)
             }),
             &OutputKind::SumF64(part) if self.output.spec.output_type == DataType::Float64 => {
@@ -92,7 +108,7 @@ impl<'a> Evaluation<'a> {
             &OutputKind::ExtremeI64(part) => self.extremes(part),
             &OutputKind::ExtremeI128(part) => {
                 let hot = self.place(part).0;
-                let cells = self.rows().map(|row| self.some(row, [row[hot], row[hot + 1]]));
+                let cells = self.rows().map(|row| self.some(row, [row.hot[hot], row.hot[hot + 1]]));
                 array_of_cells(cells, &self.output.spec.output_type)
             }
             &OutputKind::Moments(part) => self.doubles(|row| self.moment(part, row)),
@@ -101,22 +117,27 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn rows(&self) -> impl Iterator<Item = &'a [u64]> + use<'a> {
+    fn rows(&self) -> impl Iterator<Item = Row<'a>> + use<'a> {
+        let Groups { cold, first, .. } = self.groups;
+        self.hot_rows().enumerate().map(move |(group, hot)| Row { hot, cold: cold.of(first + group) })
+    }
+
+    fn hot_rows(&self) -> impl Iterator<Item = &'a [u64]> + use<'a> {
         self.groups.words.chunks_exact(self.groups.stride)
     }
 
+    /// A part's first hot word, and its cold one.
     fn place(&self, part: usize) -> (usize, usize) {
-        let first = self.groups.first_word;
-        (self.layout.parts[part].hot - first, self.layout.parts[part].cold - first)
+        (self.layout.parts[part].hot - self.groups.first_word, self.layout.parts[part].cold)
     }
 
     /// Rows of the group that this aggregate took.
-    fn count(&self, row: &[u64]) -> u64 {
-        let rows = row[self.place(ROWS).0];
+    fn count(&self, row: Row<'_>) -> u64 {
+        let rows = row.hot[self.place(ROWS).0];
         match self.layout.inputs[self.output.input].count {
             Count::Rows => rows,
-            Count::RowsBut(nulls) => rows - row[self.place(nulls).1],
-            Count::Own(count) => row[self.place(count).0],
+            Count::RowsBut(nulls) => rows - row.cold(self.place(nulls).1),
+            Count::Own(count) => row.hot[self.place(count).0],
         }
     }
 
@@ -124,14 +145,15 @@ impl<'a> Evaluation<'a> {
     fn counts(&self) -> Vec<u64> {
         let rows = self.place(ROWS).0;
         match self.layout.inputs[self.output.input].count {
-            Count::Rows => self.rows().map(|row| row[rows]).collect(),
+            Count::Rows => self.hot_rows().map(|row| row[rows]).collect(),
+            Count::RowsBut(_) if self.groups.cold.is_empty() => self.hot_rows().map(|row| row[rows]).collect(),
             Count::RowsBut(nulls) => {
                 let nulls = self.place(nulls).1;
-                self.rows().map(|row| row[rows] - row[nulls]).collect()
+                self.rows().map(|row| row.hot[rows] - row.cold(nulls)).collect()
             }
             Count::Own(count) => {
                 let count = self.place(count).0;
-                self.rows().map(|row| row[count]).collect()
+                self.hot_rows().map(|row| row[count]).collect()
             }
         }
     }
@@ -139,27 +161,28 @@ impl<'a> Evaluation<'a> {
     /// Is the result a BIGINT, and has no sum wrapped?
     fn is_plain_i64(&self, part: usize) -> bool {
         let cold = self.place(part).1;
-        self.output.spec.output_type == DataType::Int64 && self.rows().fold(0, |carries, row| carries | row[cold]) == 0
+        self.output.spec.output_type == DataType::Int64
+            && (self.groups.cold.is_empty() || self.rows().all(|row| row.cold(cold) == 0))
     }
 
     /// Values that need no check, from the row and the count of each group; NULL for groups that took no row.
     fn plain<T: ArrowPrimitiveType>(&self, counts: &[u64], value: impl Fn(&[u64], u64) -> T::Native) -> ArrayRef {
-        let values: Vec<T::Native> = self.rows().zip(counts).map(|(row, &count)| value(row, count)).collect();
+        let values: Vec<T::Native> = self.hot_rows().zip(counts).map(|(row, &count)| value(row, count)).collect();
         let nulls = counts.contains(&0).then(|| NullBuffer::from_iter(counts.iter().map(|&count| count > 0)));
         Arc::new(PrimitiveArray::<T>::new(values.into(), nulls))
     }
 
-    fn some<T>(&self, row: &[u64], value: T) -> Option<T> {
+    fn some<T>(&self, row: Row<'_>, value: T) -> Option<T> {
         (self.count(row) > 0).then_some(value)
     }
 
-    fn sum_i64(&self, part: usize, row: &[u64]) -> i128 {
+    fn sum_i64(&self, part: usize, row: Row<'_>) -> i128 {
         let (hot, cold) = self.place(part);
-        (i128::from(row[cold] as i64) << 64) + i128::from(row[hot] as i64)
+        (i128::from(row.cold(cold) as i64) << 64) + i128::from(row.hot[hot] as i64)
     }
 
-    fn f64(&self, part: usize, row: &[u64]) -> f64 {
-        f64::from_bits(row[self.place(part).0])
+    fn f64(&self, part: usize, row: Row<'_>) -> f64 {
+        f64::from_bits(row.hot[self.place(part).0])
     }
 
     fn more_digits(&self) -> Option<u32> {
@@ -169,9 +192,9 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn moment(&self, part: usize, row: &[u64]) -> Option<f64> {
+    fn moment(&self, part: usize, row: Row<'_>) -> Option<f64> {
         use AggregateFunction as F;
-        let (count, squares) = moments::count_and_squares(&row[self.place(part).0..]);
+        let (count, squares) = moments::count_and_squares(&row.hot[self.place(part).0..]);
         let divisor = match self.output.spec.function {
             F::VarPop | F::StddevPop => count,
             _ => count.saturating_sub(1),
@@ -187,7 +210,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Exact integers as the output type; NULL for groups that took no row.
-    fn integers(&self, value: impl Fn(&[u64]) -> Option<i128>) -> Result<ArrayRef, AggregateError> {
+    fn integers(&self, value: impl Fn(Row<'a>) -> Option<i128>) -> Result<ArrayRef, AggregateError> {
         if let &DataType::Decimal128(_, scale) = &self.output.spec.output_type {
             let one = u32::try_from(scale).ok().and_then(|scale| 10i128.checked_pow(scale));
             return self.decimals(|row| value(row)?.checked_mul(one?));
@@ -208,7 +231,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Unscaled decimals as the output type; NULL for groups that took no row.
-    fn decimals(&self, value: impl Fn(&[u64]) -> Option<i128>) -> Result<ArrayRef, AggregateError> {
+    fn decimals(&self, value: impl Fn(Row<'a>) -> Option<i128>) -> Result<ArrayRef, AggregateError> {
         let &DataType::Decimal128(precision, _) = &self.output.spec.output_type else {
             return Err(AggregateError::unsupported(&self.output.spec.name, &self.output.spec.output_type));
         };
@@ -216,7 +239,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Cells of the output type for groups that took a row; it is an overflow if one of these has none.
-    fn cells(&self, cell: impl Fn(&[u64]) -> Option<[u64; 2]>) -> Result<ArrayRef, AggregateError> {
+    fn cells(&self, cell: impl Fn(Row<'a>) -> Option<[u64; 2]>) -> Result<ArrayRef, AggregateError> {
         let mut cells = Vec::with_capacity(self.groups.words.len() / self.groups.stride);
         for row in self.rows() {
             let has_value = self.count(row) > 0;
@@ -226,7 +249,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Numbers as the output type: floating point as they are, integers truncated, decimals rounded.
-    fn doubles(&self, value: impl Fn(&[u64]) -> Option<f64>) -> Result<ArrayRef, AggregateError> {
+    fn doubles(&self, value: impl Fn(Row<'a>) -> Option<f64>) -> Result<ArrayRef, AggregateError> {
         let values = self.rows().map(value);
         match &self.output.spec.output_type {
             DataType::Float64 => Ok(Arc::new(values.collect::<PrimitiveArray<Float64Type>>())),
@@ -259,7 +282,7 @@ impl<'a> Evaluation<'a> {
             DataType::Float32 => u64::from((unordered_f64(ordered as i64) as f32).to_bits()),
             _ => ordered,
         };
-        array_of_cells(self.rows().map(|row| self.some(row, [word(row[hot]), 0])), output_type)
+        array_of_cells(self.rows().map(|row| self.some(row, [word(row.hot[hot]), 0])), output_type)
     }
 
     fn entries(&self, side: usize) -> impl Iterator<Item = &'a Entry> {
@@ -324,10 +347,12 @@ fn evaluate_plain(
     let mut words = row.repeat(groups);
     let mut sides: Vec<_> = layout.sides.iter().map(|_| Side::new()).collect();
     sides.iter_mut().for_each(|side| side.grow(groups));
-    let rows = Rows { words: &mut words, stride };
+    let mut cold = ColdWords::new(layout.cold_words);
+    let rows = Rows { words: &mut words, stride, cold: &mut cold };
     let ordinals = Ordinals::Each(ordinals);
     update(layout, rows, &mut sides, (columns, &ordinals), ids, &mut UpdateScratch::default())?;
-    let columns = evaluate(layout, Groups { words: &words, stride, sides: &sides, first: 0, first_word: 0 })?;
+    let columns =
+        evaluate(layout, Groups { words: &words, stride, cold: &cold, sides: &sides, first: 0, first_word: 0 })?;
     columns.into_iter().next().ok_or(AggregateError::Mismatch("a plain aggregate has one result"))
 }
 

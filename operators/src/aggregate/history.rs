@@ -10,7 +10,7 @@ use super::input::{Taken, decimals, doubles, integers, ordered};
 use super::layout::{Layout, Output, OutputKind, Part, PartKind};
 use super::side::{Entry, Side, SideKind, for_each_value};
 use super::update::{Rows, UpdateScratch, add_carry, halves, join};
-use super::{AggregateError, Groups, moments};
+use super::{AggregateError, ColdWords, Groups, moments};
 use crate::batch::Ordinals;
 
 /// Where the states of a row's group go: before the row, and after it.
@@ -24,6 +24,7 @@ pub(crate) struct Places {
 #[derive(Debug, Default)]
 pub(crate) struct History {
     words: Vec<u64>,
+    cold: ColdWords,
     places: usize,
     /// Some cold word of some group is or was not 0. Until then all of them are 0 here, too, and none is written.
     has_cold: bool,
@@ -79,11 +80,12 @@ impl History {
                 }
             });
         }
-        let Self { words, taken, has_cold, sides: side_histories, .. } = self;
+        let Self { words, cold, taken, has_cold, sides: side_histories, .. } = self;
+        cold.resize(layout.cold_words);
         for part in &layout.parts {
             let argument = layout.inputs[part.input].argument.map(|column| columns.column(column));
             let taken = &taken[part.input];
-            Recorder { rows, history: words, has_cold, layout, part, taken, changes }.run(argument, scratch)?;
+            Recorder { rows, history: words, cold, has_cold, layout, part, taken, changes }.run(argument, scratch)?;
         }
         side_histories.clear();
         for (index, side) in sides.iter_mut().enumerate() {
@@ -99,7 +101,7 @@ impl History {
     pub(crate) fn columns(&self, layout: &Layout, sides: &[Side]) -> Result<Vec<ArrayRef>, AggregateError> {
         let stride = layout.accumulators.len();
         let words = &self.words[..self.places * stride];
-        let groups = Groups { words, stride, sides: &[], first: 0, first_word: layout.shape.words() };
+        let groups = Groups { words, stride, cold: &self.cold, sides: &[], first: 0, first_word: layout.shape.words() };
         let column = |output: &Output| match output.kind {
             OutputKind::Side(side) => self.side_column(layout, (side, &sides[side]), output),
             _ => super::evaluate::output(layout, groups, output),
@@ -144,6 +146,7 @@ fn argument<'a>(layout: &Layout, side: usize, columns: &'a RecordBatch) -> Resul
 struct Recorder<'a, 'r> {
     rows: &'a mut Rows<'r>,
     history: &'a mut [u64],
+    cold: &'a mut ColdWords,
     has_cold: &'a mut bool,
     layout: &'a Layout,
     part: &'a Part,
@@ -218,7 +221,7 @@ impl Recorder<'_, '_> {
     /// down from the first time on that one of them is not 0.
     #[inline]
     fn sums<const WORDS: usize, T: Copy>(self, values: &[T], step: impl Fn(&mut [u64; WORDS], T) -> Option<bool>) {
-        let Self { rows, history, has_cold, layout, part, taken, changes } = self;
+        let Self { rows, history, cold, has_cold, layout, part, taken, changes } = self;
         let (stride, kept, key) = (rows.stride, layout.accumulators.len(), layout.shape.words());
         let values = &values[..changes.ids.len()];
         for_each_row(taken, changes, |row, id, Places { before, after }, is_taken| {
@@ -229,25 +232,25 @@ impl Recorder<'_, '_> {
             keep(history, after as usize * kept + part.hot - key, hot);
             if *has_cold || wrapped.is_some() {
                 *has_cold = true;
-                history[before as usize * kept + part.cold - key] = state[part.cold];
-                wrapped.into_iter().for_each(|is_down| add_carry(&mut state[part.cold], is_down));
-                history[after as usize * kept + part.cold - key] = state[part.cold];
+                let state = rows.cold.word(id, part.cold);
+                *cold.word(before as usize, part.cold) = *state;
+                wrapped.into_iter().for_each(|is_down| add_carry(state, is_down));
+                *cold.word(after as usize, part.cold) = *state;
             }
         });
     }
 
     fn nulls(self) {
-        let Self { rows, history, has_cold, layout, part, taken, changes } = self;
+        let Self { rows, cold, has_cold, part, taken, changes, .. } = self;
         *has_cold |= !matches!(taken, Taken::All);
         if !*has_cold {
             return;
         }
-        let (stride, kept, at) = (rows.stride, layout.accumulators.len(), part.cold - layout.shape.words());
         for_each_row(taken, changes, |_, id, Places { before, after }, is_taken| {
-            let count = &mut rows.words[id * stride + part.cold];
-            history[before as usize * kept + at] = *count;
+            let count = rows.cold.word(id, part.cold);
+            *cold.word(before as usize, part.cold) = *count;
             *count += u64::from(!is_taken);
-            history[after as usize * kept + at] = *count;
+            *cold.word(after as usize, part.cold) = *count;
         });
     }
 }

@@ -1,9 +1,7 @@
 //! How the aggregates of a GROUP BY lie in a group's row: planned once, the same on every worker.
 //!
-//! Words that each row of the input changes come first and words that are rarely touched (carries, counts of NULLs) last,
-//! so that an update of the usual two keys and four aggregates stays within one cache line.
-
-use std::ops::Range;
+//! Words that are nearly always 0 (carries, counts of NULLs) are not in the row but beside it, so that the usual two keys and
+//! four aggregates are one cache line.
 
 use arrow_row::{RowConverter, SortField};
 use arrow_schema::{DataType, Schema, TimeUnit};
@@ -29,10 +27,10 @@ pub struct Layout {
     pub(crate) sides: Vec<SidePlan>,
     /// One for each aggregate call.
     pub(crate) outputs: Vec<Output>,
-    /// The words of a group without rows, without the key.
+    /// The words of a group without rows, without the key and the cold words, which are 0.
     pub(crate) accumulators: Vec<u64>,
-    /// Where in a row its cold words are.
-    pub(crate) cold: Range<usize>,
+    /// How many cold words a group has.
+    pub(crate) cold_words: usize,
     /// Parts that are updated several at a time.
     pub(crate) passes: Vec<Pass>,
     /// How groups are found and updated.
@@ -67,7 +65,7 @@ pub(crate) struct Part {
     pub input: usize,
     /// First hot word, counted from the start of the row.
     pub hot: usize,
-    /// First cold word.
+    /// Its cold word, counted from the first of the group, if it has one.
     pub cold: usize,
 }
 
@@ -101,23 +99,27 @@ pub(crate) enum PartKind {
 impl PartKind {
     /// Number of hot words.
     pub(super) fn hot_words(self) -> usize {
-        self.words().0.len()
+        self.words().len()
     }
 
-    /// The words of a group without rows: hot, cold.
-    fn words(self) -> (&'static [u64], &'static [u64]) {
+    /// Has it a cold word?
+    fn has_cold_word(self) -> bool {
+        matches!(self, Self::Nulls | Self::SumI64 | Self::SumI128)
+    }
+
+    /// The hot words of a group without rows.
+    fn words(self) -> &'static [u64] {
         const LEAST: [u64; 2] = [0, 1 << 63];
         const GREATEST: [u64; 2] = [u64::MAX, u64::MAX >> 1];
         match self {
-            Self::Rows | Self::Count | Self::SumF64 => (&[0], &[]),
-            Self::Nulls => (&[], &[0]),
-            Self::SumI64 => (&[0], &[0]),
-            Self::SumI128 => (&[0, 0], &[0]),
-            Self::MinI64 => (&[u64::MAX >> 1], &[]),
-            Self::MaxI64 => (&[1 << 63], &[]),
-            Self::MinI128 => (&GREATEST, &[]),
-            Self::MaxI128 => (&LEAST, &[]),
-            Self::Moments => (&[0; moments::WORDS], &[]),
+            Self::Rows | Self::Count | Self::SumI64 | Self::SumF64 => &[0],
+            Self::Nulls => &[],
+            Self::SumI128 => &[0, 0],
+            Self::MinI64 => &[u64::MAX >> 1],
+            Self::MaxI64 => &[1 << 63],
+            Self::MinI128 => &GREATEST,
+            Self::MaxI128 => &LEAST,
+            Self::Moments => &[0; moments::WORDS],
         }
     }
 }
@@ -215,10 +217,10 @@ impl Layout {
     /// An empty table for these groups.
     #[must_use]
     pub fn table(&self) -> GroupTable {
-        GroupTable::new(self.shape.clone(), &self.accumulators, self.kernels)
+        GroupTable::new(self.shape.clone(), (&self.accumulators, self.cold_words), self.kernels)
     }
 
-    /// Words of a group: its key, its accumulators and padding.
+    /// Words of a group's row: its key, its accumulators and padding.
     #[must_use]
     pub fn stride(&self) -> usize {
         row_stride(self.shape.words() + self.accumulators.len())
@@ -381,18 +383,17 @@ impl Planner {
         for turn in turns {
             for part in self.parts.iter_mut().filter(|part| turn(part.kind)) {
                 part.hot = shape.words() + accumulators.len();
-                accumulators.extend_from_slice(part.kind.words().0);
+                accumulators.extend_from_slice(part.kind.words());
             }
         }
-        let first_cold = shape.words() + accumulators.len();
-        for part in &mut self.parts {
-            part.cold = shape.words() + accumulators.len();
-            accumulators.extend_from_slice(part.kind.words().1);
+        let mut cold_words = 0;
+        for part in self.parts.iter_mut().filter(|part| part.kind.has_cold_word()) {
+            part.cold = cold_words;
+            cold_words += 1;
         }
-        let cold = first_cold..shape.words() + accumulators.len();
         let Self { kernels, inputs, parts, sides, outputs, .. } = self;
         let passes = pass::plan(&parts, row_stride(shape.words() + accumulators.len()));
-        Layout { shape, inputs, parts, sides, outputs, accumulators, cold, passes, kernels }
+        Layout { shape, inputs, parts, sides, outputs, accumulators, cold_words, passes, kernels }
     }
 }
 

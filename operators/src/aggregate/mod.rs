@@ -7,6 +7,7 @@
 //! `update` takes rows in, `merge` takes in another table's groups, `evaluate` makes columns. How rows are divided among
 //! tables does not change what comes out; sums and moments of floating-point numbers differ in the last bits only.
 
+mod cold;
 mod decimal;
 mod error;
 mod evaluate;
@@ -23,10 +24,11 @@ mod update;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use cold::ColdWords;
 pub use error::AggregateError;
 pub(crate) use evaluate::{Groups, evaluate};
 pub(crate) use history::{Changes, History, Places};
 pub use layout::Layout;
-pub use merge::merge;
+pub use merge::{GroupWords, merge};
 pub use side::Side;
 pub use update::{Rows, UpdateScratch, update};

@@ -23,7 +23,7 @@ pub(crate) struct Pass {
     pub(super) at: usize,
     /// The parts that its words are of.
     parts: [Option<usize>; PASS_WORDS],
-    /// Where the carries of a word are, if it has any.
+    /// The cold word with the carries of a word, if it has any.
     pub(super) carries: [usize; PASS_WORDS],
     /// Integers to be added.
     pub(super) add: u8,
@@ -86,11 +86,6 @@ impl Pass {
     pub(super) fn parts(&self) -> impl Iterator<Item = usize> {
         let is_first = |&word: &usize| word == 0 || self.parts[word - 1] != self.parts[word];
         (0..PASS_WORDS).filter(is_first).filter_map(|word| self.parts[word])
-    }
-
-    /// Where carries of this pass are, each once.
-    pub(super) fn cold_words(&self) -> impl Iterator<Item = usize> {
-        (0..PASS_WORDS).filter(|word| self.checked >> word & 1 != 0).map(|word| self.carries[word])
     }
 }
 

@@ -6,11 +6,12 @@ use arrow_array::{ArrayRef, BooleanArray, Decimal128Array, Float64Array, Int32Ar
 use arrow_schema::{DataType, Field, Schema};
 use proptest::prelude::*;
 
-use super::{Layout, Rows, UpdateScratch, merge, update};
+use super::{Layout, UpdateScratch, merge, update};
 use crate::batch::{Ordinal, Ordinals};
 use crate::kernels::Kernels;
 use crate::key::{ColumnBytes, PackedKeys};
 use crate::spec::{AggregateFunction as F, AggregateSpec, GroupSpec, KeyColumn};
+use crate::table::Fresh;
 use crate::table::{GroupTable, Keys};
 
 const DECIMAL: DataType = DataType::Decimal128(38, 2);
@@ -143,7 +144,7 @@ impl Case {
     /// The table of all batches, and one that took in the groups of it after each batch.
     fn run(&self, kernels: Kernels) -> [GroupTable; 2] {
         let layout = Layout::new(&self.spec(), &Self::schema(), kernels).expect("a plan");
-        let (mut table, mut merged) = (layout.table(), layout.table());
+        let (mut table, mut merged, mut fresh) = (layout.table(), layout.table(), Fresh::default());
         let (mut packed, mut ids, mut scratch) = (PackedKeys::default(), Vec::new(), UpdateScratch::default());
         let ordinals = Ordinals::Run(Ordinal::of_row(0));
         for batch in self.batches.iter().map(|rows| Self::batch(rows)) {
@@ -152,15 +153,13 @@ impl Case {
             let stride = self.keys * 2;
             let keys = Keys { cells: &packed.cells, stride, hashes: &packed.hashes, long: None::<ColumnBytes<'_>> };
             table.assign(&keys, &mut ids).expect("few groups");
-            let rows = Rows { stride: table.stride(), words: table.rows_mut() };
-            update(&layout, rows, &mut [], (&batch, &ordinals), &ids, &mut scratch).expect("columns as planned");
+            update(&layout, table.words_mut(), &mut [], (&batch, &ordinals), &ids, &mut scratch)
+                .expect("columns as planned");
 
-            let (words, stride) = (layout.stride(), table.stride());
-            let rows: Vec<u64> = table.rows().chunks(stride).flat_map(|row| &row[..words]).copied().collect();
-            let keys = Keys { cells: &rows, stride: words, hashes: table.hashes(), long: None::<ColumnBytes<'_>> };
-            merged.assign(&keys, &mut ids).expect("few groups");
-            let mut into = Rows { stride: merged.stride(), words: merged.rows_mut() };
-            merge(&layout, &mut into, &rows, words, &ids);
+            let (cells, stride) = (table.rows(), table.stride());
+            let keys = Keys { cells, stride, hashes: table.hashes(), long: None::<ColumnBytes<'_>> };
+            merged.assign_rows(&keys, &mut ids, &mut fresh).expect("few groups");
+            merge(&layout, &mut merged.words_mut(), table.words(), &ids, &fresh);
         }
         [table, merged]
     }
@@ -182,5 +181,7 @@ proptest! {
         prop_assert_eq!(scalar.hashes(), simd.hashes());
         prop_assert!(is_same(scalar.rows(), simd.rows()), "{:?}\n{:?}", scalar.rows(), simd.rows());
         prop_assert!(is_same(scalar_merged.rows(), simd_merged.rows()), "merged");
+        prop_assert_eq!(scalar.words().cold, simd.words().cold);
+        prop_assert_eq!(scalar_merged.words().cold, simd_merged.words().cold);
     }
 }

@@ -2,7 +2,6 @@
 
 use arrow_array::{ArrayRef, RecordBatch};
 
-use super::AggregateError;
 use super::input::{Taken, decimals, doubles, integers, ordered};
 use super::layout::{Layout, Part, PartKind};
 use super::moments;
@@ -12,6 +11,7 @@ use super::pass::{PassScratch, is_passable};
 use super::side::Side;
 #[cfg(target_arch = "x86_64")]
 use super::x86;
+use super::{AggregateError, ColdWords};
 use crate::batch::Ordinals;
 use crate::kernels::Level;
 
@@ -22,6 +22,8 @@ pub struct Rows<'a> {
     pub words: &'a mut [u64],
     /// Words from one row to the next.
     pub stride: usize,
+    /// What is kept beside the rows.
+    pub cold: &'a mut ColdWords,
 }
 
 /// Memory that one update leaves for the next.
@@ -144,7 +146,7 @@ impl Kernel<'_, '_> {
     /// Folds the value of each row taken into the hot words of its group.
     #[inline]
     fn fold<const WORDS: usize, T>(self, value: impl Fn(usize) -> T, step: impl Fn(&mut [u64; WORDS], T)) {
-        let Self { rows: Rows { words, stride }, ids, .. } = self;
+        let Self { rows: Rows { words, stride, .. }, ids, .. } = self;
         let (stride, at) = (*stride, self.part.hot);
         if self.is_single {
             let Some(state) = words[at..].first_chunk_mut() else { return };
@@ -169,7 +171,7 @@ impl Kernel<'_, '_> {
     }
 
     fn count_nulls(self) {
-        let mut count = |id: u32| self.rows.words[id as usize * self.rows.stride + self.part.cold] += 1;
+        let mut count = |id: u32| *self.rows.cold.word(id as usize, self.part.cold) += 1;
         match self.taken {
             Taken::All => {}
             Taken::None => self.ids.iter().for_each(|&id| count(id)),
@@ -181,13 +183,13 @@ impl Kernel<'_, '_> {
         if self.is_single {
             return self.sum_all_i64(values);
         }
-        let Self { rows: Rows { words, stride }, part, ids, .. } = self;
+        let Self { rows: Rows { words, stride, cold }, part, ids, .. } = self;
         self.taken.for_each(values.len(), |row| {
             let at = ids[row] as usize * *stride;
             let (sum, is_wrapped) = (words[at + part.hot] as i64).overflowing_add(values[row]);
             words[at + part.hot] = sum as u64;
             if is_wrapped {
-                add_carry(&mut words[at + part.cold], values[row] < 0);
+                add_carry(cold.word(ids[row] as usize, part.cold), values[row] < 0);
             }
         });
     }
@@ -204,22 +206,25 @@ impl Kernel<'_, '_> {
             taken => taken.for_each(values.len(), |row| add(values[row])),
         }
         let Part { hot, cold, .. } = *self.part;
-        let words = &mut *self.rows.words;
-        let known = (i128::from(words[cold] as i64) << 64) + i128::from(words[hot] as i64);
-        let sum = known + (i128::from(high) << 32) + i128::from(low);
-        words[hot] = sum as u64;
-        words[cold] = ((sum - i128::from(sum as i64)) >> 64) as u64;
+        let word = &mut self.rows.words[hot];
+        let sum = i128::from(*word as i64) + (i128::from(high) << 32) + i128::from(low);
+        *word = sum as u64;
+        let carries = ((sum - i128::from(sum as i64)) >> 64) as u64;
+        if carries != 0 {
+            let known = self.rows.cold.word(0, cold);
+            *known = known.wrapping_add(carries);
+        }
     }
 
     fn sum_i128(self, values: &[i128]) {
-        let Self { rows: Rows { words, stride }, part, ids, .. } = self;
+        let Self { rows: Rows { words, stride, cold }, part, ids, .. } = self;
         self.taken.for_each(values.len(), |row| {
             let at = ids[row] as usize * *stride;
             let hot = &mut words[at + part.hot..at + part.hot + 2];
             let (sum, is_wrapped) = join([hot[0], hot[1]]).overflowing_add(values[row]);
             hot.copy_from_slice(&halves(sum));
             if is_wrapped {
-                add_carry(&mut words[at + part.cold], values[row] < 0);
+                add_carry(cold.word(ids[row] as usize, part.cold), values[row] < 0);
             }
         });
     }

@@ -11,6 +11,7 @@ use std::arch::x86_64::{
 use super::pass::{Operands, PASS_WORDS, Pass};
 use super::update::{Rows, add_carry};
 use crate::kernels::Avx512;
+use crate::table::{Fresh, KEYS_OF_WORD};
 
 /// Adds the operands of row `i` to group `ids[i]`.
 ///
@@ -32,8 +33,8 @@ pub(super) fn fold(_: Avx512, pass: &Pass, rows: &mut Rows<'_>, ids: &[u32], ope
     unsafe { call(pass, rows, ids, operands) }
 }
 
-/// Adds the words of row `i` of `from`, whose rows are `from_stride` words apart, to group `ids[i]`. Returns for how many
-/// rows it did: the others end too soon to be read in one piece.
+/// Adds the words of row `i` of `from`, whose rows are `from_stride` words apart, to group `ids[i]`, if it is not fresh.
+/// Returns for how many rows it did: the others end too soon to be read in one piece.
 ///
 /// # Panics
 /// If an id is not of `rows`.
@@ -41,7 +42,7 @@ pub(super) fn merge(
     _: Avx512,
     pass: &Pass,
     rows: &mut Rows<'_>,
-    ids: &[u32],
+    (ids, fresh): (&[u32], &Fresh),
     (from, from_stride): (&[u64], usize),
 ) -> usize {
     let whole = from.len().checked_sub(pass.at + PASS_WORDS).map_or(0, |rest| rest / from_stride + 1);
@@ -54,7 +55,7 @@ pub(super) fn merge(
     };
     // SAFETY: there is an `Avx512` only where the processor has the instructions; each row of `from` that is read has all
     // words of the pass.
-    unsafe { call(pass, rows, ids, from, from_stride) }
+    unsafe { call(pass, rows, (ids, fresh), from, from_stride) }
     ids.len()
 }
 
@@ -94,17 +95,22 @@ unsafe fn fold_avx512<const WIDE: bool, const EXTREMES: bool>(
 unsafe fn merge_avx512<const WIDE: bool, const EXTREMES: bool>(
     pass: &Pass,
     rows: &mut Rows<'_>,
-    ids: &[u32],
+    (ids, fresh): (&[u32], &Fresh),
     from: &[u64],
     from_stride: usize,
 ) {
     check(pass, rows, ids);
-    for (row, &id) in ids.iter().enumerate() {
-        let words = from.as_ptr().wrapping_add(row * from_stride + pass.at);
-        // SAFETY: the caller says that they are there.
-        let value = unsafe { _mm256_loadu_si256(words.cast::<__m256i>()) };
-        // SAFETY: `check` has passed.
-        unsafe { step::<WIDE, EXTREMES>(pass, rows, id, value) };
+    for (word, ids) in ids.chunks(KEYS_OF_WORD).enumerate() {
+        let mut known = !fresh.word(word) & (u64::MAX >> (KEYS_OF_WORD - ids.len()));
+        while known != 0 {
+            let key = known.trailing_zeros() as usize;
+            let words = from.as_ptr().wrapping_add((word * KEYS_OF_WORD + key) * from_stride + pass.at);
+            // SAFETY: the caller says that they are there.
+            let value = unsafe { _mm256_loadu_si256(words.cast::<__m256i>()) };
+            // SAFETY: `check` has passed.
+            unsafe { step::<WIDE, EXTREMES>(pass, rows, ids[key], value) };
+            known &= known - 1;
+        }
     }
 }
 
@@ -180,14 +186,14 @@ unsafe fn step<const WIDE: bool, const EXTREMES: bool>(pass: &Pass, rows: &mut R
     // (state ^ next) & (value ^ next): the sign is set where two numbers of one sign have a sum of the other.
     let wrapped = _mm256_movepi64_mask(_mm256_ternarylogic_epi64::<0x42>(state, value, next)) & pass.checked;
     if wrapped != 0 {
-        carry(pass, &mut rows.words[row..], wrapped, _mm256_movepi64_mask(value));
+        carry(pass, rows, id, (wrapped, _mm256_movepi64_mask(value)));
     }
 }
 
 #[cold]
 #[inline(never)]
-fn carry(pass: &Pass, row: &mut [u64], wrapped: u8, negative: u8) {
+fn carry(pass: &Pass, rows: &mut Rows<'_>, id: u32, (wrapped, negative): (u8, u8)) {
     for word in (0..PASS_WORDS).filter(|word| wrapped >> word & 1 != 0) {
-        add_carry(&mut row[pass.carries[word]], negative >> word & 1 != 0);
+        add_carry(rows.cold.word(id as usize, pass.carries[word]), negative >> word & 1 != 0);
     }
 }

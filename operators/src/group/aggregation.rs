@@ -9,7 +9,7 @@ use thalweg_runtime::EventTimeMs;
 use thalweg_runtime::state::{Aggregation, Divided, Folded, Release};
 
 use super::spares::Spares;
-use super::store::GroupStore;
+use super::store::{GroupStore, MergeScratch};
 use super::{ClosedWindow, FoldScratch, GroupKey, GroupShard, Partials, output_schema};
 use crate::aggregate::{AggregateError, Layout};
 use crate::batch::Batch;
@@ -145,7 +145,8 @@ impl Aggregation for GroupAggregation {
             return Ok(());
         }
         let make = self.maker(shard, groups);
-        let memory = shard.change(window, make, |store| store.merge(&self.layout, partials, &mut Vec::new()))?;
+        let memory =
+            shard.change(window, make, |store| store.merge(&self.layout, partials, &mut MergeScratch::default()))?;
         self.spares.put_buffer(memory);
         Ok(())
     }

@@ -46,7 +46,9 @@ impl GroupAggregation {
     ) -> Result<Vec<Partials>, AggregateError> {
         let Self { layout, spec, spares, .. } = self;
         // Those of one owner get places side by side.
-        let FoldScratch { packed, ids: places, rows, update: update_scratch } = scratch;
+        let FoldScratch { packed, ids: places, rows, cold, update: update_scratch } = scratch;
+        cold.resize(layout.cold_words);
+        cold.clear();
         let key_columns: Vec<_> = spec.keys.iter().map(|key| batch.columns.column(key.column)).collect();
         packed.pack(&key_columns, batch.rows(), layout.kernels)?;
         let counts = place(&packed.hashes, parts, places);
@@ -60,16 +62,19 @@ impl GroupAggregation {
         }
         let mut sides: Vec<Side> = layout.sides.iter().map(|_| Side::new()).collect();
         sides.iter_mut().for_each(|side| side.grow(batch.rows()));
-        let words = Rows { words: rows, stride };
+        let words = Rows { words: rows, stride, cold };
         update(layout, words, &mut sides, (&batch.columns, &batch.ordinals), places, update_scratch)?;
-        let mut rest = rows.as_slice();
+        let mut first = 0;
         let mut partials: Vec<Partials> = Vec::with_capacity(parts);
         for &count in &counts {
-            let (of_owner, others) = rest.split_at(count * stride);
-            rest = others;
             let mut buffer = spares.buffer(count, stride);
-            buffer.rows.extend_from_slice(of_owner);
-            partials.push(Partials::new(layout, window, buffer));
+            buffer.rows.extend_from_slice(&rows[first * stride..(first + count) * stride]);
+            let mut part = Partials::new(layout, window, buffer);
+            if !cold.is_empty() {
+                (0..count).for_each(|row| part.cold.add(row, cold.of(first + row)));
+            }
+            partials.push(part);
+            first += count;
         }
         let long = packed.has_long.then(|| (&layout.shape, ColumnBytes::new(&key_columns)));
         hand_out(packed, long, parts, &mut partials);

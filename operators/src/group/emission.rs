@@ -8,7 +8,7 @@ use thalweg_runtime::EventTimeMs;
 use thalweg_runtime::state::Share;
 
 use super::output::ordinals;
-use super::store::GroupStore;
+use super::store::{GroupStore, MergeScratch};
 use super::{ClosedWindow, GroupAggregation};
 use crate::aggregate::AggregateError;
 use crate::batch::{Batch, Stamps};
@@ -29,7 +29,7 @@ pub struct Emission {
     bytes: usize,
     /// In the tables that wait for windows to come.
     share: Share,
-    ids: Vec<u32>,
+    scratch: MergeScratch,
 }
 
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Emission {
     #[must_use]
     pub fn new(aggregation: Arc<GroupAggregation>) -> Self {
         let share = aggregation.spares.place();
-        Self { aggregation, due: BTreeMap::new(), current: None, bytes: 0, share, ids: Vec::new() }
+        Self { aggregation, due: BTreeMap::new(), current: None, bytes: 0, share, scratch: MergeScratch::default() }
     }
 
     /// What is emitted.
@@ -73,7 +73,7 @@ impl Emission {
                         std::mem::swap(whole, &mut piece);
                     }
                     self.bytes -= whole.bytes() + piece.bytes();
-                    let result = whole.absorb(&self.aggregation.layout, &mut piece, &mut self.ids);
+                    let result = whole.absorb(&self.aggregation.layout, &mut piece, &mut self.scratch);
                     self.bytes += whole.bytes();
                     result?;
                     self.aggregation.spares.put(*piece);
@@ -98,7 +98,7 @@ impl Emission {
                 store
             });
             self.bytes -= store.bytes();
-            let result = store.add_empty_key(&mut self.ids);
+            let result = store.add_empty_key();
             self.bytes += store.bytes();
             result?;
         }

@@ -1,7 +1,7 @@
 //! Groups on their way to the worker that owns them.
 
 use super::spares::Buffer;
-use crate::aggregate::{AggregateError, Layout, Side};
+use crate::aggregate::{AggregateError, ColdWords, GroupWords, Layout, Side};
 use crate::key::{KeyShape, LongKeys, WINDOW};
 use crate::table::Keys;
 use crate::window::TimeWindow;
@@ -14,6 +14,8 @@ pub struct Partials {
     /// Key cells, accumulators and padding, row by row.
     pub(super) rows: Vec<u64>,
     pub(super) stride: usize,
+    /// What is beside the rows.
+    pub(super) cold: ColdWords,
     pub(super) hashes: Vec<u64>,
     /// Where in `long` a group's long strings begin; empty if no group has any.
     pub(super) long_starts: Vec<usize>,
@@ -29,6 +31,7 @@ impl Partials {
             window,
             rows,
             stride: layout.stride(),
+            cold: ColdWords::new(layout.cold_words),
             hashes,
             long_starts: Vec::new(),
             long: Vec::new(),
@@ -52,17 +55,25 @@ impl Partials {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let words = self.rows.capacity() + self.hashes.capacity() + self.long_starts.capacity();
-        words * size_of::<u64>() + self.long.capacity() + self.sides.iter().map(Side::bytes).sum::<usize>()
+        words * size_of::<u64>()
+            + self.cold.bytes()
+            + self.long.capacity()
+            + self.sides.iter().map(Side::bytes).sum::<usize>()
     }
 
-    /// Adds a group. `long` are its long strings, `None` if no group has any.
-    pub(super) fn push(&mut self, hash: u64, row: &[u64], long: Option<&[u8]>) {
+    /// Adds a group. `cold` may be none; `long` are its long strings, `None` if no group has any.
+    pub(super) fn push(&mut self, hash: u64, (row, cold): (&[u64], &[u64]), long: Option<&[u8]>) {
+        self.cold.add(self.hashes.len(), cold);
         self.hashes.push(hash);
         self.rows.extend_from_slice(row);
         if let Some(long) = long {
             self.long_starts.push(self.long.len());
             self.long.extend_from_slice(long);
         }
+    }
+
+    pub(super) fn words(&self) -> GroupWords<'_> {
+        GroupWords { rows: &self.rows, stride: self.stride, cold: &self.cold }
     }
 
     pub(super) fn keys<'a>(&'a self, shape: &'a KeyShape) -> Keys<'a, PartialBytes<'a>> {

@@ -6,11 +6,13 @@ use thalweg_runtime::exchange::key_group::owner;
 use super::Partials;
 use super::key::KeyBytes;
 use super::spares::{Buffer, Spares};
-use crate::aggregate::{AggregateError, Groups, Layout, Rows, Side, UpdateScratch, evaluate, merge, update};
+use crate::aggregate::{
+    AggregateError, ColdWords, GroupWords, Groups, Layout, Side, UpdateScratch, evaluate, merge, update,
+};
 use crate::batch::Ordinals;
 use crate::key::{ColumnBytes, KeyCells, LongKeys, PackedKeys, WINDOW, hash, key_column};
 use crate::spec::KeyColumn;
-use crate::table::{GroupTable, Keys};
+use crate::table::{Fresh, GroupTable, Keys};
 use crate::window::TimeWindow;
 
 #[derive(Clone, Debug)]
@@ -25,7 +27,15 @@ pub struct FoldScratch {
     pub(super) packed: PackedKeys,
     pub(super) ids: Vec<u32>,
     pub(super) rows: Vec<u64>,
+    pub(super) cold: ColdWords,
     pub(super) update: UpdateScratch,
+}
+
+/// Memory that one merge leaves for the next.
+#[derive(Debug, Default)]
+pub(super) struct MergeScratch {
+    ids: Vec<u32>,
+    fresh: Fresh,
 }
 
 impl GroupStore {
@@ -70,8 +80,7 @@ impl GroupStore {
         };
         self.table.assign(&keys, ids)?;
         self.grow_sides();
-        let rows = Rows { stride: self.table.stride(), words: self.table.rows_mut() };
-        update(layout, rows, &mut self.sides, (columns, ordinals), ids, update_scratch)
+        update(layout, self.table.words_mut(), &mut self.sides, (columns, ordinals), ids, update_scratch)
     }
 
     /// Adds groups that were taken out of another table, or rows that are groups by themselves. Their layout is this
@@ -79,12 +88,14 @@ impl GroupStore {
     pub(super) fn merge(
         &mut self,
         layout: &Layout,
-        partials: Partials,
-        ids: &mut Vec<u32>,
+        mut partials: Partials,
+        scratch: &mut MergeScratch,
     ) -> Result<Buffer, AggregateError> {
-        self.table.assign(&partials.keys(&layout.shape), ids)?;
-        let Partials { rows, stride, hashes, sides, .. } = partials;
-        self.merge_assigned(layout, (&rows, stride), sides.into_iter(), ids);
+        let MergeScratch { ids, fresh } = scratch;
+        self.table.assign_rows(&partials.keys(&layout.shape), ids, fresh)?;
+        let sides = std::mem::take(&mut partials.sides);
+        self.merge_assigned(layout, partials.words(), sides.into_iter(), scratch);
+        let Partials { rows, hashes, .. } = partials;
         Ok(Buffer { rows, hashes })
     }
 
@@ -93,28 +104,27 @@ impl GroupStore {
         &mut self,
         layout: &Layout,
         piece: &mut Self,
-        ids: &mut Vec<u32>,
+        scratch: &mut MergeScratch,
     ) -> Result<(), AggregateError> {
         let Self { table, sides } = piece;
         let long = table.has_long().then_some(TableCells { layout, table, first: 0, groups: table.groups() });
         let keys = Keys { cells: table.rows(), stride: table.stride(), hashes: table.hashes(), long };
-        self.table.assign(&keys, ids)?;
+        self.table.assign_rows(&keys, &mut scratch.ids, &mut scratch.fresh)?;
         let sides = sides.iter_mut().map(|side| std::mem::replace(side, Side::new()));
-        self.merge_assigned(layout, (table.rows(), table.stride()), sides, ids);
+        self.merge_assigned(layout, table.words(), sides, scratch);
         Ok(())
     }
 
-    /// Adds row and sides of the `i`-th of other groups to group `ids[i]`.
+    /// Adds what the `i`-th of other groups has to the group that it was assigned.
     fn merge_assigned(
         &mut self,
         layout: &Layout,
-        (words, stride): (&[u64], usize),
+        words: GroupWords<'_>,
         sides: impl Iterator<Item = Side>,
-        ids: &[u32],
+        MergeScratch { ids, fresh }: &MergeScratch,
     ) {
         self.grow_sides();
-        let mut rows = Rows { stride: self.table.stride(), words: self.table.rows_mut() };
-        merge(layout, &mut rows, words, stride, ids);
+        merge(layout, &mut self.table.words_mut(), words, ids, fresh);
         for ((side, plan), from) in self.sides.iter_mut().zip(&layout.sides).zip(sides) {
             side.merge(plan, from, ids);
         }
@@ -126,9 +136,9 @@ impl GroupStore {
     }
 
     /// Adds the group of a global aggregation, without rows, if it is not there.
-    pub(super) fn add_empty_key(&mut self, ids: &mut Vec<u32>) -> Result<(), AggregateError> {
+    pub(super) fn add_empty_key(&mut self) -> Result<(), AggregateError> {
         let keys = Keys { cells: &[], stride: 0, hashes: &[hash::EMPTY_KEY], long: None::<ColumnBytes<'_>> };
-        self.table.assign(&keys, ids)?;
+        self.table.assign(&keys, &mut Vec::new())?;
         self.grow_sides();
         Ok(())
     }
@@ -176,9 +186,9 @@ impl GroupStore {
         for (index, key) in keys.iter().enumerate() {
             columns.push(key_column(&cells, index, &key.data_type)?);
         }
-        let stride = self.table.stride();
-        let words = &self.table.rows()[first * stride..(first + groups) * stride];
-        columns.extend(evaluate(layout, Groups { words, stride, sides: &self.sides, first, first_word: 0 })?);
+        let GroupWords { rows, stride, cold } = self.table.words();
+        let words = &rows[first * stride..(first + groups) * stride];
+        columns.extend(evaluate(layout, Groups { words, stride, cold, sides: &self.sides, first, first_word: 0 })?);
         Ok(columns)
     }
 }
@@ -190,10 +200,11 @@ fn divide(
     places: impl Iterator<Item = usize> + Clone,
 ) {
     let has_long = table.has_long();
-    let rows = table.rows().chunks_exact(table.stride());
+    let GroupWords { rows, stride, cold } = table.words();
+    let rows = rows.chunks_exact(stride);
     for (group, ((place, &hash), row)) in places.clone().zip(table.hashes()).zip(rows).enumerate() {
         let long = has_long.then(|| table.long_bytes(group));
-        parts[place].push(hash, row, long);
+        parts[place].push(hash, (row, cold.of(group)), long);
     }
     for (index, side) in sides.iter_mut().enumerate() {
         for (place, entry) in places.clone().zip(side.drain()) {

@@ -8,7 +8,7 @@ use thalweg_runtime::EventTimeMs;
 
 use super::changed::changed;
 use super::{Routed, RunningAggregation};
-use crate::aggregate::{AggregateError, Changes, History, Places, Rows, Side, UpdateScratch};
+use crate::aggregate::{AggregateError, Changes, History, Places, Side, UpdateScratch};
 use crate::batch::{Batch, Ordinal, Ordinals, Stamps};
 use crate::changelog::{RowKind, RowKinds};
 use crate::key::{ColumnBytes, canonical_column};
@@ -80,8 +80,7 @@ impl RunningGroups {
         if !layout.outputs.is_empty() {
             let ordinals = routed.ordinals.slice(first, rows);
             let changes = Changes { columns: &columns, ordinals: &ordinals, ids, places, slots };
-            let mut words = Rows { stride: table.stride(), words: table.rows_mut() };
-            history.record(layout, &mut words, sides, &changes, update)?;
+            history.record(layout, &mut table.words_mut(), sides, &changes, update)?;
             let values = history.columns(layout, sides)?;
             kept = if aggregation.always_changes { None } else { changed(&values, places, slots) };
             outputs.extend(values);

@@ -1,26 +1,32 @@
 //! The group table: from a key to the row that holds its cells and its accumulators.
 //!
 //! A row is the key's cells and the accumulators' words, padded to half a cache line: then no four words that are used
-//! together are in two lines, and large tables have no more lines than they need. At most half of the slots are taken, so that a probe
+//! together are in two lines, and large tables have no more lines than they need. Words that are nearly always 0 are kept
+//! beside the rows. At most half of the slots are taken, so that a probe
 //! that misses ends soon, and a wrong row is read seldom: the slot's tag has to be equal before.
 //! Hashes are kept beside the rows: dividing by owner never looks at a key.
 
+mod fresh;
 mod slots;
 #[cfg(test)]
 mod tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use fresh::Fresh;
+pub(crate) use fresh::KEYS_OF_WORD;
 use slots::{SLOTS_MIN, Slots};
 #[cfg(target_arch = "x86_64")]
-use x86::{BLOCK, LongSides, Probe, Sides};
+use x86::{BLOCK, Hints, LongSides, Probe, Sides};
 
-use crate::aggregate::AggregateError;
+use crate::aggregate::{AggregateError, ColdWords, GroupWords, Rows};
 use crate::kernels::{Kernels, Level};
 use crate::key::{KeyShape, LongKeys, WINDOW, is_long, string_length};
 
 /// Words of half a cache line.
 const HALF_LINE_WORDS: usize = 4;
+/// Groups that a slot can tell apart from each other and from none.
+const GROUPS_MAX: usize = u32::MAX as usize - 1;
 /// Number of key words where it is only known at run time.
 const ANY: usize = 0;
 /// Words of slots and rows from which on they are asked for before they are needed: beyond that, the caches do not hold them.
@@ -33,6 +39,7 @@ pub struct GroupTable {
     slots: Slots,
     rows: Vec<u64>,
     hashes: Vec<u64>,
+    cold: ColdWords,
     /// The row of a new group: a key of zeros, empty accumulators, padding.
     template: Vec<u64>,
     shape: KeyShape,
@@ -58,15 +65,16 @@ pub struct Keys<'a, L> {
 }
 
 impl GroupTable {
-    /// A table for keys of this shape, whose new rows are a key and then `accumulators`. Keys are found with `kernels`.
+    /// A table for keys of this shape, whose new rows are a key and then `accumulators`, with `cold_words` words of 0 beside
+    /// each. Keys are found with `kernels`.
     #[must_use]
-    pub fn new(shape: KeyShape, accumulators: &[u64], kernels: Kernels) -> Self {
+    pub fn new(shape: KeyShape, (accumulators, cold_words): (&[u64], usize), kernels: Kernels) -> Self {
         let mut template = vec![0; shape.words()];
         template.extend_from_slice(accumulators);
         template.resize(row_stride(template.len()), 0);
         let (rows, hashes, long_starts, arena) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (slots, level) = (Slots::new(SLOTS_MIN), kernels.level());
-        Self { slots, rows, hashes, template, shape, long_starts, arena, level }
+        let (slots, level, cold) = (Slots::new(SLOTS_MIN), kernels.level(), ColdWords::new(cold_words));
+        Self { slots, rows, hashes, cold, template, shape, long_starts, arena, level }
     }
 
     /// Number of groups.
@@ -87,10 +95,16 @@ impl GroupTable {
         &self.rows
     }
 
-    /// All rows, to change their accumulators.
+    /// What all groups have in words.
     #[must_use]
-    pub fn rows_mut(&mut self) -> &mut [u64] {
-        &mut self.rows
+    pub fn words(&self) -> GroupWords<'_> {
+        GroupWords { rows: &self.rows, stride: self.stride(), cold: &self.cold }
+    }
+
+    /// The accumulators of all groups, to be changed.
+    #[must_use]
+    pub fn words_mut(&mut self) -> Rows<'_> {
+        Rows { stride: self.template.len(), words: &mut self.rows, cold: &mut self.cold }
     }
 
     /// The routing hash of each group.
@@ -102,8 +116,8 @@ impl GroupTable {
     /// Bytes held, free capacity included.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let words = self.slots.words() + self.rows.capacity() + self.hashes.capacity() + self.long_starts.capacity();
-        words * size_of::<u64>() + self.arena.capacity()
+        let words = self.slots.count() + self.rows.capacity() + self.hashes.capacity() + self.long_starts.capacity();
+        words * size_of::<u64>() + self.cold.bytes() + self.arena.capacity()
     }
 
     /// Does any group have a string that its cells do not hold whole?
@@ -140,14 +154,42 @@ impl GroupTable {
     /// # Errors
     /// If there were more than 2^32 − 2 groups.
     pub fn assign<L: LongKeys>(&mut self, keys: &Keys<'_, L>, ids: &mut Vec<u32>) -> Result<(), AggregateError> {
+        self.assign_any(keys, ids, None)
+    }
+
+    /// As [`assign`](Self::assign), where the cells of a key are the beginning of a whole row of such a table: an unknown
+    /// key's row becomes that of its group, as it is. `fresh` tells which ones these were.
+    ///
+    /// # Errors
+    /// As for [`assign`](Self::assign).
+    ///
+    /// # Panics
+    /// If keys are not as far apart as the rows of this table, or the last row is not whole.
+    pub fn assign_rows<L: LongKeys>(
+        &mut self,
+        keys: &Keys<'_, L>,
+        ids: &mut Vec<u32>,
+        fresh: &mut Fresh,
+    ) -> Result<(), AggregateError> {
+        assert_eq!(keys.stride, self.stride(), "rows of another table");
+        fresh.reset(keys.hashes.len());
+        self.assign_any(keys, ids, Some(fresh))
+    }
+
+    fn assign_any<L: LongKeys>(
+        &mut self,
+        keys: &Keys<'_, L>,
+        ids: &mut Vec<u32>,
+        fresh: Option<&mut Fresh>,
+    ) -> Result<(), AggregateError> {
         ids.clear();
         match self.shape.words() {
-            0 => self.assign_only_group(keys, ids),
-            2 => self.assign_each::<2, L>(keys, ids),
-            4 => self.assign_each::<4, L>(keys, ids),
-            6 => self.assign_each::<6, L>(keys, ids),
-            8 => self.assign_each::<8, L>(keys, ids),
-            _ => self.assign_each::<ANY, L>(keys, ids),
+            0 => self.assign_only_group(keys, ids, fresh),
+            2 => self.assign_each::<2, L>(keys, ids, fresh),
+            4 => self.assign_each::<4, L>(keys, ids, fresh),
+            6 => self.assign_each::<6, L>(keys, ids, fresh),
+            8 => self.assign_each::<8, L>(keys, ids, fresh),
+            _ => self.assign_each::<ANY, L>(keys, ids, fresh),
         }
     }
 
@@ -169,19 +211,31 @@ impl GroupTable {
             self.slots = Slots::new(slots);
             self.rows.shrink_to(slots * self.stride());
             self.hashes.shrink_to(slots);
+            self.cold.free();
         } else {
             self.slots.clear();
         }
         self.rows.clear();
         self.hashes.clear();
+        self.cold.clear();
         self.long_starts.clear();
         self.arena.clear();
     }
 
-    fn assign_only_group<L>(&mut self, keys: &Keys<'_, L>, ids: &mut Vec<u32>) -> Result<(), AggregateError> {
+    fn assign_only_group<L>(
+        &mut self,
+        keys: &Keys<'_, L>,
+        ids: &mut Vec<u32>,
+        fresh: Option<&mut Fresh>,
+    ) -> Result<(), AggregateError> {
         if let (0, Some(&hash)) = (self.groups(), keys.hashes.first()) {
             self.hashes.push(hash);
-            self.rows.extend_from_slice(&self.template);
+            if let Some(fresh) = fresh {
+                fresh.add(0);
+                self.rows.extend_from_slice(&keys.cells[..keys.stride]);
+            } else {
+                self.rows.extend_from_slice(&self.template);
+            }
         }
         ids.resize(keys.hashes.len(), 0);
         Ok(())
@@ -191,16 +245,17 @@ impl GroupTable {
         &mut self,
         keys: &Keys<'_, L>,
         ids: &mut Vec<u32>,
+        mut fresh: Option<&mut Fresh>,
     ) -> Result<(), AggregateError> {
         match self.level {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512(probe) => self.assign_blocks::<WORDS, L>(probe, keys, ids),
+            Level::Avx512(probe) => self.assign_blocks::<WORDS, L>(probe, keys, ids, fresh),
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2(probe) => self.assign_blocks::<WORDS, L>(probe, keys, ids),
+            Level::Avx2(probe) => self.assign_blocks::<WORDS, L>(probe, keys, ids, fresh),
             Level::Scalar => {
                 ids.reserve(keys.hashes.len());
                 for row in 0..keys.hashes.len() {
-                    ids.push(self.find_or_insert::<WORDS, L>(keys, row)?);
+                    ids.push(self.find_or_insert::<WORDS, L>(keys, row, &mut fresh)?);
                 }
                 Ok(())
             }
@@ -216,26 +271,29 @@ impl GroupTable {
         probe: impl Probe,
         keys: &Keys<'_, L>,
         ids: &mut Vec<u32>,
+        mut fresh: Option<&mut Fresh>,
     ) -> Result<(), AggregateError> {
         ids.resize(keys.hashes.len(), 0);
         let Some(first) = ids.first_mut() else { return Ok(()) };
         // From here on there is a group.
-        *first = self.find_or_insert::<WORDS, L>(keys, 0)?;
+        *first = self.find_or_insert::<WORDS, L>(keys, 0, &mut fresh)?;
         let words = if WORDS == ANY { self.shape.words() } else { WORDS };
-        let is_far = self.slots.words() + self.rows.len() > NEAR_WORDS_MAX;
+        let is_far = self.slots.count() + self.rows.len() > NEAR_WORDS_MAX;
         let rows = keys.hashes.len();
         let block = |start: usize| start.min(rows)..(start + BLOCK).min(rows);
+        // Of this block and the next one, in turns.
+        let mut hints = [Hints::default(); 2];
         if is_far {
             x86::prefetch_slots(&self.slots, &keys.hashes[block(0)]);
             x86::prefetch_slots(&self.slots, &keys.hashes[block(BLOCK)]);
-            self.hint(probe, &keys.hashes[block(0)], &mut ids[block(0)], is_far);
+            hints[0] = self.hint(probe, &keys.hashes[block(0)], &mut ids[block(0)], is_far);
         }
         for start in (0..rows).step_by(BLOCK) {
             let next = if is_far { start + BLOCK } else { start };
             if is_far {
                 x86::prefetch_slots(&self.slots, &keys.hashes[block(start + 2 * BLOCK)]);
             }
-            self.hint(probe, &keys.hashes[block(next)], &mut ids[block(next)], is_far);
+            hints[next / BLOCK % 2] = self.hint(probe, &keys.hashes[block(next)], &mut ids[block(next)], is_far);
             let sides = Sides {
                 rows: &self.rows,
                 row_stride: self.template.len(),
@@ -251,9 +309,14 @@ impl GroupTable {
                     !others,
                 );
             }
+            let hints = &hints[start / BLOCK % 2];
             while others != 0 {
-                let row = start + others.trailing_zeros() as usize;
-                ids[row] = self.find_or_insert::<WORDS, L>(keys, row)?;
+                let key = others.trailing_zeros() as usize;
+                let row = start + key;
+                ids[row] = match hints.vacant(&self.slots, key, keys.hashes[row]) {
+                    Some(slot) => self.insert::<WORDS, L>(slot, keys, row, &mut fresh)?,
+                    None => self.find_or_insert::<WORDS, L>(keys, row, &mut fresh)?,
+                };
                 others &= others - 1;
             }
         }
@@ -261,9 +324,9 @@ impl GroupTable {
     }
 
     #[cfg(target_arch = "x86_64")]
-    fn hint(&self, probe: impl Probe, hashes: &[u64], ids: &mut [u32], is_far: bool) {
+    fn hint(&self, probe: impl Probe, hashes: &[u64], ids: &mut [u32], is_far: bool) -> Hints {
         let rows = is_far.then_some((&self.rows[..], self.template.len()));
-        probe.candidates(&self.slots, self.groups(), hashes, ids, rows);
+        probe.candidates(&self.slots, self.groups(), hashes, ids, rows)
     }
 
     #[inline(always)]
@@ -271,12 +334,12 @@ impl GroupTable {
         &mut self,
         keys: &Keys<'_, L>,
         row: usize,
+        fresh: &mut Option<&mut Fresh>,
     ) -> Result<u32, AggregateError> {
         let words = if WORDS == ANY { self.shape.words() } else { WORDS };
-        let hash = keys.hashes[row];
         let key = &keys.cells[row * keys.stride..][..words];
-        let long = keys.long.as_ref().map(|long| (long, row));
-        self.probe(hash, key, long).or_else(|slot| self.insert(slot, hash, key, long))
+        let found = self.probe(keys.hashes[row], key, keys.long.as_ref().map(|long| (long, row)));
+        found.or_else(|slot| self.insert::<WORDS, L>(slot, keys, row, fresh))
     }
 
     /// The group of a key, or the slot where it would be found.
@@ -292,7 +355,7 @@ impl GroupTable {
                     return Ok(group);
                 }
             }
-            slot = self.slots.next(slot);
+            slot = self.slots.next(slot, hash);
         }
         Err(slot)
     }
@@ -313,40 +376,64 @@ impl GroupTable {
         true
     }
 
-    #[inline(never)]
-    fn insert(
+    /// Makes the group of a key that is not there; `slot` is where it would be found.
+    #[inline(always)]
+    fn insert<const WORDS: usize, L: LongKeys>(
         &mut self,
         slot: usize,
-        hash: u64,
-        key: &[u64],
-        long: Option<(&impl LongKeys, usize)>,
+        keys: &Keys<'_, L>,
+        row: usize,
+        fresh: &mut Option<&mut Fresh>,
     ) -> Result<u32, AggregateError> {
-        let group = u32::try_from(self.groups()).ok().filter(|&group| group < u32::MAX - 1);
-        let group = group.ok_or(AggregateError::TooManyGroups)?;
-        let at = self.rows.len();
-        self.rows.extend_from_slice(&self.template);
-        self.rows[at..at + key.len()].copy_from_slice(key);
-        self.hashes.push(hash);
-        if let Some((long, row)) = long {
-            let end = self.arena.len().saturating_sub(WINDOW);
-            self.arena.truncate(end);
-            self.long_starts.resize(group as usize, end);
-            self.long_starts.push(end);
-            for (column, cell) in self.shape.byte_cells(key) {
-                if is_long(cell) {
-                    self.arena.extend_from_slice(long.bytes(row, column));
-                }
-            }
-            if self.arena.len() > end || end > 0 {
-                self.arena.extend_from_slice(&[0; WINDOW]);
-            }
+        let words = if WORDS == ANY { self.shape.words() } else { WORDS };
+        let group = self.groups();
+        if group >= GROUPS_MAX {
+            return Err(AggregateError::TooManyGroups);
         }
-        self.slots.set(slot, hash, group);
-        if self.groups() * 2 > self.slots.count() {
+        let from = &keys.cells[row * keys.stride..];
+        if let Some(fresh) = fresh {
+            fresh.add(row);
+            extend(&mut self.rows, &from[..self.template.len()]);
+        } else {
+            let at = self.rows.len();
+            extend(&mut self.rows, &self.template);
+            self.rows[at..at + words].copy_from_slice(&from[..words]);
+        }
+        let hash = keys.hashes[row];
+        self.hashes.push(hash);
+        self.slots.set(slot, hash, group as u32);
+        if let Some(long) = &keys.long {
+            self.add_long(group, &from[..words], (long, row));
+        }
+        if self.hashes.len() * 2 > self.slots.count() {
             self.slots.grow(&self.hashes);
         }
-        Ok(group)
+        Ok(group as u32)
     }
+
+    /// Keeps the long strings of a group that was just made.
+    #[inline(never)]
+    fn add_long(&mut self, group: usize, key: &[u64], (long, row): (&impl LongKeys, usize)) {
+        let end = self.arena.len().saturating_sub(WINDOW);
+        self.arena.truncate(end);
+        self.long_starts.resize(group, end);
+        self.long_starts.push(end);
+        for (column, cell) in self.shape.byte_cells(key) {
+            if is_long(cell) {
+                self.arena.extend_from_slice(long.bytes(row, column));
+            }
+        }
+        if self.arena.len() > end || end > 0 {
+            self.arena.extend_from_slice(&[0; WINDOW]);
+        }
+    }
+}
+
+/// Appends a row: half lines one by one, since a copy of any length is a call.
+#[inline(always)]
+fn extend(rows: &mut Vec<u64>, row: &[u64]) {
+    rows.reserve(row.len());
+    row.as_chunks::<HALF_LINE_WORDS>().0.iter().for_each(|half| rows.extend_from_slice(half));
 }
 
 /// Words from one row of `words` words to the next.

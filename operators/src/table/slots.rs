@@ -1,24 +1,32 @@
 //! Slots: from a hash to the groups that may be its key's.
 
-/// Slots of an empty table, one cache line and its padding: state that is kept key by key has a table for each.
-pub(super) const SLOTS_MIN: usize = 8;
-/// Empty slots behind the last, so that a vector of slots can be read from any place.
-pub(super) const PAD: usize = 7;
+/// Slots of a cache line.
+pub(super) const LINE_SLOTS: usize = 8;
+/// Slots of an empty table, one cache line: state that is kept key by key has a table for each.
+pub(super) const SLOTS_MIN: usize = LINE_SLOTS;
 
-/// Open addressing, probed one by one. A slot is `tag << 32 | group + 1`, 0 where empty; the tag is the low half of the
-/// hash, whose lowest bits choose the first slot to look at. So growing needs the slots alone, in their order: what lay
-/// side by side goes to two places, each side by side again, and memory is passed over once instead of being hit at random.
+/// A cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
+pub(super) struct Line(pub(super) [u64; LINE_SLOTS]);
+
+/// Open addressing. A slot is `tag << 32 | group + 1`, 0 where empty; the tag is the low half of the hash, whose lowest
+/// bits choose the first slot to look at. Slots are looked at one by one, those of a cache line first, from the chosen one
+/// round to it, then those of the next line: so all slots near a home are one vector, and nearly always a search ends in
+/// the line in which it begins. Growing needs the slots alone, in their order: what lay side by side goes to two places,
+/// each side by side again, and memory is passed over once instead of being hit at random.
 ///
-/// Invariant: `entries` has `mask + 1 + PAD` slots, of which the last [`PAD`] are empty, and `mask + 1` is a power of two.
+/// Invariant: there are `mask + 1` slots, a power of two of whole lines; nothing is ever taken out.
 #[derive(Clone, Debug)]
 pub(super) struct Slots {
-    entries: Vec<u64>,
+    lines: Vec<Line>,
     mask: usize,
 }
 
 impl Slots {
+    /// `count` empty ones, a power of two of at least [`SLOTS_MIN`].
     pub(super) fn new(count: usize) -> Self {
-        Self { entries: vec![0; count + PAD], mask: count - 1 }
+        Self { lines: vec![Line([0; LINE_SLOTS]); count / LINE_SLOTS], mask: count - 1 }
     }
 
     /// Number of slots.
@@ -26,18 +34,13 @@ impl Slots {
         self.mask + 1
     }
 
-    /// Words of memory.
-    pub(super) fn words(&self) -> usize {
-        self.entries.capacity()
-    }
-
-    /// All slots with the padding, and the mask from a hash to a place among them.
-    pub(super) fn parts(&self) -> (&[u64], usize) {
-        (&self.entries, self.mask)
+    /// All slots, and the mask from a hash to a place among them.
+    pub(super) fn parts(&self) -> (&[Line], usize) {
+        (&self.lines, self.mask)
     }
 
     pub(super) fn clear(&mut self) {
-        self.entries.fill(0);
+        self.lines.fill(Line([0; LINE_SLOTS]));
     }
 
     /// Where the groups of this hash begin.
@@ -46,36 +49,50 @@ impl Slots {
         hash as usize & self.mask
     }
 
-    /// The slot behind `slot`.
+    /// The slot that is looked at after `slot` for this hash.
     #[inline]
-    pub(super) fn next(&self, slot: usize) -> usize {
-        (slot + 1) & self.mask
+    pub(super) fn next(&self, slot: usize, hash: u64) -> usize {
+        let next = slot & !(LINE_SLOTS - 1) | (slot + 1) & (LINE_SLOTS - 1);
+        let is_round = (next ^ hash as usize) & (LINE_SLOTS - 1) == 0;
+        (next + if is_round { LINE_SLOTS } else { 0 }) & self.mask
+    }
+
+    #[inline]
+    fn entry(&mut self, slot: usize) -> &mut u64 {
+        &mut self.lines[slot / LINE_SLOTS].0[slot % LINE_SLOTS]
+    }
+
+    /// Is there nothing in this slot?
+    #[inline]
+    pub(super) fn is_vacant(&self, slot: usize) -> bool {
+        self.lines[slot / LINE_SLOTS].0[slot % LINE_SLOTS] == 0
     }
 
     /// What a slot holds: `None` if it is empty, otherwise the group and whether its tag is that of `hash`.
     #[inline]
     pub(super) fn get(&self, slot: usize, hash: u64) -> Option<(u32, bool)> {
-        let entry = self.entries[slot];
+        let entry = self.lines[slot / LINE_SLOTS].0[slot % LINE_SLOTS];
         (entry != 0).then(|| (entry as u32 - 1, (entry >> 32) as u32 == hash as u32))
     }
 
     /// Fills an empty slot.
+    #[inline]
     pub(super) fn set(&mut self, slot: usize, hash: u64, group: u32) {
-        self.entries[slot] = hash << 32 | u64::from(group + 1);
+        *self.entry(slot) = hash << 32 | u64::from(group + 1);
     }
 
     /// Twice as many slots. `hashes` are those of all groups.
     pub(super) fn grow(&mut self, hashes: &[u64]) {
         let grown = Self::new(self.count() * 2);
         let old = std::mem::replace(self, grown);
-        for &entry in old.entries.iter().filter(|&&entry| entry != 0) {
+        for &entry in old.lines.iter().flat_map(|line| &line.0).filter(|&&entry| entry != 0) {
             // Beyond 2^32 slots the tag does not tell all the bits that are asked for.
             let hash = if self.mask <= u32::MAX as usize { entry >> 32 } else { hashes[entry as u32 as usize - 1] };
             let mut slot = self.home(hash);
-            while self.entries[slot] != 0 {
-                slot = self.next(slot);
+            while !self.is_vacant(slot) {
+                slot = self.next(slot, hash);
             }
-            self.entries[slot] = entry;
+            *self.entry(slot) = entry;
         }
     }
 }

@@ -26,7 +26,7 @@ fn assign(table: &mut GroupTable, cells: &[u64], hashes: &[u64], long: Option<Te
 }
 
 fn table(data_type: DataType) -> GroupTable {
-    GroupTable::new(KeyShape::new([data_type].iter()), &[7], Kernels::Simd)
+    GroupTable::new(KeyShape::new([data_type].iter()), (&[7], 0), Kernels::Simd)
 }
 
 #[test]
@@ -173,7 +173,7 @@ impl Case {
 
     fn run(&self, level: Level) -> (GroupTable, Vec<Vec<u32>>) {
         let shape = KeyShape::new(vec![DataType::Utf8View; self.columns].iter());
-        let mut table = GroupTable::new(shape, &[7, 8, 9], Kernels::Simd);
+        let mut table = GroupTable::new(shape, (&[7, 8, 9], 0), Kernels::Simd);
         table.level = level;
         let assigned = self.batches.iter().map(|batch| {
             let (cells, hashes) = self.keys(batch);

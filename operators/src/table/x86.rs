@@ -7,13 +7,14 @@
 
 use std::arch::x86_64::{
     __m128i, __m256i, __m512i, _MM_HINT_T0, _mm_cmpeq_epi8, _mm_cmpneq_epi64_mask, _mm_loadu_si128, _mm_movemask_epi8,
-    _mm_prefetch, _mm256_castsi256_ps, _mm256_cmpeq_epi8, _mm256_cmpeq_epi32, _mm256_cmpeq_epi64,
-    _mm256_cmpneq_epi64_mask, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_movemask_ps, _mm256_set1_epi32,
-    _mm512_loadu_si512, _mm512_mask_cmpeq_epi32_mask, _mm512_set1_epi32,
+    _mm_prefetch, _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cmpeq_epi8, _mm256_cmpeq_epi32, _mm256_cmpeq_epi64,
+    _mm256_cmpneq_epi64_mask, _mm256_load_si256, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_movemask_pd,
+    _mm256_movemask_ps, _mm256_set1_epi32, _mm256_setzero_si256, _mm512_load_si512, _mm512_mask_cmpeq_epi32_mask,
+    _mm512_set1_epi32, _mm512_testn_epi64_mask,
 };
 use std::hint::select_unpredictable;
 
-use super::slots::{PAD, Slots};
+use super::slots::{LINE_SLOTS, Line, Slots};
 use super::{GroupTable, Keys};
 use crate::kernels::{Avx2, Avx512};
 use crate::key::{CELL_WORDS, INLINE_BYTES_MAX, LongKeys, WINDOW};
@@ -39,11 +40,52 @@ pub(super) struct LongSides<'a, L> {
     pub(super) first: usize,
 }
 
+/// Where the keys of a block that are not there yet would be entered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hints {
+    /// The first empty slot of each key's line, from its home on; [`NOT_VACANT`] if there is none, or if some slot of the
+    /// line has its tag.
+    vacant: [u8; BLOCK],
+    /// How many slots there were.
+    count: usize,
+}
+
+const NOT_VACANT: u8 = LINE_SLOTS as u8;
+
+impl Default for Hints {
+    fn default() -> Self {
+        Self { vacant: [NOT_VACANT; BLOCK], count: 0 }
+    }
+}
+
+impl Hints {
+    /// Where key `key` of the block, which has this hash, is to be entered. `None`: nothing is known of that any more.
+    ///
+    /// When the hint was made, a search would have ended at this slot. If it is still empty, no key of this hash has come
+    /// since: it would be there, for slots before it were taken then and are so for ever.
+    #[inline(always)]
+    pub(super) fn vacant(&self, slots: &Slots, key: usize, hash: u64) -> Option<usize> {
+        let lane = usize::from(self.vacant[key]);
+        let slot = slots.home(hash) & !(LINE_SLOTS - 1) | lane & (LINE_SLOTS - 1);
+        (lane < LINE_SLOTS && self.count == slots.count() && slots.is_vacant(slot)).then_some(slot)
+    }
+}
+
 /// The two steps, with the instructions of one kind.
 pub(super) trait Probe: Copy {
     /// Writes for each hash the number of a group below `groups` (at least 1): the one whose tag it has if there is such a
     /// one near its home, otherwise the last. Far rows are asked for.
-    fn candidates(self, slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u32], rows: Option<(&[u64], usize)>);
+    ///
+    /// # Panics
+    /// If there are more than [`BLOCK`] hashes.
+    fn candidates(
+        self,
+        slots: &Slots,
+        groups: usize,
+        hashes: &[u64],
+        ids: &mut [u32],
+        rows: Option<(&[u64], usize)>,
+    ) -> Hints;
 
     /// Bit *i* says whether key *i* differs from that of group `ids[i]`. `WORDS` is the length of a key, 0 if any.
     ///
@@ -57,7 +99,14 @@ pub(super) trait Probe: Copy {
 
 impl Probe for Avx512 {
     #[inline]
-    fn candidates(self, slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u32], rows: Option<(&[u64], usize)>) {
+    fn candidates(
+        self,
+        slots: &Slots,
+        groups: usize,
+        hashes: &[u64],
+        ids: &mut [u32],
+        rows: Option<(&[u64], usize)>,
+    ) -> Hints {
         // SAFETY: there is an `Avx512` only where the processor has the instructions.
         unsafe { candidates_avx512(slots, groups, hashes, ids, rows) }
     }
@@ -77,7 +126,14 @@ impl Probe for Avx512 {
 
 impl Probe for Avx2 {
     #[inline]
-    fn candidates(self, slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u32], rows: Option<(&[u64], usize)>) {
+    fn candidates(
+        self,
+        slots: &Slots,
+        groups: usize,
+        hashes: &[u64],
+        ids: &mut [u32],
+        rows: Option<(&[u64], usize)>,
+    ) -> Hints {
         // SAFETY: there is an `Avx2` only where the processor has the instructions.
         unsafe { candidates_avx2(slots, groups, hashes, ids, rows) }
     }
@@ -97,20 +153,39 @@ impl Probe for Avx2 {
 
 /// Asks for the slots of these hashes.
 pub(super) fn prefetch_slots(slots: &Slots, hashes: &[u64]) {
-    let (entries, mask) = slots.parts();
+    let (lines, mask) = slots.parts();
     for &hash in hashes {
-        let home = entries.as_ptr().wrapping_add(hash as usize & mask);
+        let home = lines.as_ptr().wrapping_add((hash as usize & mask) / LINE_SLOTS);
         // SAFETY: a prefetch changes nothing that can be observed, whatever the address; every x86-64 has it.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(home.cast()) };
     }
 }
 
-#[inline(always)]
-fn group_of(entry: u64, is_found: bool, last: u32) -> u32 {
-    // Without a branch. A new key is compared with the group that was made last, whose row is near, and not with a far
-    // one that would have to be fetched to no purpose.
-    let entry = entry as u32 & u32::from(is_found).wrapping_neg();
-    entry.wrapping_sub(1).min(last)
+/// What was seen of the line of a key, a bit for each of its slots.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// Which have its tag. Bits are those of 32-bit halves, tags the odd ones.
+    tagged: u32,
+    empty: u32,
+}
+
+impl Seen {
+    /// The group with the tag, without a branch. A new key is compared with the group that was made last, whose row is
+    /// near, and not with a far one that would have to be fetched to no purpose.
+    #[inline(always)]
+    fn group(self, line: &Line, last: u32) -> u32 {
+        let lane = (self.tagged | 0x8000).trailing_zeros() as usize / 2;
+        let entry = line.0[lane & (LINE_SLOTS - 1)] as u32 & u32::from(self.tagged != 0).wrapping_neg();
+        entry.wrapping_sub(1).min(last)
+    }
+
+    /// The first empty slot from `home` on, round to it.
+    #[inline(always)]
+    fn vacant(self, home: usize) -> u8 {
+        let from_home = (self.empty | self.empty << LINE_SLOTS) >> (home & (LINE_SLOTS - 1));
+        let lane = (from_home.trailing_zeros() as usize + home) & (LINE_SLOTS - 1);
+        select_unpredictable(self.tagged == 0 && self.empty != 0, lane as u8, NOT_VACANT)
+    }
 }
 
 #[inline(always)]
@@ -120,46 +195,68 @@ fn prefetch_row((rows, stride): (&[u64], usize), group: u32) {
     unsafe { _mm_prefetch::<_MM_HINT_T0>(row.cast()) };
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
-fn candidates_avx512(slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u32], rows: Option<(&[u64], usize)>) {
-    let (entries, mask) = slots.parts();
-    assert!(entries.len() == mask + 1 + PAD && groups > 0);
-    let last = groups as u32 - 1;
-    for (&hash, id) in hashes.iter().zip(ids) {
+/// [`Probe::candidates`], with what `see` finds out about the line of a hash.
+#[inline(always)]
+fn candidates(
+    slots: &Slots,
+    groups: usize,
+    (hashes, ids): (&[u64], &mut [u32]),
+    rows: Option<(&[u64], usize)>,
+    see: impl Fn(&Line, u64) -> Seen,
+) -> Hints {
+    let (lines, mask) = slots.parts();
+    assert!(lines.len() == (mask + 1) / LINE_SLOTS && groups > 0 && hashes.len() <= BLOCK);
+    let last = (groups - 1) as u32;
+    let mut hints = Hints { vacant: [NOT_VACANT; BLOCK], count: slots.count() };
+    for ((&hash, id), vacant) in hashes.iter().zip(ids).zip(&mut hints.vacant) {
         let home = hash as usize & mask;
-        // SAFETY: `home` is at most `mask`, so eight slots lie behind this address, padding included.
-        let near = unsafe { _mm512_loadu_si512(entries.as_ptr().wrapping_add(home).cast::<__m512i>()) };
-        // Tags are the odd halves. Of those found the first counts.
-        let found = _mm512_mask_cmpeq_epi32_mask(0xAAAA, near, _mm512_set1_epi32(hash as i32));
-        let lane = (u32::from(found) | 0x8000).trailing_zeros() as usize / 2;
-        // SAFETY: `lane` is at most 7, as said.
-        let entry = unsafe { *entries.get_unchecked(home + lane) };
-        *id = group_of(entry, found != 0, last);
+        // SAFETY: `home` is at most `mask`, and there are all lines of `mask + 1` slots, as asserted.
+        let line = unsafe { lines.get_unchecked(home / LINE_SLOTS) };
+        let seen = see(line, hash);
+        (*id, *vacant) = (seen.group(line, last), seen.vacant(home));
         if let Some(rows) = rows {
             prefetch_row(rows, *id);
         }
     }
+    hints
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn candidates_avx512(
+    slots: &Slots,
+    groups: usize,
+    hashes: &[u64],
+    ids: &mut [u32],
+    rows: Option<(&[u64], usize)>,
+) -> Hints {
+    candidates(slots, groups, (hashes, ids), rows, |line, hash| {
+        // SAFETY: a line is 64 bytes, at a multiple of 64.
+        let near = unsafe { _mm512_load_si512(line.0.as_ptr().cast::<__m512i>()) };
+        let tagged = _mm512_mask_cmpeq_epi32_mask(0xAAAA, near, _mm512_set1_epi32(hash as i32));
+        Seen { tagged: u32::from(tagged), empty: u32::from(_mm512_testn_epi64_mask(near, near)) }
+    })
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-fn candidates_avx2(slots: &Slots, groups: usize, hashes: &[u64], ids: &mut [u32], rows: Option<(&[u64], usize)>) {
-    let (entries, mask) = slots.parts();
-    assert!(entries.len() == mask + 1 + PAD && groups > 0);
-    let last = groups as u32 - 1;
-    for (&hash, id) in hashes.iter().zip(ids) {
-        let home = hash as usize & mask;
-        // SAFETY: `home` is at most `mask`, so more than four slots lie behind this address, padding included.
-        let near = unsafe { _mm256_loadu_si256(entries.as_ptr().wrapping_add(home).cast::<__m256i>()) };
-        let equal = _mm256_cmpeq_epi32(near, _mm256_set1_epi32(hash as i32));
-        let found = _mm256_movemask_ps(_mm256_castsi256_ps(equal)) as u32 & 0xAA;
-        let lane = (found | 0x80).trailing_zeros() as usize / 2;
-        // SAFETY: `lane` is at most 3, as said.
-        let entry = unsafe { *entries.get_unchecked(home + lane) };
-        *id = group_of(entry, found != 0, last);
-        if let Some(rows) = rows {
-            prefetch_row(rows, *id);
+fn candidates_avx2(
+    slots: &Slots,
+    groups: usize,
+    hashes: &[u64],
+    ids: &mut [u32],
+    rows: Option<(&[u64], usize)>,
+) -> Hints {
+    candidates(slots, groups, (hashes, ids), rows, |line, hash| {
+        let mut seen = Seen { tagged: 0, empty: 0 };
+        for (half, slots) in line.0.as_chunks::<4>().0.iter().enumerate() {
+            // SAFETY: half a line is 32 bytes, at a multiple of 32.
+            let near = unsafe { _mm256_load_si256(slots.as_ptr().cast::<__m256i>()) };
+            let equal = _mm256_cmpeq_epi32(near, _mm256_set1_epi32(hash as i32));
+            let empty = _mm256_cmpeq_epi64(near, _mm256_setzero_si256());
+            seen.tagged |= (_mm256_movemask_ps(_mm256_castsi256_ps(equal)) as u32 & 0xAA) << (8 * half);
+            seen.empty |= (_mm256_movemask_pd(_mm256_castsi256_pd(empty)) as u32) << (4 * half);
         }
-    }
+        seen
+    })
 }
 
 /// All keys and rows of `ids` are there.
