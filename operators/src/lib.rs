@@ -7,6 +7,7 @@ pub mod aggregate;
 pub mod batch;
 pub mod changelog;
 pub mod expr;
+pub mod extent;
 pub mod group;
 pub mod kernels;
 pub mod key;

@@ -9,6 +9,7 @@ use arrow_array::{Array, BooleanArray, PrimitiveArray};
 use arrow_select::filter::filter;
 use chrono::DateTime;
 use thalweg_operators::batch::{Batch, Stamps};
+use thalweg_operators::extent::extent;
 use thalweg_runtime::EventTimeMs;
 
 use super::account::{StageCounters, add};
@@ -44,16 +45,29 @@ impl Future {
     }
 }
 
+/// Rows that are looked at as one where it is asked whether any is late.
+const SPAN_ROWS: usize = 256;
+
 /// What the watermark needs to know of a batch's rows.
 pub(super) struct RowTimes {
     /// Watermark value of each row: what it makes certain once it has passed.
     values: PrimitiveArray<TimestampMillisecondType>,
     /// Subtracted from `values`.
     lag_ms: i64,
+    /// Of [`SPAN_ROWS`] rows each.
+    spans: Vec<Span>,
     least_time: EventTimeMs,
     pub(super) greatest_time: EventTimeMs,
     /// Greatest watermark value.
     pub(super) greatest: EventTimeMs,
+}
+
+/// A few rows, one after the other.
+#[derive(Clone, Copy)]
+struct Span {
+    least_time: i64,
+    /// Greatest of `values`, without the lag.
+    greatest_value: i64,
 }
 
 impl RowTimes {
@@ -62,19 +76,39 @@ impl RowTimes {
         values: PrimitiveArray<TimestampMillisecondType>,
         lag_ms: i64,
     ) -> Self {
-        let (least_time, greatest_time) = range(time);
-        // A NULL promises nothing.
-        let greatest = match values.null_count() {
-            0 => range(&values).1,
-            _ => values.iter().flatten().max().unwrap_or(i64::MIN),
-        };
+        let is_time = values.values().ptr_eq(time.values()) && values.null_count() == 0;
+        let (mut least_time, mut greatest_time, mut greatest) = (i64::MAX, i64::MIN, i64::MIN);
+        let mut spans = Vec::with_capacity(time.len().div_ceil(SPAN_ROWS));
+        for (number, times) in time.values().chunks(SPAN_ROWS).enumerate() {
+            let (least, latest) = extent(times);
+            let rows = number * SPAN_ROWS..number * SPAN_ROWS + times.len();
+            let greatest_value = match (is_time, values.null_count()) {
+                (true, _) => latest,
+                (false, 0) => extent(&values.values()[rows]).1,
+                // A NULL promises nothing.
+                _ => rows.filter(|&row| values.is_valid(row)).map(|row| values.value(row)).max().unwrap_or(i64::MIN),
+            };
+            (least_time, greatest_time) = (least_time.min(least), greatest_time.max(latest));
+            greatest = greatest.max(greatest_value);
+            spans.push(Span { least_time: least, greatest_value });
+        }
         Self {
             values,
             lag_ms,
+            spans,
             least_time: EventTimeMs(least_time),
             greatest_time: EventTimeMs(greatest_time),
             greatest: EventTimeMs(greatest.saturating_sub(lag_ms)),
         }
+    }
+
+    /// Whether it is certain that every row is above its own stamp, given the watermark `before` and that of the others.
+    fn are_all_above(&self, before: EventTimeMs, others: EventTimeMs) -> bool {
+        let mut running = before.0;
+        self.spans.iter().all(|span| {
+            running = running.max(span.greatest_value.saturating_sub(self.lag_ms));
+            span.least_time > running.min(others.0)
+        })
     }
 }
 
@@ -200,23 +234,13 @@ fn shown(time_ms: i64) -> String {
         .map_or_else(|| format!("{time_ms} ms"), |time| time.format("%Y-%m-%d %H:%M:%S%.3f").to_string())
 }
 
-fn range(times: &PrimitiveArray<TimestampMillisecondType>) -> (i64, i64) {
-    let mut least = i64::MAX;
-    let mut greatest = i64::MIN;
-    for &time in times.values() {
-        least = least.min(time);
-        greatest = greatest.max(time);
-    }
-    (least, greatest)
-}
-
 /// The stamps of a batch's rows and the watermark after them, given the watermark `before` and that of the other sources.
 pub(super) fn stamps(times: Option<&RowTimes>, before: EventTimeMs, others: EventTimeMs) -> (Stamps, EventTimeMs) {
     let Some(times) = times else { return (Stamps::Uniform(before.min(others)), before) };
     let after = before.max(times.greatest);
-    // No row at or below the batch's last stamp: whatever window holds it ends later still, so none can be late and
-    // one stamp for all decides the same.
-    if before == after || times.least_time > after.min(others) {
+    // No row at or below its stamp: whatever window holds it ends later still, so none can be late and one stamp for
+    // all decides the same.
+    if before == after || times.least_time > after.min(others) || times.are_all_above(before, others) {
         return (Stamps::Uniform(before.min(others)), after);
     }
     let mut running = before.0;
@@ -232,6 +256,8 @@ pub(super) fn stamps(times: Option<&RowTimes>, before: EventTimeMs, others: Even
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn row_times(values: &[i64], lag_ms: i64) -> RowTimes {
@@ -253,6 +279,47 @@ mod tests {
         let (stamps, after) = stamps(Some(&times), EventTimeMs(40), EventTimeMs::END);
         assert!(matches!(stamps, Stamps::Uniform(EventTimeMs(40))));
         assert_eq!(after.0, 52);
+    }
+
+    #[test]
+    fn a_batch_that_spans_more_than_the_lag_has_one_stamp_while_no_row_is_late() {
+        let ahead: Vec<i64> = (0..4096).collect();
+        let (stamps_of, after) = stamps(Some(&row_times(&ahead, 300)), EventTimeMs(-500), EventTimeMs::END);
+        assert!(matches!(stamps_of, Stamps::Uniform(EventTimeMs(-500))));
+        assert_eq!(after.0, 3795);
+        let mut with_late = ahead;
+        with_late[3000] = 2699;
+        let (stamps_of, _) = stamps(Some(&row_times(&with_late, 300)), EventTimeMs(-500), EventTimeMs::END);
+        assert_eq!((stamps_of.get(0).0, stamps_of.get(3000).0, stamps_of.get(4095).0), (-500, 2699, 3794));
+    }
+
+    proptest! {
+        #[test]
+        fn one_stamp_for_all_makes_no_row_late_and_none_that_was_late_early(
+            steps in proptest::collection::vec(-40..60_i64, 1..900),
+            nulls in proptest::collection::vec(any::<bool>(), 900),
+            is_own in any::<bool>(),
+            (lag_ms, before, others) in (0..1500_i64, -100..100_i64, prop_oneof![Just(i64::MAX), -50..5000_i64]),
+        ) {
+            let mut time = 0;
+            let times: Vec<i64> = steps.iter().map(|step| { time += step; time }).collect();
+            let times = PrimitiveArray::<TimestampMillisecondType>::from(times);
+            // A watermark of the time itself, or of an expression that has no value now and then.
+            let values = match is_own {
+                true => times.clone(),
+                false => times.iter().zip(&nulls).map(|(time, null)| time.filter(|_| !null)).collect(),
+            };
+            let row_times = RowTimes::new(&times, values.clone(), lag_ms);
+            let (found, after) = stamps(Some(&row_times), EventTimeMs(before), EventTimeMs(others));
+            let mut running = before;
+            for row in 0..times.len() {
+                let stamp = running.min(others);
+                prop_assert_eq!(times.value(row) <= found.get(row).0, times.value(row) <= stamp, "row {}", row);
+                prop_assert!(found.get(row).0 <= stamp);
+                running = running.max(if values.is_valid(row) { values.value(row) - lag_ms } else { i64::MIN });
+            }
+            prop_assert_eq!(after.0, running);
+        }
     }
 
     #[test]

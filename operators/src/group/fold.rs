@@ -12,6 +12,7 @@ use thalweg_runtime::state::Folded;
 use super::{FoldScratch, GroupAggregation, GroupShard};
 use crate::aggregate::AggregateError;
 use crate::batch::{Batch, Stamps};
+use crate::extent::extent;
 use crate::spec::Tumbling;
 use crate::window::TimeWindow;
 
@@ -61,7 +62,7 @@ impl GroupAggregation {
             return Err(AggregateError::Mismatch("a row has no event time"));
         }
         let times: &[i64] = column.as_primitive::<TimestampMillisecondType>().values();
-        let (first, last) = times.iter().fold((i64::MAX, i64::MIN), |(lo, hi), &t| (lo.min(t), hi.max(t)));
+        let (first, last) = extent(times);
         let window = TimeWindow::around(&tumbling, EventTimeMs(first));
         if window.contains(EventTimeMs(last)) && !window.is_closed_by(greatest_stamp(&batch.stamps)) {
             fold(window, batch)?;

@@ -85,17 +85,35 @@ impl FileBytes {
     /// # Errors
     /// If it is not within the file, or the system refuses.
     pub fn range(&self, start: u64, length: u64) -> std::io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read_to(start, length, &mut bytes)?;
+        bytes.truncate(length as usize);
+        Ok(bytes)
+    }
+
+    /// The bytes of a range, at the start of `buffer`, which grows to hold them.
+    ///
+    /// # Errors
+    /// As for [`range`](Self::range).
+    pub fn read_to<'a>(&self, start: u64, length: u64, buffer: &'a mut Vec<u8>) -> std::io::Result<&'a [u8]> {
         if start.checked_add(length).is_none_or(|end| end > self.bytes) {
             return Err(std::io::Error::other("a part of it lies beyond its end"));
         }
-        let mut bytes = vec![0; length as usize];
-        match self.file.read_exact_at(&mut bytes, start) {
-            Ok(()) => Ok(bytes),
-            Err(error) => {
-                self.note(&error);
-                Err(error)
-            }
+        let length = length as usize;
+        if buffer.len() < length {
+            // Zeros from the system need not be written.
+            *buffer = vec![0; length];
         }
+        self.read_exact(start, &mut buffer[..length])?;
+        Ok(&buffer[..length])
+    }
+
+    /// Fills `bytes` with those from `start` on, which must be there.
+    ///
+    /// # Errors
+    /// If the system refuses, or the file has become shorter.
+    pub fn read_exact(&self, start: u64, bytes: &mut [u8]) -> std::io::Result<()> {
+        self.file.read_exact_at(bytes, start).inspect_err(|error| self.note(error))
     }
 
     fn note(&self, error: &std::io::Error) {

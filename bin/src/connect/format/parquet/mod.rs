@@ -3,7 +3,7 @@
 //! Plain columns are decoded in `direct`; the decoder of everything else, and of all that `direct` does not understand, is
 //! that of the `parquet` crate. What stands before it are checks of everything that a file declares, since
 //! a damaged or hostile file must be an error: never a panic, never more memory than a page may have, never a wrong row.
-//! The metadata is walked by `thrift`, pages are looked at by `pages`, values by `adapt`, and what panics in spite
+//! The metadata is walked by `thrift`, headers of pages are looked at by `headers`, pages by `pages`, values by `adapt`, and what panics in spite
 //! of that is caught by `contained`.
 
 mod adapt;
@@ -12,6 +12,7 @@ mod delta;
 mod direct;
 mod file;
 mod group;
+mod headers;
 mod infer;
 mod layout;
 mod options;

@@ -1,28 +1,17 @@
-//! The pages of one row group, each looked at before the decoder may see it: what a header declares is allocated, so it
-//! must be no more than a page may have, and no more than is there.
+//! The pages of one row group for the decoder of the `parquet` crate, each looked at before that may see it.
 
 use std::sync::Arc;
 
 use parquet::arrow::arrow_reader::RowGroups;
 use parquet::basic::{Encoding, Type};
 use parquet::column::page::{Page, PageIterator, PageMetadata, PageReader};
-use parquet::errors::{ParquetError, Result};
+use parquet::errors::Result;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::SerializedPageReader;
 
 use super::delta;
 use super::file::FileBytes;
-use super::thrift::{self, Malformed};
-
-/// A page at most, once decompressed. Writers aim at 1 MiB; one is known that writes 100 MB.
-pub const PAGE_BYTES_MAX: i64 = 256 << 20;
-
-/// Values of a page at most where a row may hold many.
-const REPEATED_PAGE_VALUES_MAX: i64 = 1 << 25;
-
-/// Bytes read for a header at first, and at most: old writers put whole values into it as statistics.
-const HEADER_BYTES_USUAL: u64 = 256;
-const HEADER_BYTES_MAX: u64 = 16 << 20;
+use super::headers::{PAGE_BYTES_MAX, PageHeaders, wrong};
 
 /// One row group for the decoder.
 pub struct GroupPages {
@@ -48,17 +37,11 @@ impl RowGroups for GroupPages {
     fn column_chunks(&self, index: usize) -> Result<Box<dyn PageIterator>> {
         let column = self.group().column(index);
         let inner = SerializedPageReader::new(Arc::clone(&self.bytes), column, self.num_rows(), None)?;
-        let (at, length) = column.byte_range();
         let description = column.column_descr();
         let pages = CheckedPages {
             inner,
-            bytes: Arc::clone(&self.bytes),
-            at,
-            end: at + length,
-            next: None,
-            values_left: column.num_values(),
+            headers: PageHeaders::new(Arc::clone(&self.bytes), column),
             physical: description.physical_type(),
-            value_bytes: description.type_length(),
             levels: Levels { definition: description.max_def_level(), repetition: description.max_rep_level() },
         };
         Ok(Box::new(OneChunk(Some(Box::new(pages)))))
@@ -95,105 +78,12 @@ struct Levels {
 /// The pages of one column. Goes along with `inner`, one header ahead of it.
 struct CheckedPages {
     inner: SerializedPageReader<FileBytes>,
-    bytes: Arc<FileBytes>,
-    /// Place of the next header in the file.
-    at: u64,
-    end: u64,
-    /// The page at `at`, once its header was found to be in order.
-    next: Option<NextPage>,
-    /// Values that the pages to come may have, by the metadata of the column.
-    values_left: i64,
+    headers: PageHeaders,
     physical: Type,
-    /// Of a value of fixed length.
-    value_bytes: i32,
     levels: Levels,
 }
 
-/// What the header of a page says, as far as it is needed to pass over it.
-#[derive(Clone, Copy)]
-struct NextPage {
-    /// From its header to its end.
-    bytes: u64,
-    /// Values of a page of data; 0 for a dictionary.
-    values: i64,
-}
-
 impl CheckedPages {
-    /// Looks at the header of the next page, unless it was looked at already.
-    fn check_next(&mut self) -> Result<()> {
-        while self.next.is_none() && self.at < self.end {
-            let header = self.header()?;
-            let is_index = header.kind == 1;
-            let bytes = header.length as u64 + header.compressed as u64;
-            if is_index {
-                // The decoder passes over it as well.
-                self.at += bytes;
-                continue;
-            }
-            let is_data = header.kind != 2;
-            self.next = Some(NextPage { bytes, values: if is_data { header.values } else { 0 } });
-        }
-        Ok(())
-    }
-
-    fn header(&self) -> Result<thrift::PageHeader> {
-        let left = self.end - self.at;
-        let mut length = HEADER_BYTES_USUAL.min(left);
-        let header = loop {
-            let bytes = self.bytes.range(self.at, length).map_err(|error| wrong(error.to_string()))?;
-            match thrift::page_header(&bytes) {
-                Ok(header) => break header,
-                Err(Malformed::Short) if length < left.min(HEADER_BYTES_MAX) => {
-                    length = (length * 16).min(left).min(HEADER_BYTES_MAX);
-                }
-                Err(Malformed::Short) => return Err(wrong("the header of a page ends in the middle")),
-                Err(Malformed::Wrong(why)) => return Err(wrong(format!("the header of a page is damaged: {why}"))),
-            }
-        };
-        if header.compressed < 0 || header.compressed as u64 > left - header.length as u64 {
-            return Err(wrong(format!("a page of {} bytes goes on beyond its column", header.compressed)));
-        }
-        if !(0..=PAGE_BYTES_MAX).contains(&header.uncompressed) {
-            let bytes = header.uncompressed;
-            return Err(wrong(format!("a page says that it has {bytes} bytes; at most {PAGE_BYTES_MAX} are read")));
-        }
-        match header.kind {
-            0 | 3 if header.values < 0 || header.values > self.values_left => {
-                Err(wrong(format!("a page says that it has {} values, the column {}", header.values, self.values_left)))
-            }
-            0 | 3 if self.levels.repetition > 0 && header.values > REPEATED_PAGE_VALUES_MAX => Err(wrong(format!(
-                "a page of {} values; at most {REPEATED_PAGE_VALUES_MAX} are read where a row may hold many",
-                header.values
-            ))),
-            2 => self.check_dictionary(&header).map(|()| header),
-            0 | 1 | 3 => Ok(header),
-            _ => Err(wrong("a page is of no known kind")),
-        }
-    }
-
-    fn check_dictionary(&self, header: &thrift::PageHeader) -> Result<()> {
-        let least = match self.physical {
-            Type::BOOLEAN => return Err(wrong("a dictionary of truth values")),
-            Type::INT32 | Type::FLOAT | Type::BYTE_ARRAY => 4,
-            Type::INT64 | Type::DOUBLE => 8,
-            Type::INT96 => 12,
-            Type::FIXED_LEN_BYTE_ARRAY => i64::from(self.value_bytes.max(1)),
-        };
-        if header.values < 0 || header.values.saturating_mul(least) > header.uncompressed {
-            let (values, bytes) = (header.values, header.uncompressed);
-            return Err(wrong(format!("a dictionary says that it has {values} values in {bytes} bytes")));
-        }
-        Ok(())
-    }
-
-    /// The page at `at` was taken or passed over.
-    fn advance(&mut self) {
-        if let Some(page) = self.next.take() {
-            self.at += page.bytes;
-            self.values_left -= page.values;
-        }
-    }
-
     /// What is in a page, as far as the decoder would take it at its word: encodings that declare lengths of their own,
     /// and INT96, which it would cut off.
     fn check_content(&self, page: &Page) -> Result<()> {
@@ -263,29 +153,29 @@ fn level_bytes(rest: &[u8], level: i16, encoding: Encoding, values: u32) -> Opti
 
 impl PageReader for CheckedPages {
     fn get_next_page(&mut self) -> Result<Option<Page>> {
-        self.check_next()?;
+        self.headers.peek()?;
         let page = self.inner.get_next_page()?;
         if let Some(page) = &page {
             self.check_content(page)?;
         }
-        self.advance();
+        self.headers.advance();
         Ok(page)
     }
 
     fn peek_next_page(&mut self) -> Result<Option<PageMetadata>> {
-        self.check_next()?;
+        self.headers.peek()?;
         self.inner.peek_next_page()
     }
 
     fn skip_next_page(&mut self) -> Result<()> {
-        self.check_next()?;
+        self.headers.peek()?;
         self.inner.skip_next_page()?;
-        self.advance();
+        self.headers.advance();
         Ok(())
     }
 
     fn at_record_boundary(&mut self) -> Result<bool> {
-        self.check_next()?;
+        self.headers.peek()?;
         self.inner.at_record_boundary()
     }
 }
@@ -296,8 +186,4 @@ impl Iterator for CheckedPages {
     fn next(&mut self) -> Option<Self::Item> {
         self.get_next_page().transpose()
     }
-}
-
-fn wrong(why: impl Into<String>) -> ParquetError {
-    ParquetError::General(why.into())
 }

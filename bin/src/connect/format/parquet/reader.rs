@@ -8,6 +8,7 @@
 //! job goes on without what is damaged, it goes on without the row group as a whole: a row group of several pieces is
 //! therefore looked through before its first row is given out, by whoever comes first; the others wait for the verdict.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -19,6 +20,7 @@ use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 
 use super::adapt::Refusal;
+use super::direct::{GroupChunks, Loader, Shelf};
 use super::file::Fault;
 use super::group::{self, PieceDecoder, PieceRows};
 use super::layout::{Layout, OpenFile, Piece, Plan, PlannedGroup, Verdict};
@@ -30,6 +32,9 @@ use crate::plan::pruning::ColumnTest;
 
 /// "No block": above every block's number.
 const NONE: u64 = u64::MAX;
+
+/// A row group of more columns is not begun ahead of time: its pages take memory.
+const AHEAD_COLUMNS_MAX: u64 = 32;
 
 /// What to do about a damaged file.
 const DAMAGE_HELP: &str = "write the file again, or read what is whole of it with 'on-error' = 'skip'";
@@ -58,6 +63,7 @@ pub fn open(files: Vec<PathBuf>, scan: &TableScan<'_>, pruning: &[ColumnTest]) -
     Ok(Arc::new(ParquetSource {
         shared: Arc::new(Shared {
             layout,
+            shelf: Arc::default(),
             bytes,
             schema: Arc::new(Schema::new(fields)),
             keeps: scan.bad_input.for_format().on_error,
@@ -80,6 +86,8 @@ struct ParquetSource {
 /// What the readers share.
 struct Shared {
     layout: Layout,
+    /// What pages are decompressed into.
+    shelf: Arc<Shelf>,
     bytes: u64,
     /// Columns of the batches.
     schema: SchemaRef,
@@ -102,12 +110,13 @@ struct Shared {
 
 impl Source for ParquetSource {
     fn reader(&self, worker: WorkerId) -> Box<dyn SourceReader> {
-        let decoder = PieceDecoder::default();
         Box::new(ParquetReader {
             shared: Arc::clone(&self.shared),
             worker,
             held: None,
-            decoder,
+            decoder: PieceDecoder::default(),
+            loader: Loader::new(Arc::clone(&self.shared.shelf)),
+            ahead: None,
             failure: None,
             failed_at: None,
         })
@@ -135,10 +144,19 @@ struct ParquetReader {
     /// A piece that was taken and waits for the verdict on its row group.
     held: Option<Piece>,
     decoder: PieceDecoder,
+    loader: Loader,
+    /// To be loaded before the next piece is taken.
+    ahead: Option<Ahead>,
     /// What is wrong with a block, kept back until all blocks before it are known to be in order.
     failure: Option<(u64, Error)>,
     /// The block of the error that was given out.
     failed_at: Option<u64>,
+}
+
+/// Columns of a row group that will be wanted soon.
+struct Ahead {
+    group: Arc<GroupChunks>,
+    columns: Range<usize>,
 }
 
 /// What became of a piece.
@@ -152,6 +170,11 @@ impl SourceReader for ParquetReader {
     fn poll(&mut self) -> Result<SourceEvent> {
         if self.failure.is_some() {
             return self.fail();
+        }
+        if let Some(Ahead { group, columns }) = self.ahead.take() {
+            for column in columns {
+                group.begin(column, &mut self.loader);
+            }
         }
         let Some(piece) = self.held.take().or_else(|| self.take()) else { return Ok(SourceEvent::End) };
         match self.read(piece) {
@@ -220,7 +243,8 @@ impl ParquetReader {
     }
 
     fn read(&mut self, piece: Piece) -> Result<Outcome> {
-        let file = &self.shared.layout.files[piece.file];
+        let shared = Arc::clone(&self.shared);
+        let file = &shared.layout.files[piece.file];
         let Some(group) = piece.group else {
             let damage = file.damage.clone().unwrap_or_default();
             return self.damaged(piece, 0, damage);
@@ -232,7 +256,6 @@ impl ParquetReader {
             self.pass_over(planned.rows);
             return Ok(Outcome::Block(empty_block(piece, 0)));
         }
-        let shared = Arc::clone(&self.shared);
         let open = shared.layout.open(piece.file)?;
         if shared.on_error != OnError::Fail && planned.pieces > 1 {
             match self.verdict(&open, group, planned)? {
@@ -248,6 +271,7 @@ impl ParquetReader {
             Some(decoded) => Ok(decoded),
             None => self.decoder.decode(&shared.layout, &open, &rows, shared.batch_rows),
         };
+        self.ahead = self.next_columns(&open, piece);
         planned.piece_done();
         let decoded = match decoded {
             Ok(decoded) => decoded,
@@ -266,14 +290,32 @@ impl ParquetReader {
 
     /// The rows of a piece from the pages that all workers share; `None` if they must be decoded otherwise. While others
     /// load what is wanted, loads what the next row group begins with.
-    fn decode_direct(&self, open: &OpenFile, piece: &PieceRows) -> Option<Vec<RecordBatch>> {
+    fn decode_direct(&mut self, open: &OpenFile, piece: &PieceRows) -> Option<Vec<RecordBatch>> {
         let groups = &self.shared.layout.files[piece.file].groups;
         let columns = open.direct.as_ref()?;
         let chunks = groups[piece.group].chunks(open, piece.group).filter(|chunks| !chunks.is_refused())?;
         let next = piece.group + 1;
         let ahead = groups.get(next).and_then(|group| group.chunks(open, next));
-        let meanwhile = || ahead.as_ref().is_some_and(|ahead| ahead.begin());
-        columns.decode(&chunks, &piece.rows, self.shared.batch_rows, usize::from(self.worker.0), meanwhile)
+        let meanwhile = |loader: &mut Loader| ahead.as_ref().is_some_and(|ahead| ahead.begin_any(loader));
+        let first = usize::from(self.worker.0);
+        columns.decode(&chunks, &piece.rows, self.shared.batch_rows, first, &mut self.loader, meanwhile)
+    }
+
+    /// What is to be loaded of the row group behind that of `piece`, by the worker that has it: so much with each piece that all
+    /// of it is there in time, and no worker waits for another where a row group begins.
+    fn next_columns(&self, open: &OpenFile, piece: Piece) -> Option<Ahead> {
+        let groups = &self.shared.layout.files[piece.file].groups;
+        let (group, next) = (piece.group?, piece.group? + 1);
+        let count = open.direct.as_ref()?.len() as u64;
+        // The last pieces leave time for what was begun late.
+        let pieces = (groups[group].pieces * 2 / 3).max(1);
+        let place = |piece: u64| (piece.min(pieces) * count / pieces) as usize;
+        let columns = place(piece.piece)..place(piece.piece + 1);
+        if columns.is_empty() || count > AHEAD_COLUMNS_MAX {
+            return None;
+        }
+        let group = groups.get(next)?.chunks(open, next)?;
+        Some(Ahead { group, columns })
     }
 
     fn pass_over(&self, rows: u64) {

@@ -35,6 +35,14 @@ pub struct PageHeader {
     pub compressed: i64,
     /// Values in it, NULL among them.
     pub values: i64,
+    /// The number of their encoding.
+    pub encoding: i64,
+    /// Version 1: the number of the encoding of the levels that say which are NULL.
+    pub level_encoding: i64,
+    /// Version 2: bytes of the levels of definition and of repetition at its start, which are not compressed.
+    pub level_bytes: [i64; 2],
+    /// Version 2: what is behind the levels is not compressed either.
+    pub is_plain: bool,
     /// Bytes of the header itself.
     pub length: usize,
 }
@@ -45,19 +53,29 @@ pub struct PageHeader {
 /// If there is none, or it goes on beyond `bytes`.
 pub fn page_header(bytes: &[u8]) -> Result<PageHeader> {
     let mut cursor = Cursor { bytes, at: 0 };
-    let mut header = PageHeader { kind: -1, values: -1, ..PageHeader::default() };
+    let mut header = PageHeader { kind: -1, values: -1, encoding: -1, level_encoding: -1, ..PageHeader::default() };
     cursor.fields(0, &mut |cursor, id, kind| {
         match (id, kind) {
             (1, kind) if is_integer(kind) => header.kind = cursor.zigzag()?,
             (2, kind) if is_integer(kind) => header.uncompressed = cursor.zigzag()?,
             (3, kind) if is_integer(kind) => header.compressed = cursor.zigzag()?,
-            // The headers of the kinds of pages all begin with the number of values.
-            (5 | 7 | 8, STRUCT) => cursor.fields(1, &mut |cursor, id, kind| {
-                if id == 1 && is_integer(kind) {
-                    header.values = cursor.zigzag()?;
-                    return Ok(());
+            (page @ (5 | 7 | 8), STRUCT) => cursor.fields(1, &mut |cursor, id, kind| {
+                let number = match (page, id) {
+                    _ if !is_integer(kind) => None,
+                    // They all begin with the number of values.
+                    (_, 1) => Some(&mut header.values),
+                    (5 | 7, 2) | (8, 4) => Some(&mut header.encoding),
+                    (5, 3) => Some(&mut header.level_encoding),
+                    (8, 5) => Some(&mut header.level_bytes[0]),
+                    (8, 6) => Some(&mut header.level_bytes[1]),
+                    _ => None,
+                };
+                match number {
+                    Some(number) => *number = cursor.zigzag()?,
+                    None => cursor.skip(kind, 2)?,
                 }
-                cursor.skip(kind, 2)
+                header.is_plain |= (page, id, kind) == (8, 7, FALSE);
+                Ok(())
             })?,
             (_, kind) => cursor.skip(kind, 1)?,
         }
@@ -247,10 +265,17 @@ mod tests {
         // type 0, uncompressed 10, compressed 8, data page header { values 5, encoding 0, levels 3, 3 }
         let bytes = [0x15, 0, 0x15, 20, 0x15, 16, 0x2c, 0x15, 10, 0x15, 0, 0x15, 6, 0x15, 6, 0, 0, 0xff];
         let header = page_header(&bytes).unwrap();
-        assert_eq!(header, PageHeader { kind: 0, uncompressed: 10, compressed: 8, values: 5, length: 17 });
+        let sizes = PageHeader { kind: 0, uncompressed: 10, compressed: 8, values: 5, ..PageHeader::default() };
+        assert_eq!(header, PageHeader { encoding: 0, level_encoding: 3, length: 17, ..sizes });
         for length in 0..17 {
             assert_eq!(page_header(&bytes[..length]), Err(Malformed::Short), "{length}");
         }
+        // Of version 2: { values 5, NULL 1, rows 5, encoding 8, levels of 2 and 0 bytes, is not compressed }
+        let bytes =
+            [0x15, 6, 0x15, 20, 0x15, 16, 0x5c, 0x15, 10, 0x15, 2, 0x15, 10, 0x15, 16, 0x15, 4, 0x15, 0, 0x12, 0, 0];
+        let version_2 = PageHeader { encoding: 8, level_encoding: -1, level_bytes: [2, 0], length: 22, ..sizes };
+        let header = page_header(&bytes).unwrap();
+        assert_eq!(header, PageHeader { kind: 3, is_plain: true, ..version_2 });
     }
 
     #[test]

@@ -8,13 +8,10 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use parquet::arrow::arrow_reader::RowGroups;
-use parquet::column::page::PageReader;
-
 use super::super::contained::contained;
 use super::super::layout::OpenFile;
-use super::super::pages::GroupPages;
 use super::page::{DataPage, Dictionary};
+use super::raw::{Loader, PageKind, RawPages};
 use super::{DirectColumn, DirectColumns};
 
 /// The columns that are read of one row group.
@@ -27,8 +24,8 @@ pub struct GroupChunks {
 /// One column.
 struct Chunk {
     column: DirectColumn,
-    /// What is left to load; `None` if it could not be opened.
-    pages: Option<Box<dyn PageReader>>,
+    /// What is left to load; `None` if it cannot be read here.
+    pages: Option<RawPages>,
     dictionary: Option<Arc<Dictionary>>,
     /// In order, without those that all rows were decoded of.
     loaded: VecDeque<Arc<DataPage>>,
@@ -49,10 +46,10 @@ impl GroupChunks {
     /// Of a row group; nothing is read.
     #[must_use]
     pub fn new(open: &OpenFile, columns: &DirectColumns, group: usize) -> Self {
-        let pages = GroupPages { bytes: Arc::clone(&open.bytes), metadata: Arc::clone(&open.metadata), group };
+        let group = open.metadata.row_group(group);
         let chunk = |column: &DirectColumn| Chunk {
             column: column.clone(),
-            pages: contained(|| pages.column_chunks(column.leaf)?.next().transpose()).ok().flatten(),
+            pages: RawPages::new(&open.bytes, group.column(column.leaf)),
             dictionary: None,
             loaded: VecDeque::new(),
             rows_loaded: 0,
@@ -68,7 +65,8 @@ impl GroupChunks {
         &self,
         rows: &Range<u64>,
         first: usize,
-        mut meanwhile: impl FnMut() -> bool,
+        loader: &mut Loader,
+        mut meanwhile: impl FnMut(&mut Loader) -> bool,
     ) -> Option<Vec<Vec<Part>>> {
         let count = self.chunks.len();
         let mut found: Vec<Option<Vec<Part>>> = vec![None; count];
@@ -83,7 +81,7 @@ impl GroupChunks {
                     return None;
                 }
                 let Some(mut chunk) = self.lock(place, waits) else { continue };
-                let parts = chunk.parts(rows);
+                let parts = chunk.parts(rows, loader);
                 if parts.is_none() {
                     self.refuse();
                 }
@@ -92,23 +90,26 @@ impl GroupChunks {
             if found.iter().all(Option::is_some) {
                 return found.into_iter().collect();
             }
-            waits = !meanwhile();
+            waits = !meanwhile(loader);
         }
     }
 
     /// Loads the first page of a column that nobody has begun; whether there was one.
     #[must_use]
-    pub fn begin(&self) -> bool {
-        !self.is_refused()
-            && (0..self.chunks.len()).any(|place| {
-                let Some(mut chunk) = self.lock(place, false).filter(|chunk| chunk.rows_loaded == 0) else {
-                    return false;
-                };
-                if chunk.load().is_none() {
-                    self.refuse();
-                }
-                chunk.rows_loaded > 0
-            })
+    pub fn begin_any(&self, loader: &mut Loader) -> bool {
+        (0..self.chunks.len()).any(|place| self.begin(place, loader))
+    }
+
+    /// Loads the first page of column `place`; whether nobody had begun it.
+    pub fn begin(&self, place: usize, loader: &mut Loader) -> bool {
+        if self.is_refused() {
+            return false;
+        }
+        let Some(mut chunk) = self.lock(place, false).filter(|chunk| chunk.rows_loaded == 0) else { return false };
+        if chunk.load(loader).is_none() {
+            self.refuse();
+        }
+        chunk.rows_loaded > 0
     }
 
     /// Column `place`; waits for it only if `waits`.
@@ -137,12 +138,12 @@ impl GroupChunks {
 }
 
 impl Chunk {
-    fn parts(&mut self, rows: &Range<u64>) -> Option<Vec<Part>> {
+    fn parts(&mut self, rows: &Range<u64>, loader: &mut Loader) -> Option<Vec<Part>> {
         while self.loaded.front().is_some_and(|page| page.is_done()) {
             self.loaded.pop_front();
         }
         while self.rows_loaded < rows.end {
-            self.load()?;
+            self.load(loader)?;
         }
         let parts = self.loaded.iter().map(|page| {
             let part = rows.start.max(page.rows.start)..rows.end.min(page.rows.end);
@@ -152,12 +153,12 @@ impl Chunk {
     }
 
     /// Loads the next page of data.
-    fn load(&mut self) -> Option<()> {
+    fn load(&mut self, loader: &mut Loader) -> Option<()> {
         let column = &self.column;
         loop {
             let pages = self.pages.as_mut()?;
-            let page = contained(|| pages.get_next_page()).ok()??;
-            if page.is_dictionary_page() {
+            let page = contained(|| Ok::<_, String>(pages.next(loader))).ok()??;
+            if page.kind == PageKind::Dictionary {
                 self.dictionary = Some(Arc::new(Dictionary::new(&page, column.kind)?));
                 continue;
             }

@@ -11,8 +11,11 @@
 #![allow(unsafe_code)] // To check each view again costs more than to make it.
 
 mod chunk;
+mod codec;
 mod hybrid;
 mod page;
+mod raw;
+mod shelf;
 mod text;
 
 use std::ops::Range;
@@ -26,6 +29,8 @@ use parquet::basic::{Encoding, Type};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
 pub use chunk::GroupChunks;
+pub use raw::Loader;
+pub use shelf::Shelf;
 
 use super::schema::Projection;
 use chunk::Part;
@@ -70,7 +75,13 @@ impl DirectColumns {
         (!columns.is_empty()).then(|| Self { schema: Arc::new(Schema::new(fields)), columns })
     }
 
-    /// Whether the columns of a row group are said to have no encodings but those that are decoded here.
+    /// How many there are; not 0.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Whether the columns of a row group are said to have no encodings and codecs but those that are decoded here.
     #[must_use]
     pub fn takes(&self, group: &RowGroupMetaData) -> bool {
         let is_known = |encoding| {
@@ -79,7 +90,8 @@ impl DirectColumns {
             let bit_packed = E::BIT_PACKED;
             [E::PLAIN, E::RLE, E::PLAIN_DICTIONARY, E::RLE_DICTIONARY, bit_packed].contains(&encoding)
         };
-        self.columns.iter().all(|column| group.column(column.leaf).encodings().all(is_known))
+        let columns = self.columns.iter().map(|column| group.column(column.leaf));
+        columns.into_iter().all(|column| column.encodings().all(is_known) && raw::is_known(column.compression()))
     }
 
     /// The rows of a row group in batches of at most `batch_rows`; `None` if they cannot be decoded here. `first` is the
@@ -91,9 +103,10 @@ impl DirectColumns {
         rows: &Range<u64>,
         batch_rows: usize,
         first: usize,
-        meanwhile: impl FnMut() -> bool,
+        loader: &mut Loader,
+        meanwhile: impl FnMut(&mut Loader) -> bool,
     ) -> Option<Vec<RecordBatch>> {
-        let parts = chunks.pages(rows, first, meanwhile)?;
+        let parts = chunks.pages(rows, first, loader, meanwhile)?;
         let mut batches = Vec::new();
         let mut codes = Vec::with_capacity(batch_rows.min((rows.end - rows.start) as usize));
         for start in rows.clone().step_by(batch_rows) {
@@ -131,6 +144,15 @@ impl DirectColumn {
     /// `rows` of the row group, which lie in `parts`.
     fn array(&self, parts: &[Part], rows: &Range<u64>, codes: &mut Vec<u32>) -> Option<ArrayRef> {
         let length = (rows.end - rows.start) as usize;
+        let whole = parts.iter().find(|(_, part)| part.start <= rows.start && part.end >= rows.end);
+        if let Some(words) = whole.and_then(|(page, _)| page.words(rows)) {
+            return match self.kind {
+                Kind::Words4 => {
+                    self.typed(&PrimitiveArray::<UInt32Type>::new(ScalarBuffer::new(words, 0, length), None))
+                }
+                _ => self.typed(&PrimitiveArray::<UInt64Type>::new(ScalarBuffer::new(words, 0, length), None)),
+            };
+        }
         let mut gathered = Gathered::with_capacity(self.kind, length);
         let mut valid = Vec::with_capacity(1);
         let mut lengths = Vec::with_capacity(1);
@@ -157,16 +179,20 @@ impl DirectColumn {
         self.finish(gathered, nulls, length)
     }
 
+    /// The same bytes as values of this column.
+    fn typed(&self, words: &dyn Array) -> Option<ArrayRef> {
+        words.to_data().into_builder().data_type(self.data_type.clone()).build().ok().map(make_array)
+    }
+
     fn finish(&self, gathered: Gathered, nulls: Option<NullBuffer>, length: usize) -> Option<ArrayRef> {
-        let typed = |words: &dyn Array| words.to_data().into_builder().data_type(self.data_type.clone()).build().ok();
         match gathered {
             Gathered::Words4(words) => {
                 let words = PrimitiveArray::<UInt32Type>::try_new(words.into(), nulls).ok()?;
-                typed(&words).map(make_array)
+                self.typed(&words)
             }
             Gathered::Words8(words) => {
                 let words = PrimitiveArray::<UInt64Type>::try_new(words.into(), nulls).ok()?;
-                typed(&words).map(make_array)
+                self.typed(&words)
             }
             Gathered::Views(views, buffers) => {
                 if views.len() != length || nulls.as_ref().is_some_and(|nulls| nulls.len() != length) {

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer};
 use bytes::Bytes;
-use parquet::basic::Encoding;
-use parquet::column::page::Page;
 
 use super::hybrid::Hybrid;
+use super::raw::{PageKind, RawPage, ValueEncoding};
 use super::text::PlainText;
 
 /// Rows of a page with NULLs at most: which have a value is noted for all of them, and a few bytes may stand for any number.
@@ -54,7 +53,8 @@ pub struct DataPage {
 #[derive(Debug)]
 enum Values {
     Codes(Hybrid, Arc<Dictionary>),
-    Words(Bytes),
+    /// One behind the other, each of so many bytes.
+    Words(Bytes, usize),
     Text(PlainText),
 }
 
@@ -72,12 +72,12 @@ pub enum Gathered {
 impl Dictionary {
     /// The values of a dictionary page. `None` if they are not as they should be.
     #[must_use]
-    pub fn new(page: &Page, kind: Kind) -> Option<Self> {
-        let Page::DictionaryPage { buf, num_values, encoding, .. } = page else { return None };
-        if !matches!(encoding, Encoding::PLAIN | Encoding::PLAIN_DICTIONARY) {
+    pub fn new(page: &RawPage, kind: Kind) -> Option<Self> {
+        let RawPage { kind: PageKind::Dictionary, encoding: Some(ValueEncoding::Plain), values, content: buf } = page
+        else {
             return None;
-        }
-        let values = *num_values as usize;
+        };
+        let values = *values;
         Some(match kind {
             Kind::Words4 => Self::Words4(words(buf, 0..values)?.map(u32::from_le_bytes).collect()),
             Kind::Words8 => Self::Words8(words(buf, 0..values)?.map(u64::from_le_bytes).collect()),
@@ -96,21 +96,21 @@ impl DataPage {
     /// not as it should be.
     #[must_use]
     pub fn new(
-        page: &Page,
+        page: &RawPage,
         first: u64,
         kind: Kind,
         is_optional: bool,
         dictionary: Option<&Arc<Dictionary>>,
     ) -> Option<Self> {
         let (levels, content) = parts(page, is_optional)?;
-        let rows = page.num_values() as usize;
+        let rows = page.values;
         let valid = match levels {
             Some(levels) => valid_rows(levels, rows)?,
             None => None,
         };
         let count = valid.as_ref().map_or(rows, BooleanBuffer::count_set_bits);
-        let values = match (page.encoding(), kind) {
-            (Encoding::RLE_DICTIONARY | Encoding::PLAIN_DICTIONARY, _) => {
+        let values = match (page.encoding?, kind) {
+            (ValueEncoding::Codes, _) => {
                 let dictionary = Arc::clone(dictionary?);
                 match content.first() {
                     Some(&width) => Values::Codes(Hybrid::new(content.slice(1..), width.into(), count)?, dictionary),
@@ -118,14 +118,14 @@ impl DataPage {
                     None => return None,
                 }
             }
-            (Encoding::PLAIN, Kind::Words4 | Kind::Words8) => {
+            (ValueEncoding::Plain, Kind::Words4 | Kind::Words8) => {
                 let width = if kind == Kind::Words4 { 4 } else { 8 };
-                Values::Words(content).filter_words(count.checked_mul(width)?)?
+                let bytes = count.checked_mul(width).filter(|bytes| *bytes <= content.len())?;
+                Values::Words(content.slice(..bytes), width)
             }
-            (Encoding::PLAIN, Kind::Bytes | Kind::Text) => {
+            (ValueEncoding::Plain, Kind::Bytes | Kind::Text) => {
                 Values::Text(PlainText::new(content.into(), count, kind == Kind::Text)?)
             }
-            _ => return None,
         };
         let rows = first..first.checked_add(rows as u64)?;
         Some(Self { left: AtomicU64::new(rows.end - rows.start), rows, valid, values })
@@ -178,11 +178,11 @@ impl DataPage {
                     _ => None,
                 }
             }
-            (Values::Words(bytes), Gathered::Words4(out)) => {
+            (Values::Words(bytes, 4), Gathered::Words4(out)) => {
                 out.extend(words(bytes, values)?.map(u32::from_le_bytes));
                 Some(())
             }
-            (Values::Words(bytes), Gathered::Words8(out)) => {
+            (Values::Words(bytes, 8), Gathered::Words8(out)) => {
                 out.extend(words(bytes, values)?.map(u64::from_le_bytes));
                 Some(())
             }
@@ -195,6 +195,18 @@ impl DataPage {
         }
     }
 
+    /// The bytes of `rows` of the row group, which are in this page, if they are here as Arrow has them: plain numbers, none of
+    /// them NULL, at places where such numbers may be.
+    #[must_use]
+    pub fn words(&self, rows: &Range<u64>) -> Option<Buffer> {
+        let Values::Words(bytes, width) = &self.values else { return None };
+        if self.valid.is_some() || bytes.as_ptr().align_offset(*width) != 0 {
+            return None;
+        }
+        let place = |row: u64| (row - self.rows.start) as usize * width;
+        Some(Buffer::from(bytes.slice(place(rows.start)..place(rows.end))))
+    }
+
     /// Notes that `rows` rows have been decoded, once and for all.
     pub fn done(&self, rows: u64) {
         // Relaxed: it only decides when the page may go; who reads it holds an `Arc`.
@@ -205,13 +217,6 @@ impl DataPage {
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.left.load(Ordering::Relaxed) == 0
-    }
-}
-
-impl Values {
-    /// Itself, if it has `length` bytes.
-    fn filter_words(self, length: usize) -> Option<Self> {
-        matches!(&self, Self::Words(bytes) if bytes.len() >= length).then_some(self)
     }
 }
 
@@ -275,24 +280,25 @@ fn words<const BYTES: usize>(bytes: &[u8], words: Range<usize>) -> Option<impl E
 }
 
 /// The levels of a page, if the column has some, and the values behind them.
-fn parts(page: &Page, is_optional: bool) -> Option<(Option<Bytes>, Bytes)> {
-    match page {
-        Page::DataPage { buf, .. } if !is_optional => Some((None, buf.clone())),
-        Page::DataPage { buf, def_level_encoding: Encoding::RLE, .. } => {
-            let length = u32::from_le_bytes(*buf.first_chunk()?) as usize;
-            let end = length.checked_add(4).filter(|&end| end <= buf.len())?;
-            Some((Some(buf.slice(4..end)), buf.slice(end..)))
+fn parts(page: &RawPage, is_optional: bool) -> Option<(Option<Bytes>, Bytes)> {
+    let content = &page.content;
+    match page.kind {
+        PageKind::Dictionary => None,
+        PageKind::Data1(_) if !is_optional => Some((None, content.clone())),
+        PageKind::Data1(is_hybrid) => {
+            let length = u32::from_le_bytes(*content.first_chunk().filter(|_| is_hybrid)?) as usize;
+            let end = length.checked_add(4).filter(|&end| end <= content.len())?;
+            Some((Some(content.slice(4..end)), content.slice(end..)))
         }
-        Page::DataPageV2 { buf, def_levels_byte_len, rep_levels_byte_len: 0, .. } => {
-            let end = Some(*def_levels_byte_len as usize).filter(|&end| end <= buf.len())?;
+        PageKind::Data2(end) if end <= content.len() => {
             let levels = match is_optional {
-                true => Some(buf.slice(..end)),
+                true => Some(content.slice(..end)),
                 false if end == 0 => None,
                 false => return None,
             };
-            Some((levels, buf.slice(end..)))
+            Some((levels, content.slice(end..)))
         }
-        _ => None,
+        PageKind::Data2(_) => None,
     }
 }
 
