@@ -2,10 +2,13 @@
 //!
 //! Everything here is shared by all workers and helper threads, so nothing here lies on the path of a row: a worker reads
 //! three flags per step, and writes the cells that it alone writes at the end of a step that did something.
+//!
+//! All that is shared is Relaxed: a flag or a number by itself, which leads to no other data. A request is seen in time
+//! because its bell follows: whoever would sleep over it takes the ring, and with the ring sees what came before.
 
 use crate::exchange::doorbell::Doorbells;
 use crate::failure::JobFailure;
-use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, lock};
+use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, lock, mutant};
 use crate::topology::{Target, Topology};
 use crate::{EdgeId, Epoch, Fault, StageId, WorkerId};
 
@@ -98,15 +101,16 @@ impl Control {
 
     /// Asks for an orderly end: sources take no new block, and all that was read is finished.
     pub fn drain(&self) {
-        // Release, here and for the other requests: pairs with the workers' loads. The ring behind it wakes them.
-        self.0.is_draining.store(true, Ordering::Release);
-        self.ring_all();
+        self.0.is_draining.store(true, Ordering::Relaxed);
+        if !mutant!(drain_in_silence) {
+            self.ring_all();
+        }
     }
 
     /// An orderly end was asked for.
     #[must_use]
     pub fn is_draining(&self) -> bool {
-        self.0.is_draining.load(Ordering::Acquire)
+        self.0.is_draining.load(Ordering::Relaxed)
     }
 
     /// Ends the job from outside of the workers: a sink's thread met an error. The first failure is the one reported.
@@ -124,30 +128,31 @@ impl Control {
     /// The job has failed: nothing that is still on its way arrives.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        self.0.is_stopped.load(Ordering::Acquire)
+        self.0.is_stopped.load(Ordering::Relaxed)
     }
 
     /// Asks the sources to end every epoch up to and including `epoch`, one after the other. Epochs count from 1; asking
     /// again for one that was asked for changes nothing.
     pub fn inject_barrier(&self, epoch: Epoch) {
-        self.0.epoch.fetch_max(epoch.0, Ordering::AcqRel);
-        self.ring_all();
+        self.0.epoch.fetch_max(epoch.0, Ordering::Relaxed);
+        if !mutant!(epoch_ends_in_silence) {
+            self.ring_all();
+        }
     }
 
     /// The last epoch that was asked to end; `Epoch(0)` is none.
     pub(crate) fn requested_epoch(&self) -> Epoch {
-        Epoch(self.0.epoch.load(Ordering::Acquire))
+        Epoch(self.0.epoch.load(Ordering::Relaxed))
     }
 
     /// Ends the job with [`JobFailure::MemoryExhausted`] when a worker finds more than `bytes` of state.
     pub fn set_memory_limit(&self, bytes: usize) {
-        self.0.memory_limit.store(bytes, Ordering::Release);
+        self.0.memory_limit.store(bytes, Ordering::Relaxed);
     }
 
     /// Bytes of state of all workers, as they last published them.
     #[must_use]
     pub fn state_bytes(&self) -> usize {
-        // Relaxed, as for all published numbers: they are reported and compared with a limit, and lead to no other data.
         self.0.state_bytes.load(Ordering::Relaxed)
     }
 
@@ -208,12 +213,15 @@ impl Control {
         {
             let mut first = lock(&self.0.failure);
             // A failure that was taken was reported: what comes after it is its consequence.
-            if first.is_none() && !self.0.is_stopped.load(Ordering::Acquire) {
+            if first.is_none() && !self.0.is_stopped.load(Ordering::Relaxed) || mutant!(stop_keeps_the_last_failure) {
                 *first = Some(failure);
             }
-            self.0.is_stopped.store(true, Ordering::Release);
+            // Under the lock: who sees it and takes the lock finds the failure.
+            self.0.is_stopped.store(true, Ordering::Relaxed);
         }
-        self.ring_all();
+        if !mutant!(stop_in_silence) {
+            self.ring_all();
+        }
     }
 
     fn ring_all(&self) {
@@ -232,7 +240,7 @@ impl Control {
         if total > self.0.state_peak_bytes.load(Ordering::Relaxed) {
             self.0.state_peak_bytes.fetch_max(total, Ordering::Relaxed);
         }
-        let limit = self.0.memory_limit.load(Ordering::Acquire);
+        let limit = self.0.memory_limit.load(Ordering::Relaxed);
         if total > limit {
             self.stop(JobFailure::MemoryExhausted { used: total, limit, stages: self.stage_state_bytes() });
         }

@@ -18,6 +18,7 @@ use crate::exchange::lane::{LaneReceiver, LaneSender, Taken};
 use crate::operator::{Activity, Context, Fault, Operator, Outbox, Payload};
 use crate::progress::barrier::{Alignment, Barrier};
 use crate::progress::frontier::Frontier;
+use crate::sync::mutant;
 use crate::{EdgeId, Epoch, EventTimeMs, StageId, WorkerId};
 use std::fmt;
 
@@ -170,7 +171,9 @@ impl<D: Payload> Stage<D> {
                         return Err(Box::new(EndedEarly { frontier: self.advanced }));
                     }
                     self.operator = None;
-                    self.promise(EventTimeMs::END);
+                    if !mutant!(stage_ends_in_silence) {
+                        self.promise(EventTimeMs::END);
+                    }
                     return Ok((true, false));
                 }
             }
@@ -239,9 +242,14 @@ impl<D: Payload> Stage<D> {
         let requested = shift.control.requested_epoch();
         while self.injected < requested && !self.is_backlogged && !self.is_done() {
             let epoch = Epoch(self.injected.0 + 1);
+            if mutant!(stage_flushes_behind_the_barrier) {
+                self.send_barrier(epoch);
+            }
             self.call(shift, |operator, cx| operator.barrier(cx, epoch))?;
             self.injected = epoch;
-            self.send_barrier(epoch);
+            if !mutant!(stage_flushes_behind_the_barrier) {
+                self.send_barrier(epoch);
+            }
             worked = true;
         }
         Ok(worked)

@@ -30,6 +30,7 @@ use crate::exchange::doorbell::{Doorbell, Doorbells};
 use crate::failure::JobFailure;
 use crate::operator::{Outbox, Payload};
 use crate::stage::{Shift, Stage};
+use crate::sync::mutant;
 use crate::{EdgeId, StageId, WorkerId};
 
 /// What one step did.
@@ -108,7 +109,9 @@ impl<D: Payload> Worker<D> {
     /// could not tell whether it may sleep), and one poll for a source. `now` must not go back between two calls. Never blocks.
     pub fn step(&mut self, now: Nanos, budget: usize) -> Progress {
         // Before anything is looked at: what happens from here on rings again.
-        self.bell().take();
+        if !mutant!(worker_takes_the_bell_late) {
+            self.bell().take();
+        }
         if self.control.has_failed() {
             return Progress::Done;
         }
@@ -129,7 +132,12 @@ impl<D: Payload> Worker<D> {
         if worked {
             self.publish();
         }
-        if self.control.has_failed() || self.stages.iter().all(|stage| stage.is_done() && !stage.is_backlogged()) {
+        if mutant!(worker_takes_the_bell_late) {
+            self.bell().take();
+        }
+        let is_over =
+            |stage: &Stage<D>| stage.is_done() && (!stage.is_backlogged() || mutant!(worker_ends_with_a_backlog));
+        if self.control.has_failed() || self.stages.iter().all(is_over) {
             Progress::Done
         } else if worked {
             Progress::Worked

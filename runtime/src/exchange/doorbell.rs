@@ -17,7 +17,7 @@
 //!
 //! The owner works in rounds: [`take`](Doorbell::take), look everywhere, and only if nothing was found
 //! [`wait`](Doorbell::wait). Both `ring` and `take` are read-modify-writes of one variable, so they have one order, and
-//! each sees what was made visible before the one ahead of it (release and acquire). Take any `ring`:
+//! each `take` sees what was made visible before the rings ahead of it (release and acquire). Take any `ring`:
 //!
 //! - It comes before a `take`. Then the round that the `take` opens sees the work.
 //! - It comes after the last `take`. Then the byte is RUNG, and `wait`, which falls asleep only by changing QUIET to
@@ -31,7 +31,7 @@
 //! by a ring that finds its owner asleep, and by the owner on its way to sleep.
 
 use crate::WorkerId;
-use crate::sync::{Arc, AtomicU8, Mutex, Ordering, Thread, current, lock, park_timeout};
+use crate::sync::{Arc, AtomicU8, Mutex, Ordering, Thread, current, lock, mutant, ordering, park_timeout};
 use std::time::{Duration, Instant};
 
 const QUIET: u8 = 0;
@@ -63,9 +63,12 @@ impl Doorbell {
 
     /// Tells the owner to look for work. Call it after the work is visible. Any thread may; it does not wait for anyone.
     pub fn ring(&self) {
-        // Release: the owner's `take` that reads this sees the work. Acquire: pairs with the owner's change to ASLEEP, so
-        // that the thread it registered is seen below.
-        if self.state.swap(RUNG, Ordering::AcqRel) == ASLEEP {
+        if mutant!(ring_leaves_it_rung) && self.is_rung() {
+            return;
+        }
+        // Release: the owner's `take` that reads this, or the next ring, sees the work. Not Acquire: had the lock below been
+        // held before the owner held it, to register, this would have come before the owner's change to ASLEEP.
+        if self.state.swap(RUNG, ordering!(ring, Release)) == ASLEEP && !mutant!(ring_wakes_nobody) {
             let owner = lock(&self.owner).clone();
             if let Some(thread) = owner {
                 thread.unpark();
@@ -76,11 +79,19 @@ impl Doorbell {
     /// The owner starts a round of looking for work: true if somebody rang since the last one.
     pub fn take(&self) -> bool {
         // Relaxed: an old QUIET only leaves the ring for the next round, and `wait` refuses to sleep over it.
-        if self.state.load(Ordering::Relaxed) != RUNG {
+        if mutant!(canary_looks_twice) {
+            self.state.load(Ordering::Relaxed);
+        }
+        if self.state.load(ordering!(canary_is_relaxed, Relaxed)) != RUNG {
             return false;
         }
-        // Acquire: pairs with the Release of every `ring` so far. Release: none needed, but a swap orders us after them.
-        self.state.swap(QUIET, Ordering::AcqRel) == RUNG
+        if mutant!(take_overwrites) {
+            self.state.load(Ordering::Acquire);
+            self.state.store(QUIET, Ordering::Release);
+            return true;
+        }
+        // Acquire: pairs with the Release of every `ring` so far.
+        self.state.swap(QUIET, ordering!(take, Acquire)) == RUNG
     }
 
     /// Somebody rang since the last [`take`](Self::take).
@@ -93,30 +104,40 @@ impl Doorbell {
     /// The owner sleeps until somebody rings or `limit` has passed; at once, if somebody rang since the last
     /// [`take`](Self::take). Only the owner may call this: the thread that calls is the one that is woken.
     pub fn wait(&self, limit: Duration) {
-        {
-            let mut owner = lock(&self.owner);
-            let me = current();
-            if owner.as_ref().is_none_or(|known| known.id() != me.id()) {
-                *owner = Some(me);
-            }
+        if !mutant!(wait_before_it_is_known) {
+            self.register();
         }
-        // Release: pairs with the swap in `ring`, which then sees the thread registered above.
-        if self.state.compare_exchange(QUIET, ASLEEP, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+        if mutant!(wait_over_a_ring) {
+            self.state.swap(ASLEEP, Ordering::AcqRel);
+        // Relaxed: the lock makes the thread seen that was registered, see `ring`.
+        } else if self.state.compare_exchange(QUIET, ASLEEP, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return;
+        }
+        if mutant!(wait_before_it_is_known) {
+            self.register();
         }
         let start = Instant::now();
         loop {
             let left = limit.saturating_sub(start.elapsed());
             park_timeout(left);
             // Relaxed: only this thread acts on it, and `take` acquires before the work is looked for.
-            if self.state.load(Ordering::Relaxed) != ASLEEP {
+            if self.state.load(Ordering::Relaxed) != ASLEEP || mutant!(wait_for_any_wake_up) {
                 return;
             }
             if cfg!(not(thalweg_loom)) && start.elapsed() >= limit {
                 // A ring may come in between: then the byte is RUNG and stays so for the next round.
-                let _ = self.state.compare_exchange(ASLEEP, QUIET, Ordering::AcqRel, Ordering::Relaxed);
+                let _ = self.state.compare_exchange(ASLEEP, QUIET, Ordering::Relaxed, Ordering::Relaxed);
                 return;
             }
+        }
+    }
+
+    /// The thread that calls is the one to unpark.
+    fn register(&self) {
+        let mut owner = lock(&self.owner);
+        let me = current();
+        if owner.as_ref().is_none_or(|known| known.id() != me.id()) {
+            *owner = Some(me);
         }
     }
 }

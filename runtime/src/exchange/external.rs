@@ -5,6 +5,7 @@ use crate::exchange::doorbell::Doorbell;
 use crate::exchange::lane::{LaneReceiver, Ringer, Taken};
 use crate::operator::Payload;
 use crate::progress::frontier::Frontier;
+use crate::sync::mutant;
 use crate::{EdgeId, EventTimeMs, WorkerId};
 use std::time::Duration;
 
@@ -64,10 +65,16 @@ impl<D: Payload> External<D> {
     /// producer has ended, or the job has failed. One worker's payloads come in the order in which it sent them.
     pub fn recv(&mut self) -> Option<(WorkerId, D)> {
         loop {
-            self.bell().take();
+            if !mutant!(external_takes_the_bell_late) {
+                self.bell().take();
+            }
             match self.try_recv() {
                 Received::Data(worker, data) => return Some((worker, data)),
                 Received::Ended => return None,
+                Received::Empty if mutant!(external_takes_the_bell_late) => {
+                    self.bell().take();
+                    self.bell().wait(SLEEP_MAX);
+                }
                 Received::Empty => self.bell().wait(SLEEP_MAX),
             }
         }

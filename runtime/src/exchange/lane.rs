@@ -7,8 +7,8 @@
 //! **Who rings whom.** A message in the channel is followed by a ring of the consumer. A producer that finds the channel
 //! full raises the lane's `wanted` flag and tries *once more*; a consumer that has taken a message lowers the flag, and
 //! rings the producer if it was up. Both change the flag by a read-modify-write, so the changes have one order: either the
-//! consumer's comes second and sees the flag, or the producer's comes second, and then its second try happens after the
-//! room was made and finds it. One of the two always notices; the producer may sleep on a full lane.
+//! consumer's comes second and sees the flag, or the producer's comes second, and then (acquire, of a release) its second
+//! try happens after the room was made and finds it. One of the two always notices; the producer may sleep on a full lane.
 //!
 //! **Order.** The channel keeps the order of messages; within a message the data come first, then the barrier, then the
 //! watermark. A watermark is attached to the newest message of the backlog or travels in one of its own behind it: it
@@ -23,7 +23,7 @@
 
 use crate::exchange::doorbell::{Doorbell, Doorbells};
 use crate::progress::barrier::{Barrier, Count, Miscount};
-use crate::sync::{Arc, AtomicBool, Ordering, Receiver, Sender, TryRecvError, TrySendError, bounded};
+use crate::sync::{Arc, AtomicBool, Receiver, Sender, TryRecvError, TrySendError, bounded, mutant, ordering};
 use crate::{EventTimeMs, Payload, WorkerId};
 use std::collections::VecDeque;
 
@@ -130,6 +130,10 @@ impl<D: Payload> LaneSender<D> {
             Some(newest) => newest,
             None => self.empty_message(),
         };
+        if mutant!(lane_watermark_goes_first) {
+            let overtaking = Message { data: None, barrier: None, watermark: Some(watermark), count: self.count };
+            self.backlog.push_front(overtaking);
+        }
         // The count of now: what was staged and is not in front of this promise is missed at the end. Behind a barrier
         // the message keeps the count of the epoch that it ends.
         let count = if newest.barrier.is_some() { newest.count } else { self.count };
@@ -163,20 +167,31 @@ impl<D: Payload> LaneSender<D> {
     /// Sends what the channel takes, in order, and rings the consumer if anything went. Does not wait.
     pub fn flush(&mut self) -> Flushed {
         let Some(channel) = &self.channel else { return Flushed { moved: 0, is_backlogged: false } };
+        if mutant!(lane_rings_early) {
+            self.consumer.ring();
+        }
         let (mut moved, mut sent) = (0, false);
         while let Some(message) = self.backlog.pop_front() {
             let rows = message.data.as_ref().map_or(0, Payload::rows);
             let mut outcome = channel.try_send(message);
             if let Err(TrySendError::Full(message)) = outcome {
-                // Release: pairs with the consumer's swap, which then rings. Acquire: pairs with it as well; if it came
-                // first, the room it made is seen by the second try. See the module's page.
-                self.wanted.swap(true, Ordering::AcqRel);
-                outcome = channel.try_send(message);
+                if !mutant!(lane_leaves_no_note) {
+                    // Acquire: pairs with the consumer's swap; if that came first, the room it made is seen by the second
+                    // try. See the module's page.
+                    self.wanted.swap(true, ordering!(lane_raise, Acquire));
+                }
+                let may_try = !mutant!(lane_tries_once);
+                outcome = if may_try { channel.try_send(message) } else { Err(TrySendError::Full(message)) };
             }
             match outcome {
                 Ok(()) => {
                     sent = true;
                     self.sent_rows += rows;
+                }
+                Err(TrySendError::Full(_)) if mutant!(lane_drops_when_full) => {}
+                Err(TrySendError::Full(message)) if mutant!(lane_puts_back_at_the_end) => {
+                    self.backlog.push_back(message);
+                    break;
                 }
                 Err(TrySendError::Full(message)) => {
                     self.backlog.push_front(message);
@@ -186,7 +201,10 @@ impl<D: Payload> LaneSender<D> {
             }
             moved += 1;
         }
-        if sent {
+        if mutant!(lane_rings_early) {
+            sent = false;
+        }
+        if sent && !mutant!(lane_sends_in_silence) {
             self.consumer.ring();
         }
         Flushed { moved, is_backlogged: !self.backlog.is_empty() }
@@ -219,6 +237,12 @@ impl<D: Payload> LaneSender<D> {
 
 impl<D: Payload> Drop for LaneSender<D> {
     fn drop(&mut self) {
+        if mutant!(lane_sender_leaves_in_silence) {
+            return;
+        }
+        if mutant!(lane_sender_rings_early) {
+            return self.consumer.ring();
+        }
         // The consumer must find the channel closed when the bell wakes it.
         drop(self.channel.take());
         self.consumer.ring();
@@ -253,13 +277,14 @@ impl<D: Payload> LaneReceiver<D> {
     /// Takes the next message, if there is one. A producer that found the lane full is rung.
     pub fn take(&mut self) -> Taken<D> {
         let Some(channel) = &self.channel else { return Taken::Closed };
+        let was_wanted = mutant!(lane_lowers_early) && self.lower();
         let message = match channel.try_recv() {
             Ok(message) => message,
             Err(TryRecvError::Empty) => return Taken::Empty,
             Err(TryRecvError::Disconnected) => return Taken::Closed,
         };
-        // Acquire and Release: pair with the producer's swap in `flush`. See the module's page.
-        if self.wanted.swap(false, Ordering::AcqRel) {
+        let is_wanted = if mutant!(lane_lowers_early) { was_wanted } else { self.lower() };
+        if is_wanted && !mutant!(lane_makes_room_in_silence) {
             self.producer.ring();
         }
         let rows = message.data.as_ref().map_or(0, Payload::rows);
@@ -277,6 +302,12 @@ impl<D: Payload> LaneReceiver<D> {
         Taken::Message(message)
     }
 
+    /// Lowers the flag; true if it was up.
+    fn lower(&self) -> bool {
+        // Release: pairs with the producer's swap in `flush`. See the module's page.
+        self.wanted.swap(false, ordering!(lane_lower, Release))
+    }
+
     /// Rows that were taken.
     #[must_use]
     pub fn received_rows(&self) -> u64 {
@@ -286,6 +317,12 @@ impl<D: Payload> LaneReceiver<D> {
 
 impl<D: Payload> Drop for LaneReceiver<D> {
     fn drop(&mut self) {
+        if mutant!(lane_receiver_leaves_in_silence) {
+            return;
+        }
+        if mutant!(lane_receiver_rings_early) {
+            return self.producer.ring();
+        }
         drop(self.channel.take());
         self.producer.ring();
     }

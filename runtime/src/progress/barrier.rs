@@ -6,6 +6,7 @@
 //! that has ended counts as aligned with every epoch.
 
 use crate::Epoch;
+use crate::sync::mutant;
 use std::fmt;
 
 /// The mark that ends an epoch on a lane.
@@ -113,6 +114,7 @@ impl Alignment {
     /// If there is no such lane.
     pub fn end(&mut self, lane: usize) {
         match std::mem::replace(&mut self.lanes[lane], Lane::Ended) {
+            _ if mutant!(barrier_waits_for_the_ended) => {}
             Lane::Open => self.open -= 1,
             Lane::Held => self.held -= 1,
             Lane::Ended => {}
@@ -125,19 +127,19 @@ impl Alignment {
     /// If there is no such lane.
     #[must_use]
     pub fn is_open(&self, lane: usize) -> bool {
-        self.lanes[lane] == Lane::Open
+        self.lanes[lane] == Lane::Open || mutant!(barrier_holds_nobody) && self.lanes[lane] == Lane::Held
     }
 
     /// The epoch whose barrier every live lane has delivered, if any has.
     #[must_use]
     pub fn complete(&self) -> Option<Epoch> {
-        (self.open == 0 && self.held > 0).then_some(self.due)
+        ((self.open == 0 || mutant!(barrier_of_the_first)) && self.held > 0).then_some(self.due)
     }
 
     /// The barrier was dealt with: held lanes are read again, and the next epoch is due.
     pub fn release(&mut self) {
         for lane in &mut self.lanes {
-            if *lane == Lane::Held {
+            if *lane == Lane::Held && !mutant!(barrier_holds_for_ever) {
                 *lane = Lane::Open;
             }
         }

@@ -11,14 +11,15 @@
 //!
 //! **No wake-up is lost.** Passing on is: make `turn` the next index, then lower every note and ring those that were up.
 //! Asking is: if it is not my turn, raise my note, then look at `turn` *again*. Notes change by read-modify-writes only.
-//! Either the lowering comes second and rings, or the raising does, and then the second look happens after `turn` moved.
+//! Either the lowering comes second and rings, or the raising does, and then (acquire, of a release) the second look happens
+//! after `turn` moved.
 //!
 //! **A panic in a turn** leaves the value in doubt, so nobody gets another turn. The notes are rung all the same; the
 //! panic itself ends the job ([`drive`](crate::driver::drive)), and with it all that still wait.
 
 use crate::WorkerId;
 use crate::exchange::doorbell::Doorbells;
-use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, mutant, ordering};
 use std::ops::{Deref, DerefMut};
 
 /// A value handed from block *k* to block *k* + 1.
@@ -42,17 +43,18 @@ impl<T> OrderedCarry<T> {
         Self { turn: AtomicU64::new(0), value: Mutex::new(initial), notes, is_poisoned: AtomicBool::new(false), bells }
     }
 
-    /// Blocks that have passed: the index of the next one.
+    /// Blocks that have passed: the index of the next one. What was done before they passed is seen.
     #[must_use]
     pub fn turn(&self) -> u64 {
-        // Acquire: pairs with the Release in `pass_on`.
-        self.turn.load(Ordering::Acquire)
+        // Acquire: pairs with the Release in `pass_on`. Without it the lock of the value might still be found taken.
+        self.turn.load(ordering!(carry_turn_read, Acquire))
     }
 
     /// A turn was dropped by a panic: there will be no other.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        self.is_poisoned.load(Ordering::Acquire)
+        // Relaxed: after a panic `turn` stands still, and nobody asks for a turn but who had it.
+        self.is_poisoned.load(Ordering::Relaxed)
     }
 
     /// The turn of block `index`, if all blocks before have passed. If not, `worker` is rung when it is worth asking
@@ -62,8 +64,13 @@ impl<T> OrderedCarry<T> {
     /// If the block has passed already, or there is no such worker: bugs of the caller.
     pub fn try_turn(&self, index: u64, worker: WorkerId) -> Option<Turn<'_, T>> {
         if self.turn() != index {
-            // Release and Acquire: see the module's page.
-            self.notes[usize::from(worker.0)].swap(true, Ordering::AcqRel);
+            if !mutant!(carry_leaves_no_note) {
+                // Acquire: see the module's page.
+                self.notes[usize::from(worker.0)].swap(true, ordering!(carry_raise, Acquire));
+            }
+            if mutant!(carry_looks_once) {
+                return None;
+            }
             let turn = self.turn();
             assert!(turn <= index, "block {index} asked for a second turn: {turn} blocks have passed");
             if turn != index {
@@ -81,14 +88,20 @@ impl<T> OrderedCarry<T> {
 
     /// Lets block `index` in, and rings all that asked in vain.
     fn pass_on(&self, index: u64) {
+        if mutant!(carry_rings_early) {
+            self.ring_notes();
+        }
         // Release: pairs with `turn`.
-        self.turn.store(index, Ordering::Release);
-        self.ring_notes();
+        self.turn.store(index, ordering!(carry_turn_write, Release));
+        if !mutant!(carry_rings_early) {
+            self.ring_notes();
+        }
     }
 
     fn ring_notes(&self) {
         for (worker, note) in self.notes.iter().enumerate() {
-            if note.swap(false, Ordering::AcqRel) {
+            // Release: see the module's page.
+            if note.swap(false, ordering!(carry_lower, Release)) && !mutant!(carry_rings_nobody) {
                 self.bells.ring(WorkerId(worker as u16));
             }
         }
@@ -128,13 +141,16 @@ impl<T> DerefMut for Turn<'_, T> {
 impl<T> Drop for Turn<'_, T> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.carry.is_poisoned.store(true, Ordering::Release);
+            self.carry.is_poisoned.store(true, Ordering::Relaxed);
+        }
+        if mutant!(carry_passes_before_it_is_free) {
+            self.carry.pass_on(self.index + 1);
         }
         // The lock is free before the next block may look for it.
         drop(self.value.take());
         if self.carry.is_poisoned() {
             self.carry.ring_notes();
-        } else {
+        } else if !mutant!(carry_passes_before_it_is_free) {
             self.carry.pass_on(self.index + 1);
         }
     }

@@ -10,12 +10,12 @@
 //!
 //! **No wake-up is lost.** As in the [carry](super::carry): a producer that finds the window closed raises its note and looks
 //! *again*; a consumer moves on and then lowers every note, and rings those that were up. Notes change by
-//! read-modify-writes only: either the lowering comes second and rings, or the raising does and the second look happens
-//! after the move.
+//! read-modify-writes only: either the lowering comes second and rings, or the raising does and (acquire, of a release) the
+//! second look happens after the move.
 
 use crate::WorkerId;
 use crate::exchange::doorbell::Doorbells;
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Ordering, mutant, ordering};
 
 /// The window of one stage's blocks over the owners that take them in, one on each worker.
 #[derive(Debug)]
@@ -47,9 +47,11 @@ impl BlockWindow {
         if self.is_open(block) {
             return true;
         }
-        // Release and Acquire: see the module's page.
-        self.notes[usize::from(worker.0)].swap(true, Ordering::AcqRel);
-        self.is_open(block)
+        if !mutant!(window_leaves_no_note) {
+            // Acquire: see the module's page.
+            self.notes[usize::from(worker.0)].swap(true, ordering!(window_raise, Acquire));
+        }
+        !mutant!(window_looks_once) && self.is_open(block)
     }
 
     /// The consumer on `worker` has taken in all blocks below `next`.
@@ -57,19 +59,29 @@ impl BlockWindow {
     /// # Panics
     /// If there is no such worker: a bug of the caller.
     pub fn take_in(&self, worker: WorkerId, next: u64) {
-        // Release: pairs with the Acquire in `is_open`.
-        self.taken[usize::from(worker.0)].store(next, Ordering::Release);
+        if mutant!(window_rings_early) {
+            self.ring_notes();
+        }
+        // Relaxed: a number, and nothing else hangs on it; the notes see to it that it is seen.
+        self.taken[usize::from(worker.0)].store(next, Ordering::Relaxed);
+        if !mutant!(window_rings_early) {
+            self.ring_notes();
+        }
+    }
+
+    fn ring_notes(&self) {
         for (worker, note) in self.notes.iter().enumerate() {
-            // Release and Acquire: see the module's page.
-            if note.swap(false, Ordering::AcqRel) {
+            // Release: see the module's page.
+            if note.swap(false, ordering!(window_lower, Release)) && !mutant!(window_rings_nobody) {
                 self.bells.ring(WorkerId(worker as u16));
             }
         }
     }
 
     fn is_open(&self, block: u64) -> bool {
-        // Acquire: pairs with the Release in `take_in`.
-        let slowest = self.taken.iter().map(|taken| taken.load(Ordering::Acquire)).min();
+        // Relaxed: see `take_in`.
+        let taken = self.taken.iter().map(|taken| taken.load(Ordering::Relaxed));
+        let slowest = if mutant!(window_of_the_fastest) { taken.max() } else { taken.min() };
         slowest.is_none_or(|slowest| block < slowest.saturating_add(self.width))
     }
 }

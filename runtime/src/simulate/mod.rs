@@ -8,7 +8,8 @@
 //! there is no time limit that would save it. If nobody is awake and no bell has rung, and the job is not done, a wake-up
 //! was lost or workers wait for each other: [`SimulationFailure::Stuck`].
 //!
-//! Every second seed also wakes sleepers for no reason now and then, as systems do.
+//! Every second seed also wakes sleepers for no reason now and then, as systems do. On request, actors also
+//! [stand still](Simulator::with_stalls) for a while: a worker whose core is taken away, a sink whose disk is slow.
 
 pub mod random;
 
@@ -36,6 +37,7 @@ const PHASE_STEPS: u64 = 64;
 pub struct Simulator {
     seed: u64,
     steps_max: u64,
+    stalls: bool,
 }
 
 /// What a simulated job did.
@@ -110,13 +112,20 @@ impl Simulator {
     /// A simulator that takes the schedule of `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, steps_max: STEPS_MAX }
+        Self { seed, steps_max: STEPS_MAX, stalls: false }
     }
 
     /// The same, which gives up after `steps_max` steps.
     #[must_use]
     pub fn with_steps_max(self, steps_max: u64) -> Self {
         Self { steps_max, ..self }
+    }
+
+    /// The same, in which workers and outside consumers stand still now and then, for as long as others have something to
+    /// do, so that lanes fill up and orders of events come about that no difference in speed makes.
+    #[must_use]
+    pub fn with_stalls(self) -> Self {
+        Self { stalls: true, ..self }
     }
 
     /// Runs the job to its end. `consume` is given what leaves the workers, and hangs that edge up by answering `Break`.
@@ -136,6 +145,7 @@ impl Simulator {
             control,
             random: Random::new(self.seed),
             wakes_for_no_reason: self.seed % 2 == 1,
+            stalls: self.stalls,
             steps: 0,
             schedule: self.seed,
             now: Nanos(0),
@@ -160,7 +170,7 @@ struct Actor<D: Payload> {
     /// None once it is done: its lanes are closed, as when a thread ends.
     body: Option<Body<D>>,
     is_asleep: bool,
-    /// How often it is chosen, against the others.
+    /// How often it is chosen, against the others; 0 is not while another one can step.
     speed: u64,
 }
 
@@ -191,6 +201,7 @@ struct Run<D: Payload> {
     control: Control,
     random: Random,
     wakes_for_no_reason: bool,
+    stalls: bool,
     steps: u64,
     schedule: u64,
     now: Nanos,
@@ -200,7 +211,8 @@ impl<D: Payload> Run<D> {
     /// For a while, some are up to 64 times slower than others.
     fn choose_speeds(&mut self) {
         for actor in &mut self.actors {
-            actor.speed = 1 << self.random.below(7);
+            let is_stalled = self.stalls && self.random.once_in(3);
+            actor.speed = if is_stalled { 0 } else { 1 << self.random.below(7) };
         }
     }
 
@@ -208,7 +220,7 @@ impl<D: Payload> Run<D> {
     fn choose_actor(&mut self) -> Option<usize> {
         let total: u64 = self.actors.iter().filter(|actor| actor.can_step()).map(|actor| actor.speed).sum();
         if total == 0 {
-            return None;
+            return self.actors.iter().position(Actor::can_step);
         }
         if self.wakes_for_no_reason && self.random.once_in(16) {
             let alive: Vec<usize> = (0..self.actors.len()).filter(|i| self.actors[*i].body.is_some()).collect();

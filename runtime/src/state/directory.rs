@@ -10,7 +10,7 @@
 //! ever put into a cell that is off the map.
 
 use super::bytes::SharedBytes;
-use crate::sync::{Arc, Mutex, RwLock, lock, read, write};
+use crate::sync::{Arc, Mutex, RwLock, lock, mutant, read, write};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -49,6 +49,9 @@ impl<T> Directory<T> {
         loop {
             {
                 let mut content = lock(&cell.0);
+                if mutant!(directory_fills_a_dropped_cell) {
+                    content.get_or_insert_with(&make);
+                }
                 if let Some(content) = content.as_mut() {
                     return work(content);
                 }
@@ -97,6 +100,7 @@ impl<T> Directory<T> {
     fn insert(&self, hash: u64, dropped: Option<&Arc<Cell<T>>>, make: &impl Fn() -> T) -> Arc<Cell<T>> {
         let mut stripe = write(self.stripe(hash));
         if let Some(cell) = stripe.get(&hash)
+            && !mutant!(directory_replaces_a_live_cell)
             && dropped.is_none_or(|dropped| !Arc::ptr_eq(dropped, cell))
         {
             return Arc::clone(cell);
@@ -113,7 +117,8 @@ impl<T> Directory<T> {
         let mut stripe = write(stripe);
         self.change(&mut stripe, |stripe| {
             for (hash, cell) in dropped {
-                if stripe.get(hash).is_some_and(|known| Arc::ptr_eq(known, cell)) {
+                if stripe.get(hash).is_some_and(|known| Arc::ptr_eq(known, cell) || mutant!(directory_removes_any_cell))
+                {
                     stripe.remove(hash);
                 }
             }

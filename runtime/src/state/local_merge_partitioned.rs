@@ -33,6 +33,7 @@ use super::locked_shard::LockedShard;
 use super::sharing::{Basis, Sharing};
 use super::*;
 use crate::exchange::key_group::{self, KEY_GROUPS};
+use crate::sync::mutant;
 
 /// Partitions for each worker: see above.
 const PARTITIONS_PER_WORKER: usize = 4;
@@ -75,7 +76,7 @@ impl<A: Aggregation> LocalMergePartitioned<A> {
                 }
             }
         }
-        if awaited > 0 {
+        if awaited > 0 && !mutant!(partitioned_leaves_what_is_taken) {
             for index in after.chain(before) {
                 let part = &mut parts[index];
                 if !part.is_empty() {

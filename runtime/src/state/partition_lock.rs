@@ -28,7 +28,7 @@ use super::counted::{Apart, Counted};
 use super::directory::{Directory, Keep};
 use super::sharing::{Basis, Sharing};
 use super::*;
-use crate::sync::{AtomicI64, AtomicU64, Mutex, Ordering, lock};
+use crate::sync::{AtomicI64, AtomicU64, Mutex, Ordering, lock, mutant};
 
 /// The strategy.
 pub(super) struct PartitionLock<A: Aggregation> {
@@ -105,13 +105,14 @@ impl<A: Aggregation> PartitionLock<A> {
 
     /// The version, to be taken before the groups are read.
     fn version(&self) -> Version {
-        // Acquire: whoever reads a number sees what was merged before it was counted.
-        Version(self.version.load(Ordering::Acquire))
+        // Relaxed: whoever reads a number sees what was merged before it was counted, because a cell's lock that is taken
+        // after the number was read cannot have come before the merge that the number counts.
+        Version(self.version.load(Ordering::Relaxed))
     }
 
     fn count_version(&self) {
-        // Release: pairs with the Acquire of `version`.
-        self.version.fetch_add(1, Ordering::Release);
+        // Relaxed: see `version`.
+        self.version.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -144,7 +145,9 @@ impl<A: Aggregation> Sharing<A> for PartitionLock<A> {
             self.merge(hash, std::iter::once(first).chain(rest.map(|(_, groups)| groups)), cost)?;
             keys += 1;
         }
-        self.expect_close(next_close);
+        if !mutant!(partition_expects_nothing) {
+            self.expect_close(next_close);
+        }
         self.count_version();
         self.basis.count(cost, |witness| {
             Witness::add(&witness.locks, keys);
@@ -156,7 +159,8 @@ impl<A: Aggregation> Sharing<A> for PartitionLock<A> {
 
     fn close(&self, frontier: EventTimeMs, cost: &mut Cost) -> Result<Vec<A::Closed>, A::Error> {
         let Basis { aggregation, meter, .. } = &self.basis;
-        let _closing = meter.time(&mut cost.wait, || lock(&self.closing));
+        let _closing =
+            (!mutant!(partition_closes_side_by_side)).then(|| meter.time(&mut cost.wait, || lock(&self.closing)));
         // Relaxed: see where a cell is made.
         self.closed.fetch_max(frontier.0, Ordering::Relaxed);
         // Relaxed: what producers expected before they promised `frontier` has come behind the promise.
@@ -164,9 +168,14 @@ impl<A: Aggregation> Sharing<A> for PartitionLock<A> {
             return Ok(Vec::new());
         }
         // The cells say it anew, and producers that are ahead of us there.
-        self.next_close.store(EventTimeMs::END.0, Ordering::Relaxed);
+        if !mutant!(partition_forgets_late) {
+            self.next_close.store(EventTimeMs::END.0, Ordering::Relaxed);
+        }
         let mut over = self.basis.empty();
         self.cells.sweep(|cell| self.gather(cell, frontier, &mut over))?;
+        if mutant!(partition_forgets_late) {
+            self.next_close.store(EventTimeMs::END.0, Ordering::Relaxed);
+        }
         self.count_version();
         Ok(over.change(aggregation, |shard| aggregation.close(shard, frontier)))
     }

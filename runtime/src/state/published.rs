@@ -1,6 +1,6 @@
 //! Versions of state for readers: made by the owner when somebody asked, read without touching the state.
 
-use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, lock, try_lock};
+use crate::sync::{Arc, AtomicBool, Mutex, MutexGuard, Ordering, lock, mutant, try_lock};
 
 /// How often the state had changed when it was read; per part of the state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,6 +52,7 @@ impl<T> Published<T> {
                 replace(latest, version, value);
                 Ok(())
             }
+            None if mutant!(published_drops_an_offer) => Ok(()),
             None => Err(value),
         }
     }
@@ -61,13 +62,13 @@ impl<T> Published<T> {
     pub fn read(&self) -> (Version, Arc<T>) {
         let latest = lock(&self.latest);
         // Relaxed: the bell makes the wish visible. Behind the lock, whose cache line it shares.
-        self.is_wanted.store(true, Ordering::Relaxed);
+        self.is_wanted.store(!mutant!(published_asks_for_nothing), Ordering::Relaxed);
         (latest.0, Arc::clone(&latest.1))
     }
 }
 
 fn replace<T>(mut latest: MutexGuard<'_, (Version, Arc<T>)>, version: Version, value: Arc<T>) {
-    if version > latest.0 {
+    if version > latest.0 || mutant!(published_goes_back) {
         let old = std::mem::replace(&mut *latest, (version, value));
         // Nobody waits while an old version is freed, if this was the last one to hold it.
         drop(latest);

@@ -73,6 +73,11 @@ impl Partial {
     pub fn len(&self) -> usize {
         self.0.len()
     }
+
+    /// Rows that were gathered.
+    pub fn rows(&self) -> u64 {
+        self.0.iter().map(|output| output.group.count).sum()
+    }
 }
 
 /// A bug of the strategy.

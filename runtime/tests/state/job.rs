@@ -7,13 +7,14 @@
 //! ```
 
 use crate::aggregation::{Batch, Group, Output, Row, Toy};
+use crate::faults::{Trouble, Troubled};
 use crate::operators::{Merge, Source};
 use crate::oracle::{Expected, expected};
 use crate::watch::Watch;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use thalweg_runtime::simulate::random::Random;
 use thalweg_runtime::state::*;
@@ -41,7 +42,7 @@ impl Payload for Parcel {
 }
 
 /// A batch, and what its source promises behind it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     pub batch: Batch,
     pub promise: Option<EventTimeMs>,
@@ -97,8 +98,11 @@ pub struct Job {
     pub feeds: Vec<Feed>,
 }
 
+/// Epochs that a job ends at most.
+pub const EPOCHS_MAX: usize = 2;
+
 /// What a job came to, besides its groups.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     /// Rows folded or late at producers.
     pub folded: Folded,
@@ -111,10 +115,18 @@ pub struct Tally {
     /// Batches that producers took in.
     pub batches: u64,
     pub cost: Cost,
+    /// By epoch: rows that sources had let in when they ended it, or their input.
+    pub before_barrier: [u64; EPOCHS_MAX],
+    /// By epoch: rows that owners had been sent when it ended there.
+    pub at_barrier: [u64; EPOCHS_MAX],
+    /// By epoch: owners that ended it.
+    pub barriers: [u64; EPOCHS_MAX],
+    /// What sources had not read when they ended.
+    pub unread: BTreeMap<(EdgeId, WorkerId), Feed>,
 }
 
 /// What came out.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Outcome {
     pub groups: BTreeMap<(i64, u64), Group>,
     pub tally: Tally,
@@ -124,8 +136,8 @@ pub struct Outcome {
 }
 
 impl Job {
-    /// A tiny job, all of it decided by the seed.
-    pub fn seeded(strategy: StrategyName, seed: u64) -> Self {
+    /// A tiny job, all of it decided by the seed, with at most so many rows in a feed.
+    pub fn seeded(strategy: StrategyName, seed: u64, rows_max: u64) -> Self {
         let mut random = Random::new(seed);
         let mut between = |low: u64, high: u64| low + random.below(high - low + 1);
         let (workers, sources) = (between(1, 3) as usize, if between(0, 3) == 0 { 2 } else { 1 });
@@ -133,7 +145,8 @@ impl Job {
         let (keys, span) = (between(1, 4), between(1, 30));
         let mut next_ordinal = 0;
         let feeds = (0..workers * sources).map(|_| {
-            let rows = (0..between(0, 6)).map(|_| (between(1, keys), between(0, span) as i64, between(0, 9) as i64));
+            let rows =
+                (0..between(0, rows_max)).map(|_| (between(1, keys), between(0, span) as i64, between(0, 9) as i64));
             cut.feed(&rows.collect::<Vec<_>>(), &mut next_ordinal)
         });
         let feeds = feeds.collect();
@@ -162,19 +175,28 @@ impl Job {
 
     /// Runs the job under the schedule of `seed`. Every source asks for live state before each of its batches.
     pub fn simulate(&self, seed: u64) -> Result<Outcome, SimulationFailure> {
-        let (mesh, built) = self.build(true);
+        self.simulate_in(&Simulator::new(seed), Trouble::None).map(|(_, outcome)| outcome)
+    }
+
+    /// The same, in trouble.
+    pub fn simulate_in(
+        &self,
+        simulator: &Simulator,
+        trouble: Trouble,
+    ) -> Result<(SimulationReport, Outcome), SimulationFailure> {
+        let (mesh, built) = self.build(true, trouble);
         (1..=self.epochs).for_each(|epoch| mesh.control.inject_barrier(Epoch(epoch)));
         let mut groups = BTreeMap::new();
-        Simulator::new(seed).run(mesh, |_, _, parcel| {
+        let report = simulator.run(mesh, |_, _, parcel| {
             collect(&mut groups, parcel);
             ControlFlow::Continue(())
         })?;
-        Ok(built.outcome(groups))
+        Ok((report, built.outcome(groups)))
     }
 
     /// Runs the job with a thread for each worker, and one that reads live state all the time.
     pub fn drive(&self) -> Result<Outcome, JobFailure> {
-        let (Mesh { workers, mut externals, control }, built) = self.build(false);
+        let (Mesh { workers, mut externals, control }, built) = self.build(false, Trouble::None);
         let mut external = externals.pop().expect("one consumer outside");
         let has_ended = AtomicBool::new(false);
         let groups = thread::scope(|scope| {
@@ -213,9 +235,16 @@ impl Job {
         assert_eq!(tally.elected_at_end, 1, "who speaks for the whole state of {self:#?}");
         assert_eq!(witness.batches, tally.batches, "{self:#?}");
         assert_eq!(*left, 0, "groups of windows that are closed in {self:#?}");
+        if matches!(self.strategy, StrategyName::Actor | StrategyName::OwnedShards) {
+            for (epoch, owners) in tally.barriers.iter().enumerate().filter(|(_, owners)| **owners > 0) {
+                assert_eq!(*owners, self.workers as u64, "owners that ended epoch {epoch} of {self:#?}");
+                let (before, at) = (tally.before_barrier[epoch], tally.at_barrier[epoch]);
+                assert_eq!(at, before, "rows in the snapshot of epoch {epoch} of {self:#?}");
+            }
+        }
     }
 
-    fn build(&self, sources_read: bool) -> (Mesh<Parcel>, Built) {
+    fn build(&self, sources_read: bool, trouble: Trouble) -> (Mesh<Parcel>, Built) {
         let sources = self.feeds.len() / self.workers;
         assert_eq!(sources * self.workers, self.feeds.len(), "a feed for each source and worker");
         let bells = Doorbells::new(self.workers);
@@ -223,7 +252,7 @@ impl Job {
         let aggregation = Arc::new(Toy { window: self.window, closes_at_end: self.closes_at_end });
         let strategy = strategy(self.strategy, StateSpec { aggregation, workers, bells: bells.clone(), meter });
         assert_eq!(strategy.name(), self.strategy);
-        let tally = Arc::new(Mutex::new(Tally::default()));
+        let (tally, asked) = (Arc::new(Mutex::new(Tally::default())), Arc::new(OnceLock::new()));
         let mesh = build(&self.topology(sources), workers, &bells, |stage, worker| {
             let stage = usize::from(stage.0);
             if stage == sources {
@@ -233,8 +262,10 @@ impl Job {
             }
             let feed = self.feeds[stage * workers + usize::from(worker.0)].clone();
             let watch = sources_read.then(|| self.watch(&*strategy));
-            Box::new(Source::new(strategy.producer(worker), EdgeId(stage as u16), feed, watch, &tally))
+            let troubled = (stage == 0 && worker.0 == 0).then(|| Troubled::new(trouble, &asked));
+            Box::new(Source::new(strategy.producer(worker), EdgeId(stage as u16), feed, watch, troubled, &tally))
         });
+        assert!(asked.set(mesh.control.clone()).is_ok());
         (mesh, Built { strategy, tally })
     }
 

@@ -3,6 +3,7 @@
 mod aggregation;
 mod by_hand;
 mod exchanges;
+mod faults;
 mod job;
 mod operators;
 mod oracle;
@@ -22,7 +23,7 @@ const SCHEDULES: u64 = 10_000;
 /// One test for each strategy, so that they run side by side and a failure names its strategy.
 fn no_update_is_lost_under_any_schedule(strategy: StrategyName) {
     for seed in 0..SCHEDULES {
-        let job = Job::seeded(strategy, seed);
+        let job = Job::seeded(strategy, seed, 6);
         let outcome = job.simulate(seed).unwrap_or_else(|failure| panic!("{failure} in {job:#?}"));
         job.check(&outcome);
     }

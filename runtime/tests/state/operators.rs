@@ -1,7 +1,8 @@
 //! The two stages of the job: what every job does with producers and owners.
 
 use crate::aggregation::{Output, Toy};
-use crate::job::{Feed, Parcel, Tally};
+use crate::faults::Troubled;
+use crate::job::{EPOCHS_MAX, Feed, Parcel, Tally};
 use crate::watch::Watch;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -14,6 +15,10 @@ pub struct Source {
     edge: EdgeId,
     feed: std::vec::IntoIter<crate::job::Step>,
     watch: Option<Watch>,
+    troubled: Option<Troubled>,
+    /// Rows that were folded or passed on, and epochs that were ended.
+    rows: u64,
+    epochs: usize,
     tally: Arc<Mutex<Tally>>,
 }
 
@@ -23,9 +28,17 @@ impl Source {
         edge: EdgeId,
         feed: Feed,
         watch: Option<Watch>,
+        troubled: Option<Troubled>,
         tally: &Arc<Mutex<Tally>>,
     ) -> Self {
-        Self { producer, edge, feed: feed.into_iter(), watch, tally: Arc::clone(tally) }
+        let feed = feed.into_iter();
+        Self { producer, edge, feed, watch, troubled, rows: 0, epochs: 0, tally: Arc::clone(tally) }
+    }
+
+    /// Ends an epoch, or all those that are still to come.
+    fn count_before_barrier(&mut self, epochs: std::ops::Range<usize>) {
+        let mut tally = self.tally.lock().expect("no operator panics");
+        tally.before_barrier[epochs].iter_mut().for_each(|rows| *rows += self.rows);
     }
 
     fn send(&self, cx: &mut Context<'_, Parcel>, sends: Sends<Toy>) -> Result<(), Fault> {
@@ -59,11 +72,18 @@ impl Operator<Parcel> for Source {
         if let Some(watch) = &mut self.watch {
             watch.look();
         }
+        if let Some(troubled) = &mut self.troubled {
+            troubled.strike()?;
+        }
         if self.producer.is_awaited() {
             self.release(cx, Release::All)?;
         }
-        let Some(step) = self.feed.next() else {
+        let step = if cx.is_draining() { None } else { self.feed.next() };
+        let Some(step) = step else {
             self.release(cx, Release::All)?;
+            self.count_before_barrier(self.epochs..EPOCHS_MAX);
+            let rest = std::mem::take(&mut self.feed).collect();
+            self.tally.lock().expect("no operator panics").unread.insert((self.edge, cx.worker()), rest);
             return Ok(Activity::Done);
         };
         let mut sends = Vec::new();
@@ -76,6 +96,7 @@ impl Operator<Parcel> for Source {
             tally.passed += processed.passed;
             tally.cost += processed.cost;
         }
+        self.rows += processed.folded.folded + processed.passed;
         self.send(cx, sends)?;
         if let Some(promise) = step.promise {
             self.release(cx, Release::ClosedBy(promise))?;
@@ -85,7 +106,10 @@ impl Operator<Parcel> for Source {
     }
 
     fn barrier(&mut self, cx: &mut Context<'_, Parcel>, _: Epoch) -> Result<(), Fault> {
-        self.release(cx, Release::All)
+        self.release(cx, Release::All)?;
+        self.count_before_barrier(self.epochs..self.epochs + 1);
+        self.epochs += 1;
+        Ok(())
     }
 
     fn state_bytes(&self) -> usize {
@@ -102,13 +126,26 @@ pub struct Merge {
     closed: EventTimeMs,
     /// Groups of windows that are closed.
     groups: VecDeque<Output>,
+    /// Rows that came, as rows or in groups, and epochs that ended.
+    rows: u64,
+    epochs: usize,
     tally: Arc<Mutex<Tally>>,
 }
 
 impl Merge {
     pub fn new(owner: Box<dyn Owner<Toy>>, out: EdgeId, emit_groups: usize, tally: &Arc<Mutex<Tally>>) -> Self {
         let (frontier, closed) = (EventTimeMs::MIN, EventTimeMs::MIN);
-        Self { owner, out, emit_groups, frontier, closed, groups: VecDeque::new(), tally: Arc::clone(tally) }
+        Self {
+            owner,
+            out,
+            emit_groups,
+            frontier,
+            closed,
+            groups: VecDeque::new(),
+            rows: 0,
+            epochs: 0,
+            tally: Arc::clone(tally),
+        }
     }
 
     fn close(&mut self) -> Result<(), Fault> {
@@ -128,6 +165,10 @@ impl Merge {
 impl Operator<Parcel> for Merge {
     fn receive(&mut self, _: &mut Context<'_, Parcel>, _: EdgeId, _: WorkerId, parcel: Parcel) -> Result<(), Fault> {
         let Parcel::Message(message) = parcel else { return Err("a group came back from outside".into()) };
+        self.rows += match &message {
+            Message::Rows(batch) => batch.rows.len() as u64,
+            Message::Groups(partial) => partial.rows(),
+        };
         let received = self.owner.receive(message)?;
         let mut tally = self.tally.lock().expect("no operator panics");
         tally.received.folded += received.folded.folded;
@@ -158,6 +199,10 @@ impl Operator<Parcel> for Merge {
     }
 
     fn barrier(&mut self, _: &mut Context<'_, Parcel>, _: Epoch) -> Result<(), Fault> {
+        let mut tally = self.tally.lock().expect("no operator panics");
+        tally.at_barrier[self.epochs] += self.rows;
+        tally.barriers[self.epochs] += 1;
+        self.epochs += 1;
         Ok(())
     }
 

@@ -1,7 +1,5 @@
 //! Lanes hand over everything, in order, and tell both ends when the other one is gone.
 
-#![cfg(all(thalweg_loom, feature = "model"))]
-
 use loom::thread;
 use std::time::Duration;
 use thalweg_loom_tests::explore::explore;
@@ -43,7 +41,7 @@ fn flush_all(sender: &mut LaneSender<Row>, bells: &Doorbells, me: WorkerId) {
 
 #[test]
 fn a_full_lane_hands_over_all_in_order() {
-    explore("lane, hand-over", Some(4), 500, || {
+    explore("lane, hand-over", || {
         let bells = Doorbells::new(2);
         let (mut sender, mut receiver) = narrow_lane(&bells, PRODUCER, CONSUMER);
         let producer_bells = bells.clone();
@@ -75,7 +73,7 @@ fn a_full_lane_hands_over_all_in_order() {
 
 #[test]
 fn a_producer_that_goes_away_is_noticed_behind_its_last_message() {
-    explore("lane, producer gone", None, 50, || {
+    explore("lane, producer gone", || {
         let bells = Doorbells::new(2);
         let (mut sender, mut receiver) = narrow_lane(&bells, PRODUCER, CONSUMER);
         let producer = thread::spawn(move || {
@@ -99,7 +97,7 @@ fn a_producer_that_goes_away_is_noticed_behind_its_last_message() {
 
 #[test]
 fn a_consumer_that_goes_away_frees_a_producer_that_waits_for_room() {
-    explore("lane, consumer gone", None, 50, || {
+    explore("lane, consumer gone", || {
         let bells = Doorbells::new(2);
         let (mut sender, mut receiver) = narrow_lane(&bells, PRODUCER, CONSUMER);
         let consumer = thread::spawn(move || {
@@ -115,7 +113,7 @@ fn a_consumer_that_goes_away_frees_a_producer_that_waits_for_room() {
 
 #[test]
 fn no_watermark_overtakes_the_data_it_speaks_for() {
-    explore("lane, watermark behind data", Some(2), 500, || {
+    explore("lane, watermark behind data", || {
         const CONSUMER: WorkerId = WorkerId(2);
         let bells = Doorbells::new(3);
         let mut receivers = Vec::new();

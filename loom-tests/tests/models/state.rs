@@ -1,12 +1,10 @@
 //! Shared state loses nothing, closes each window once, and is read in whole versions.
 
-#![cfg(all(thalweg_loom, feature = "model"))]
-
 use loom::thread;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use thalweg_loom_tests::explore::explore;
+use thalweg_loom_tests::explore::{explore, is_mutated};
 use thalweg_loom_tests::sums::{Ones, Sums};
 use thalweg_runtime::state::{
     Closing, Message, Meter, Owner, Published, Release, SharedFrontier, StateSpec, Strategy, StrategyName, Version,
@@ -57,7 +55,7 @@ fn two_producers_and_an_election(name: StrategyName, awaited: &AtomicU64) {
 
 #[test]
 fn local_merge_loses_nothing_and_closes_once() {
-    explore("local-merge, two producers and an election", Some(3), 100, || {
+    explore("local-merge, two producers and an election", || {
         two_producers_and_an_election(StrategyName::LocalMerge, &AtomicU64::new(0));
     });
 }
@@ -66,15 +64,15 @@ fn local_merge_loses_nothing_and_closes_once() {
 fn local_merge_partitioned_loses_nothing_and_closes_once() {
     // Std's, so that it outlives the executions.
     static AWAITED: AtomicU64 = AtomicU64::new(0);
-    explore("local-merge-partitioned, two producers and an election", Some(3), 200, || {
+    explore("local-merge-partitioned, two producers and an election", || {
         two_producers_and_an_election(StrategyName::LocalMergePartitioned, &AWAITED);
     });
-    assert!(AWAITED.load(Ordering::Relaxed) > 0, "no execution found a partition taken");
+    assert!(is_mutated() || AWAITED.load(Ordering::Relaxed) > 0, "no execution found a partition taken");
 }
 
 #[test]
 fn of_two_owners_one_is_elected_for_each_frontier() {
-    explore("shared frontier, two owners", None, 10, || {
+    explore("shared frontier, two owners", || {
         let frontier = Arc::new(SharedFrontier::default());
         let claims = |frontier: &SharedFrontier, times: [i64; 2]| times.map(|time| frontier.claim(EventTimeMs(time)));
         let shared = Arc::clone(&frontier);
@@ -90,7 +88,7 @@ fn of_two_owners_one_is_elected_for_each_frontier() {
 
 #[test]
 fn a_published_version_is_whole_and_versions_do_not_go_back() {
-    explore("published, an owner and a reader", None, 90, || {
+    explore("published, an owner and a reader", || {
         let published = Arc::new(Published::new((0, 0)));
         let shared = Arc::clone(&published);
         let reader = thread::spawn(move || {
@@ -110,12 +108,25 @@ fn a_published_version_is_whole_and_versions_do_not_go_back() {
     });
 }
 
+/// Snapshots are published by whoever made them, in any order.
+#[test]
+fn of_two_versions_the_newer_one_stays() {
+    explore("published, two publishers", || {
+        let published = Arc::new(Published::new(0));
+        let other = Arc::clone(&published);
+        let publisher = thread::spawn(move || other.publish(Version(1), Arc::new(1)));
+        published.publish(Version(2), Arc::new(2));
+        publisher.join().expect("the publisher does not panic");
+        assert_eq!(published.read(), (Version(2), Arc::new(2)));
+    });
+}
+
 /// Loom reports a deadlock if the owner sleeps for ever with a version that nobody was given.
 #[test]
 fn an_owner_that_found_a_reader_in_its_way_is_rung() {
     // Std's, so that it outlives the executions.
     static IN_THE_WAY: AtomicU64 = AtomicU64::new(0);
-    explore("published, a reader in the way", None, 10, || {
+    explore("published, a reader in the way", || {
         let shared = Arc::new((Published::new(0), Doorbells::new(1)));
         let reader = Arc::clone(&shared);
         let reader = thread::spawn(move || {
@@ -139,14 +150,14 @@ fn an_owner_that_found_a_reader_in_its_way_is_rung() {
         reader.join().expect("the reader does not panic");
         assert_eq!(published.read(), (Version(1), Arc::new(1)));
     });
-    assert!(IN_THE_WAY.load(Ordering::Relaxed) > 0, "no execution found a reader in the way");
+    assert!(is_mutated() || IN_THE_WAY.load(Ordering::Relaxed) > 0, "no execution found a reader in the way");
 }
 
 /// Loom reports a deadlock if the owner sleeps through a question.
 #[test]
 fn a_question_to_an_owner_that_sleeps_is_answered() {
     for name in [StrategyName::Actor, StrategyName::OwnedShards] {
-        explore(&format!("{name}, a question to a sleeping owner"), Some(3), 100, move || {
+        explore(&format!("{name}, a question to a sleeping owner"), move || {
             let bells = Doorbells::new(1);
             let state = made(name, 1, &bells);
             let mut owner = state.owner(WorkerId(0));
@@ -172,6 +183,9 @@ fn a_question_to_an_owner_that_sleeps_is_answered() {
             owner.publish();
             assert_eq!(state.reader().lookup(&0).expect("ones can be added up").1, Sums::from([((0, 0), 3)]));
             assert_eq!(state.witness().versions, 1, "one version for all questions, as nothing changed");
+            // Readers that come after the end find no window that was closed, whether or not anybody steps the owner.
+            close(&mut *owner, EventTimeMs::END);
+            assert!(state.reader().lookup(&0).expect("ones can be added up").1.is_empty(), "a closed window is seen");
         });
     }
 }
@@ -179,7 +193,7 @@ fn a_question_to_an_owner_that_sleeps_is_answered() {
 /// Loom reports a deadlock if a worker sleeps through a question while its producer holds something back.
 #[test]
 fn a_question_to_a_worker_that_sleeps_brings_out_what_it_holds_back() {
-    explore("owned-shards, a question to a silent source", Some(3), 20, || {
+    explore("owned-shards, a question to a silent source", || {
         let bells = Doorbells::new(2);
         let state = made(StrategyName::OwnedShards, 2, &bells);
         let (mut producer, mut sends) = (state.producer(WorkerId(1)), Vec::new());

@@ -1,7 +1,5 @@
 //! The doorbell loses no wake-up.
 
-#![cfg(all(thalweg_loom, feature = "model"))]
-
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 use std::sync::Arc;
@@ -23,7 +21,7 @@ fn wait_for(bell: &Doorbell, work: &AtomicUsize, units: usize) {
 
 #[test]
 fn work_is_seen_by_whoever_went_to_sleep() {
-    explore("doorbell, one ringer", None, 15, || {
+    explore("doorbell, one ringer", || {
         let shared = Arc::new((Doorbell::new(), AtomicUsize::new(0)));
         let ringer = Arc::clone(&shared);
         let thread = thread::spawn(move || {
@@ -39,7 +37,7 @@ fn work_is_seen_by_whoever_went_to_sleep() {
 
 #[test]
 fn work_of_two_ringers_is_seen() {
-    explore("doorbell, two ringers", Some(3), 100, || {
+    explore("doorbell, two ringers", || {
         let shared = Arc::new((Doorbells::new(1), AtomicUsize::new(0)));
         let ring = |_| {
             let shared = Arc::clone(&shared);
@@ -56,7 +54,7 @@ fn work_of_two_ringers_is_seen() {
 
 #[test]
 fn a_wake_up_for_no_reason_changes_nothing() {
-    explore("doorbell, spurious wake-ups", Some(3), 100, || {
+    explore("doorbell, spurious wake-ups", || {
         let shared = Arc::new((Doorbell::new(), AtomicUsize::new(0)));
         let sleeper = Arc::clone(&shared);
         // Loom cannot unpark a thread that joins another one, so the owner joins nobody.
