@@ -49,7 +49,7 @@ fn help_shows_examples() {
 #[test]
 fn what_does_not_work_is_not_in_the_help() {
     let help = text(&output(&["run", "--help"]).stdout) + &text(&output(&["--help"]).stdout);
-    for absent in ["--batch-delay", "--latency-report", "--flink", "serve", "bench", "nexmark"] {
+    for absent in ["--latency-report", "--flink", "serve", "bench", "nexmark"] {
         assert!(!help.contains(absent), "{absent}");
     }
 }

@@ -19,6 +19,12 @@ impl MonotonicClock {
         Self { start: Instant::now() }
     }
 
+    /// A moment on this clock: zero for all before its start.
+    #[must_use]
+    pub fn at(&self, moment: Instant) -> Nanos {
+        Nanos(u64::try_from(moment.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX))
+    }
+
     /// Time since the start; it stops at 584 years.
     #[must_use]
     pub fn now(&self) -> Nanos {

@@ -22,6 +22,9 @@ const STEP_BUDGET: usize = 16;
 /// How long an adaptive worker spins before it sleeps: about what a wake-up costs.
 const SPIN: Duration = Duration::from_micros(5);
 
+/// How much later than asked for the system wakes a thread that sleeps until a time: its timers have 50 µs of slack.
+const OVERSLEPT: Duration = Duration::from_micros(80);
+
 /// How long a worker sleeps at most. Nothing depends on it: whoever makes work rings.
 const SLEEP_MAX: Duration = Duration::from_millis(100);
 
@@ -125,23 +128,34 @@ fn run_worker<D: Payload>(mut worker: Worker<D>, clock: MonotonicClock, spin: Op
     }
 }
 
-/// Waits for the bell.
+/// Waits for the bell, or for the time at which an operator wants to be called.
 fn rest<D: Payload>(worker: &Worker<D>, clock: MonotonicClock, spin: Option<Duration>) {
     let bell = worker.bell();
+    let wake_at = worker.wake_at().map_or(u64::MAX, |time| time.0);
     let start = clock.now();
     let spin_nanos = spin.map_or(u64::MAX, |spin| spin.as_nanos() as u64);
     loop {
         if bell.is_rung() {
             return;
         }
-        if clock.now().0 - start.0 >= spin_nanos {
-            break;
+        let now = clock.now().0;
+        if now >= wake_at {
+            return;
+        }
+        // The system is late by about as much as this: who may spin sleeps less, and spins for the rest.
+        let early = if spin_nanos == 0 { 0 } else { OVERSLEPT.as_nanos() as u64 };
+        let sleep = wake_at.saturating_sub(now).saturating_sub(early);
+        if now - start.0 >= spin_nanos && sleep > 0 {
+            bell.wait(SLEEP_MAX.min(Duration::from_nanos(sleep)));
+            if wake_at == u64::MAX || spin_nanos == 0 {
+                return;
+            }
+            continue;
         }
         for _ in 0..32 {
             std::hint::spin_loop();
         }
     }
-    bell.wait(SLEEP_MAX);
 }
 
 /// Every edge between stages delivered what was sent.

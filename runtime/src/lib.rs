@@ -15,6 +15,7 @@ pub mod control;
 pub mod driver;
 pub mod exchange;
 pub mod failure;
+pub mod latency;
 pub mod mesh;
 pub mod operator;
 pub mod progress;
@@ -26,7 +27,7 @@ pub mod sync;
 pub mod topology;
 pub mod worker;
 
-pub use clock::Nanos;
+pub use clock::{MonotonicClock, Nanos};
 pub use control::{Control, EdgeAccount};
 #[cfg(not(thalweg_loom))]
 pub use driver::{DriveOptions, DriveReport, Idle, Pin, drive};

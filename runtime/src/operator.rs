@@ -4,6 +4,7 @@
 //! when it is polled, and says through the [`Context`] what goes where and what it promises. The worker calls it only
 //! while none of its outgoing lanes has a backlog, so an operator may send the output of one call without asking for room.
 
+use crate::clock::Nanos;
 use crate::{EdgeId, Epoch, EventTimeMs, WorkerId};
 
 /// What travels on a lane. The runtime counts it and never looks inside.
@@ -66,13 +67,14 @@ pub struct Context<'a, D> {
     worker: WorkerId,
     workers: usize,
     is_draining: bool,
+    now: Nanos,
     outbox: &'a mut Outbox<D>,
 }
 
 impl<'a, D: Payload> Context<'a, D> {
-    /// A context over `outbox` for one call.
-    pub fn new(worker: WorkerId, workers: usize, is_draining: bool, outbox: &'a mut Outbox<D>) -> Self {
-        Self { worker, workers, is_draining, outbox }
+    /// A context over `outbox` for one call in a step that began at `now`.
+    pub fn new(worker: WorkerId, workers: usize, is_draining: bool, now: Nanos, outbox: &'a mut Outbox<D>) -> Self {
+        Self { worker, workers, is_draining, now, outbox }
     }
 
     /// The worker that runs the operator.
@@ -91,6 +93,18 @@ impl<'a, D: Payload> Context<'a, D> {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.is_draining
+    }
+
+    /// When the step began: what ages are told by.
+    #[must_use]
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// Asks for a step at `time` or soon after, also if no bell rings. It holds until the next step, and nothing may be
+    /// lost if that comes late: it is how ages and schedules are kept, not how work is found.
+    pub fn wake_at(&mut self, time: Nanos) {
+        self.outbox.wake_at = Some(self.outbox.wake_at.map_or(time, |earlier| earlier.min(time)));
     }
 
     /// Sends `data` along `edge` to worker `to` (to the one consumer of an edge that leaves the workers, `to` is ignored).
@@ -113,10 +127,12 @@ pub struct Outbox<D> {
     pub sends: Vec<(EdgeId, WorkerId, D)>,
     /// The latest promise, if any was made.
     pub promise: Option<EventTimeMs>,
+    /// When the operators of a step want the next one at the latest.
+    pub wake_at: Option<Nanos>,
 }
 
 impl<D> Default for Outbox<D> {
     fn default() -> Self {
-        Self { sends: Vec::new(), promise: None }
+        Self { sends: Vec::new(), promise: None, wake_at: None }
     }
 }

@@ -13,6 +13,7 @@
 //! A message's data are received before its watermark moves the frontier, and `advance` comes before the next message: an
 //! operator never sees a row after a promise of its own producer that covers the row.
 
+use crate::clock::Nanos;
 use crate::control::{Control, EdgeTotals};
 use crate::exchange::lane::{LaneReceiver, LaneSender, Taken};
 use crate::operator::{Activity, Context, Fault, Operator, Outbox, Payload};
@@ -27,6 +28,7 @@ pub(crate) struct Shift<'a, D> {
     pub worker: WorkerId,
     pub workers: usize,
     pub is_draining: bool,
+    pub now: Nanos,
     pub control: &'a Control,
     /// Empty between two calls; kept for its memory.
     pub outbox: &'a mut Outbox<D>,
@@ -262,7 +264,7 @@ impl<D: Payload> Stage<D> {
         call: impl FnOnce(&mut dyn Operator<D>, &mut Context<'_, D>) -> Result<R, Fault>,
     ) -> Result<(R, bool), Fault> {
         let operator = self.operator.as_mut().expect("a stage that is done is not run");
-        let mut cx = Context::new(shift.worker, shift.workers, shift.is_draining, shift.outbox);
+        let mut cx = Context::new(shift.worker, shift.workers, shift.is_draining, shift.now, shift.outbox);
         let answer = call(operator.as_mut(), &mut cx)?;
         let mut sent = !shift.outbox.sends.is_empty();
         for (edge, to, data) in shift.outbox.sends.drain(..) {

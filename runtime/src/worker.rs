@@ -105,6 +105,12 @@ impl<D: Payload> Worker<D> {
         self.running
     }
 
+    /// When an operator asked to be called again at the latest, in the last step.
+    #[must_use]
+    pub fn wake_at(&self) -> Option<Nanos> {
+        self.outbox.wake_at
+    }
+
     /// Does what can be done now: for each stage at most `budget` polls and `budget` messages (at least one, or it
     /// could not tell whether it may sleep), and one poll for a source. `now` must not go back between two calls. Never blocks.
     pub fn step(&mut self, now: Nanos, budget: usize) -> Progress {
@@ -117,6 +123,7 @@ impl<D: Payload> Worker<D> {
         }
         let passed = now.0.saturating_sub(self.last_step.0);
         self.last_step = now;
+        self.outbox.wake_at = None;
         let mut worked = false;
         for stage in &mut self.stages {
             stage.charge_blocked(passed);
@@ -158,7 +165,8 @@ impl<D: Payload> Worker<D> {
             }
             let (worker, workers, control) = (self.id, self.workers, &self.control);
             self.running = Some(stage.id);
-            let mut shift = Shift { worker, workers, is_draining, control, outbox: &mut self.outbox };
+            let now = self.last_step;
+            let mut shift = Shift { worker, workers, is_draining, now, control, outbox: &mut self.outbox };
             let ran = if stage.is_source() && !may_read {
                 // Another source may be stuck behind a barrier that waits for this one's.
                 stage.inject_barriers(&mut shift)

@@ -1,5 +1,7 @@
 //! Arguments that several commands share, and how their values are read.
 
+use std::time::Duration;
+
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use thalweg_operators::kernels::Kernels;
@@ -7,7 +9,7 @@ use thalweg_runtime::{Idle, Pin};
 
 use crate::connect::result::ResultFormat;
 use crate::error::Error;
-use crate::job::JobOptions;
+use crate::job::{JobOptions, Metrics};
 use crate::plan::strategy::StrategyChoice;
 use crate::report::number::parse_bytes;
 use crate::report::stderr::StderrFormat;
@@ -135,10 +137,16 @@ pub(super) struct EngineArgs {
     /// it SET 'thalweg.kernels', else simd
     #[arg(long, value_name = "scalar|simd", value_parser = kernels_parser(), help_heading = TUNING)]
     kernels: Option<Kernels>,
-    /// Measure where the time of each GROUP BY goes, and show it in the closing account; without it SET
-    /// 'thalweg.metrics', else off
-    #[arg(long, value_name = "off|on", value_parser = switch_parser(), help_heading = TUNING)]
-    metrics: Option<bool>,
+    /// What is measured, and shown in the closing account: nothing, how long rows take, or also where the time of each GROUP
+    /// BY goes; without it SET 'thalweg.metrics', else latency
+    #[arg(long, value_name = "off|latency|on", value_parser = metrics_parser(), help_heading = TUNING)]
+    metrics: Option<Metrics>,
+    /// How long the rows of a GROUP BY may wait for others before they become part of its state; without it until their
+    /// window closes, which is fastest
+    ///
+    /// Rows never wait for input that is not there. A time such as 50us, 1ms or 0.5s.
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help_heading = TUNING)]
+    batch_delay: Option<Duration>,
 }
 
 const TUNING: &str = "Tuning";
@@ -161,7 +169,8 @@ impl EngineArgs {
             format,
             strategy: self.strategy.choice(session)?,
             kernels: kernels.unwrap_or_default(),
-            metrics: metrics.unwrap_or(false),
+            metrics: metrics.unwrap_or_default(),
+            batch_delay: self.batch_delay,
             // Whoever reads live state is a program that links this library.
             readers: 0,
         })
@@ -198,8 +207,8 @@ fn kernels_parser() -> impl TypedValueParser<Value = Kernels> {
     PossibleValuesParser::new(Kernels::ALL.map(Kernels::name)).try_map(|name| name.parse::<Kernels>())
 }
 
-fn switch_parser() -> impl TypedValueParser<Value = bool> {
-    PossibleValuesParser::new(["off", "on"]).map(|name| name == "on")
+fn metrics_parser() -> impl TypedValueParser<Value = Metrics> {
+    PossibleValuesParser::new(Metrics::NAMES).try_map(|name| name.parse::<Metrics>())
 }
 
 fn idle_parser() -> impl TypedValueParser<Value = Idle> {
@@ -241,6 +250,23 @@ fn parse_batch_rows(text: &str) -> Result<u64, String> {
     parse_number(text, BATCH_ROWS_MAX)
 }
 
+/// `50us`, `1ms`, `0.5s`, `0`.
+pub(super) fn parse_time(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let digits = text.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+    let unit = match text[digits..].trim() {
+        "ns" => 1e-9,
+        "us" | "µs" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "min" => 60.0,
+        "" if text == "0" => 1.0,
+        _ => return Err("write a time with its unit, such as 50us, 1ms, 0.5s or 2min".to_owned()),
+    };
+    let time = text[..digits].parse::<f64>().ok().and_then(|number| Duration::try_from_secs_f64(number * unit).ok());
+    time.filter(|time| *time <= Duration::from_secs(86_400)).ok_or_else(|| "write a time of up to a day".to_owned())
+}
+
 fn parse_memory(text: &str) -> Result<u64, String> {
     parse_bytes(text).filter(|bytes| *bytes > 0).ok_or_else(|| "write a size such as 512M or 4G".to_owned())
 }
@@ -266,5 +292,11 @@ mod tests {
         assert!(parse_memory("0").is_err());
         assert_eq!(parse_block_bytes("1"), Ok(1));
         assert!(parse_block_bytes("2G").is_err());
+        assert_eq!(parse_time("50us"), Ok(Duration::from_micros(50)));
+        assert_eq!(parse_time("0.5 s"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_time("0"), Ok(Duration::ZERO));
+        for wrong in ["", "5", "ms", "-1ms", "1e9s", "99999999999s", "1.2.3s"] {
+            assert!(parse_time(wrong).is_err(), "{wrong}");
+        }
     }
 }

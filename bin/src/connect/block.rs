@@ -5,6 +5,7 @@
 //! before usually fits there without moving the block.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -127,6 +128,8 @@ pub struct RawBlock {
     /// The stream cannot be read beyond this block, its last, and is known not to be whole: what is unfinished then is no
     /// record, but the start of this reject. Only for a table that does not end the job over it.
     pub damage: Option<Box<Reject>>,
+    /// When its bytes were there: those of a file when they were asked for.
+    pub arrived: Instant,
 }
 
 /// What a request for a block comes back with.

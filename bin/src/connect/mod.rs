@@ -100,11 +100,33 @@ pub trait SourceReader: Send {
     /// [`crate::error::Kind::Data`] with source, line and column for a record that is refused; `Connector` for I/O.
     fn poll(&mut self) -> Result<SourceEvent>;
 
+    /// Of the block that was given out last: when its rows were due, if that is known better than by when they were asked
+    /// for.
+    fn arrival(&self) -> Option<Arrival> {
+        None
+    }
+
+    /// When it is worth asking again, also if no bell rings: for sources that have a schedule.
+    fn wakes_at(&self) -> Option<Instant> {
+        None
+    }
+
     /// After an error of [`poll`](Self::poll): the number of the block that cannot be read, if that is known. The error is
     /// then the job's only if no row of an earlier block is refused.
     fn failed_at(&self) -> Option<u64> {
         None
     }
+}
+
+/// When the rows of a block came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// When its first row was due: by a schedule, or the moment at which the bytes were there.
+    pub first_due: Instant,
+    /// When its last row was due; the rows between are taken to be spread evenly.
+    pub last_due: Instant,
+    /// When the block was taken, of a schedule: how much later is the schedule's lag.
+    pub taken: Option<Instant>,
 }
 
 /// What a reader has for its worker.

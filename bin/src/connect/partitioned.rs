@@ -23,7 +23,7 @@ use super::filesystem::{self, is_hidden, unreadable};
 use super::format::Format;
 use super::input::ListedFile;
 use super::sink::{PartOptions, partition_columns, unescape};
-use super::{ReadOptions, Source, SourceBlock, SourceEvent, SourceReader, TableScan};
+use super::{Arrival, ReadOptions, Source, SourceBlock, SourceEvent, SourceReader, TableScan};
 use crate::error::{Error, Result};
 
 /// Blocks that a worker keeps at most until their numbers are known.
@@ -307,6 +307,7 @@ impl Source for PartitionedSource {
             blocks: 0,
             kept: VecDeque::new(),
             failed_at: None,
+            arrival: None,
         })
     }
 
@@ -325,8 +326,8 @@ impl Source for PartitionedSource {
     }
 }
 
-/// A block of a partition, or an error and the block that it is about, if that is known.
-type Kept = Result<SourceBlock, (Error, Option<u64>)>;
+/// A block of a partition and when its rows came, or an error and the block that it is about, if that is known.
+type Kept = Result<(SourceBlock, Option<Arrival>), (Error, Option<u64>)>;
 
 /// One worker's handle.
 struct PartitionedReader {
@@ -342,6 +343,8 @@ struct PartitionedReader {
     kept: VecDeque<(usize, Kept)>,
     /// The block of an error that was told.
     failed_at: Option<u64>,
+    /// Of the block that was given out last.
+    arrival: Option<Arrival>,
 }
 
 impl SourceReader for PartitionedReader {
@@ -352,10 +355,11 @@ impl SourceReader for PartitionedReader {
                 if let Some(first) = first
                     && let Some((part, block)) = self.kept.pop_front()
                 {
-                    let block = block.map_err(|(error, block)| {
+                    let (block, arrival) = block.map_err(|(error, block)| {
                         self.failed_at = block.map(|block| first + block);
                         error
                     })?;
+                    self.arrival = arrival;
                     return Ok(SourceEvent::Block(self.shared.complete(part, first, block)?));
                 }
             }
@@ -382,7 +386,7 @@ impl SourceReader for PartitionedReader {
             match reader.poll() {
                 Ok(SourceEvent::Block(block)) => {
                     self.blocks += 1;
-                    self.kept.push_back((self.part, Ok(block)));
+                    self.kept.push_back((self.part, Ok((block, reader.arrival()))));
                 }
                 Ok(SourceEvent::Pending) => return Ok(SourceEvent::Pending),
                 Ok(SourceEvent::End) => self.end_part(),
@@ -392,6 +396,10 @@ impl SourceReader for PartitionedReader {
                 }
             }
         }
+    }
+
+    fn arrival(&self) -> Option<Arrival> {
+        self.arrival
     }
 
     fn failed_at(&self) -> Option<u64> {

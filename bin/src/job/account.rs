@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::costs::AggregationAccount;
+use super::latency::LatencyAccount;
 use crate::connect::bad_input::RejectCounts;
 use crate::report::number::{self, grouped, rounded};
 
@@ -119,6 +120,8 @@ pub struct Account {
     pub edges: Vec<EdgeAccount>,
     /// One for each aggregation.
     pub aggregations: Vec<AggregationAccount>,
+    /// How long rows took.
+    pub latency: LatencyAccount,
     /// Rows written, over all sinks.
     pub emitted: u64,
     /// Rows that were on their way to a sink when its reader went away (`| head`), and never arrived.
@@ -263,6 +266,10 @@ impl fmt::Display for Account {
         if self.undelivered > 0 {
             let rows = grouped(self.undelivered);
             writeln!(f, "{rows} rows were on their way when the reader of a sink went away")?;
+        }
+        let latency = self.latency.to_string();
+        if !latency.is_empty() {
+            writeln!(f, "{latency}")?;
         }
         for aggregation in self.aggregations.iter().filter(|aggregation| aggregation.cost.is_some()) {
             writeln!(f, "{aggregation}")?;

@@ -2,22 +2,25 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 use thalweg_operators::group::Emission;
 use thalweg_operators::running::{Router, RunningAggregation, RunningGroups};
 use thalweg_operators::sort::Sorter;
 use thalweg_runtime::exchange::doorbell::Doorbells;
+use thalweg_runtime::latency::Latencies;
 use thalweg_runtime::progress::window::BlockWindow;
 use thalweg_runtime::state::Meter;
 use thalweg_runtime::topology::{EdgeSpec, Target, Topology};
-use thalweg_runtime::{EdgeId, EventTimeMs, Operator, StageId, WorkerId};
+use thalweg_runtime::{EdgeId, EventTimeMs, Nanos, Operator, StageId, WorkerId};
 
 use super::account::{Counters, StageCounters};
 use super::control::{JobControl, Progress};
 use super::costs::AggregationAccount;
 use super::event_time::{Chain, EventTime};
 use super::flow::{Flow, Output};
+use super::latency::Track;
 use super::merge::MergeOperator;
 use super::rejects::{Ledger, Ledgers};
 use super::route::Route;
@@ -25,7 +28,7 @@ use super::running::RunningOperator;
 use super::sort::SortOperator;
 use super::source::SourceOperator;
 use super::state::{LiveState, State};
-use super::tail::{Fold, SinkTail, Tail, aggregate_refused};
+use super::tail::{Destination, Fold, SinkTail, Tail, aggregate_refused};
 use super::union::UnionOperator;
 use super::values::ValuesOperator;
 use super::watermark::{Future, Watermark};
@@ -54,7 +57,9 @@ pub(super) struct Build {
     pub(super) counters: Counters,
     progress: Arc<Progress>,
     batch_rows: usize,
+    batch_delay: Option<Duration>,
     workers: usize,
+    pub(super) latencies: Latencies,
 }
 
 struct BuildStage {
@@ -79,6 +84,8 @@ pub(super) struct BuildOptions<'a> {
     /// By stage: how the state of the aggregation there is shared.
     pub(super) decisions: &'a BTreeMap<usize, Decision>,
     pub(super) meter: Meter,
+    pub(super) latencies: &'a Latencies,
+    pub(super) batch_delay: Option<Duration>,
 }
 
 impl Build {
@@ -89,7 +96,7 @@ impl Build {
         options: &BuildOptions<'_>,
         control: &JobControl,
     ) -> Result<Self> {
-        let BuildOptions { mode, read, bells, decisions, meter } = *options;
+        let BuildOptions { mode, read, bells, decisions, meter, latencies, batch_delay } = *options;
         let mut event_times = event_times(&graph);
         let aggregations: Vec<usize> = (0..graph.stages.len()).map(|stage| graph.last_aggregation(stage)).collect();
         let required = graph.sinks.iter().map(|sink| required(&sink.table)).collect();
@@ -141,7 +148,9 @@ impl Build {
             counters,
             progress: control.counters(),
             batch_rows: read.batch_rows,
+            batch_delay,
             workers: read.workers,
+            latencies: latencies.clone(),
         })
     }
 
@@ -283,6 +292,7 @@ impl Build {
                     tally: state.costs.tally(),
                     frontier: EventTimeMs::MIN,
                     is_emitting: false,
+                    closed_at: Nanos(0),
                 })
             }
             Head::Running { .. } => {
@@ -333,34 +343,38 @@ impl Build {
 
     fn tail(&self, stage: usize, worker: WorkerId) -> Tail {
         let edge = EdgeId(stage as u16);
-        match &self.stages[stage].plan.tail {
+        let to = match &self.stages[stage].plan.tail {
             PlannedTail::Fold { spec, to } => {
                 let state = self.state(*to);
-                Tail::Fold(Box::new(Fold {
+                Destination::Fold(Box::new(Fold {
                     producer: state.strategy.producer(worker),
                     sends: Vec::new(),
                     window: spec.window,
                     edge,
                     next_close: EventTimeMs::MIN,
                     tally: state.costs.tally(),
+                    merges_at_once: !state.decision.strategy.sends(),
+                    delay: self.batch_delay,
+                    held_since: None,
                 }))
             }
-            PlannedTail::Route { to } => Tail::Route(Box::new(Route {
+            PlannedTail::Route { to } => Destination::Route(Box::new(Route {
                 edge,
                 router: Router::new(self.running(*to), self.workers),
                 parts: (0..self.workers).map(|_| Vec::new()).collect(),
                 window: self.window(stage),
             })),
-            PlannedTail::Gather { .. } => Tail::Gather(edge),
-            PlannedTail::Pass { .. } => Tail::Pass(edge),
-            PlannedTail::Sink { sink } => Tail::Sink(SinkTail {
+            PlannedTail::Gather { .. } => Destination::Gather(edge),
+            PlannedTail::Pass { .. } => Destination::Pass(edge),
+            PlannedTail::Sink { sink } => Destination::Sink(SinkTail {
                 edge,
                 encoder: self.encoders[*sink].as_ref().map(|make| make()),
                 output: Output::default(),
                 required: self.required[*sink].clone(),
                 with_kinds: self.with_kinds[*sink].clone(),
             }),
-        }
+        };
+        Tail { to, track: Track::new(&self.latencies) }
     }
 }
 

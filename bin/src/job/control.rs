@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use thalweg_runtime::Control;
 use thalweg_runtime::EventTimeMs;
+use thalweg_runtime::latency::Latencies;
 
 use super::account::{Counters, StageCounters};
 use super::state::LiveState;
@@ -23,6 +24,8 @@ struct Shared {
     stages: OnceLock<Counters>,
     /// Once the job runs.
     states: OnceLock<Vec<LiveState>>,
+    /// Once the job runs.
+    latencies: OnceLock<Latencies>,
     running: Mutex<Option<Running>>,
     /// Shows the user what is worth knowing of a job that goes on.
     tell: Mutex<Option<Tell>>,
@@ -108,6 +111,16 @@ impl JobControl {
 
     pub(super) fn show_states(&self, states: Vec<LiveState>) {
         let _ = self.0.states.set(states);
+    }
+
+    /// How long the rows of the job take, as far as it has come: for who reports on it while it runs.
+    #[must_use]
+    pub fn latencies(&self) -> Latencies {
+        self.0.latencies.get().cloned().unwrap_or(Latencies::OFF)
+    }
+
+    pub(super) fn show_latencies(&self, latencies: Latencies) {
+        let _ = self.0.latencies.set(latencies);
     }
 
     pub(super) fn show_stages(&self, counters: Counters) {

@@ -5,14 +5,15 @@ use thalweg_operators::batch::Batch;
 use thalweg_operators::group::Partials;
 use thalweg_operators::running::Routed;
 use thalweg_runtime::Payload;
+use thalweg_runtime::latency::{Span, Spans};
 
-/// The payload of every lane.
+/// The payload of every lane; with when the rows were due, for the measure of latency.
 #[derive(Debug)]
 pub enum Flow {
     /// Groups of one window on their way to their owner.
-    Partials(Partials),
+    Partials(Partials, Spans),
     /// Rows on their way to another stage, also to the owner of all groups, who folds them.
-    Rows(Batch),
+    Rows(Batch, Spans),
     /// What one block holds for one owner of a running aggregation.
     Routed(RoutedBlock),
     /// Rows on their way to a sink.
@@ -26,6 +27,8 @@ pub struct RoutedBlock {
     pub block: u64,
     /// A part for each batch.
     pub parts: Vec<Routed>,
+    /// When they were due, if that is measured.
+    pub span: Option<Span>,
 }
 
 /// Rows for a sink: encoded, or as they are for a caller in the same process.
@@ -39,13 +42,15 @@ pub struct Output {
     pub bytes: Vec<u8>,
     /// The rows, where the sink collects batches.
     pub batches: Vec<RecordBatch>,
+    /// When what they came from was due.
+    pub spans: Spans,
 }
 
 impl Payload for Flow {
     fn rows(&self) -> u64 {
         match self {
-            Self::Partials(partials) => partials.rows() as u64,
-            Self::Rows(batch) => batch.rows() as u64,
+            Self::Partials(partials, _) => partials.rows() as u64,
+            Self::Rows(batch, _) => batch.rows() as u64,
             Self::Routed(routed) => routed.rows(),
             Self::Output(output) => output.rows,
         }
@@ -53,8 +58,8 @@ impl Payload for Flow {
 
     fn bytes(&self) -> usize {
         match self {
-            Self::Partials(partials) => partials.bytes(),
-            Self::Rows(batch) => batch.columns.get_array_memory_size(),
+            Self::Partials(partials, _) => partials.bytes(),
+            Self::Rows(batch, _) => batch.columns.get_array_memory_size(),
             Self::Routed(routed) => routed.bytes(),
             Self::Output(output) => {
                 output.bytes.len() + output.batches.iter().map(RecordBatch::get_array_memory_size).sum::<usize>()

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use thalweg_operators::group::{Emission, GroupAggregation};
+use thalweg_runtime::latency::{Origin, Point, Span};
 use thalweg_runtime::state::{Message, Owner};
-use thalweg_runtime::{Activity, Context, EdgeId, Epoch, EventTimeMs, Fault, Operator, WorkerId};
+use thalweg_runtime::{Activity, Context, EdgeId, Epoch, EventTimeMs, Fault, Nanos, Operator, WorkerId};
 
 use super::account::{StageCounters, add};
 use super::costs::Tally;
@@ -26,15 +27,17 @@ pub(super) struct MergeOperator {
     /// What the inputs have promised; promised downstream as soon as everything that it closes was emitted.
     pub(super) frontier: EventTimeMs,
     pub(super) is_emitting: bool,
+    /// When the frontier passed what is being emitted, on the clock that measures.
+    pub(super) closed_at: Nanos,
 }
 
 impl Operator<Flow> for MergeOperator {
     fn receive(&mut self, _: &mut Context<'_, Flow>, _: EdgeId, _: WorkerId, data: Flow) -> Result<(), Fault> {
-        let message = match data {
-            Flow::Partials(partials) => Message::Groups(partials),
-            Flow::Rows(batch) => {
+        let (message, spans) = match data {
+            Flow::Partials(partials, spans) => (Message::Groups(partials), spans),
+            Flow::Rows(batch, spans) => {
                 add(&self.counters.taken, batch.rows() as u64);
-                Message::Rows(batch)
+                (Message::Rows(batch), spans)
             }
             Flow::Routed(_) | Flow::Output(_) => return Err(Error::internal("a merge takes partials and rows").into()),
         };
@@ -42,11 +45,15 @@ impl Operator<Flow> for MergeOperator {
         add(&self.counters.folded, received.folded.folded);
         add(&self.counters.late, received.folded.late);
         self.tally.add(received.cost);
+        self.tail.track.record_all(Point::Merged, &spans);
         Ok(())
     }
 
     fn advance(&mut self, _: &mut Context<'_, Flow>, frontier: EventTimeMs) -> Result<(), Fault> {
         self.frontier = frontier;
+        if !self.is_emitting {
+            self.closed_at = self.tail.track.now();
+        }
         let closing = self.owner.close(frontier).map_err(aggregate_refused)?;
         self.tally.add(closing.cost);
         self.emission.push(closing.windows).map_err(aggregate_refused)?;
@@ -66,6 +73,7 @@ impl Operator<Flow> for MergeOperator {
         }
         if let Some(batch) = self.emission.next_batch(self.batch_rows).map_err(aggregate_refused)? {
             add(&self.counters.rows_in, batch.rows() as u64);
+            self.tail.track.begin(Some(Span::at(self.closed_at, batch.rows() as u64, Origin::Close)));
             steps::run(&self.steps, batch, &self.counters, &mut |batch| self.tail.push(batch, &self.counters, cx))?;
             self.tail.end_block(None, cx);
             return Ok(Activity::Busy);

@@ -6,6 +6,7 @@ mod control;
 mod costs;
 mod event_time;
 mod flow;
+mod latency;
 mod merge;
 mod order;
 mod rejects;
@@ -26,13 +27,14 @@ mod watermark;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
 use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::driver::{DriveOptions, JobFailure, drive};
 pub use thalweg_runtime::driver::{Idle, Pin};
 use thalweg_runtime::exchange::doorbell::Doorbells;
+use thalweg_runtime::latency::Latencies;
 use thalweg_runtime::mesh::{self, Mesh};
 use thalweg_runtime::simulate::{SimulationFailure, Simulator};
 use thalweg_runtime::state::Meter;
@@ -41,6 +43,7 @@ use thalweg_runtime::{Control, EdgeId};
 pub use account::{Account, EdgeAccount, OperatorAccount, SourceAccount};
 pub use control::{JobControl, ProgressSnapshot};
 pub use costs::{AggregationAccount, CostAccount};
+pub use latency::{LatencyAccount, Metrics, Percentiles};
 pub use state::LiveState;
 
 use self::account::StageCounters;
@@ -78,8 +81,11 @@ pub struct JobOptions {
     pub strategy: StrategyChoice,
     /// How loops over rows are computed.
     pub kernels: Kernels,
-    /// Whether the time that aggregations take is measured, for the account.
-    pub metrics: bool,
+    /// What is measured, for the account.
+    pub metrics: Metrics,
+    /// How long folded rows may wait for others before they go to the owners of their keys; they do not wait for input that
+    /// is not there. `None`: as is fastest, that is until a window closes.
+    pub batch_delay: Option<Duration>,
     /// Readers of live state that will be attached: what [`StrategyChoice::Auto`] goes by, among others.
     pub readers: usize,
 }
@@ -96,7 +102,8 @@ impl Default for JobOptions {
             format: ResultFormat::Csv,
             strategy: StrategyChoice::default(),
             kernels: Kernels::default(),
-            metrics: false,
+            metrics: Metrics::default(),
+            batch_delay: None,
             readers: 0,
         }
     }
@@ -136,10 +143,12 @@ pub fn run_into(
         for external in externals {
             let sink = build.sink_of_edge(external.edge()).expect("an edge that leaves the workers leads to a sink");
             let writer = waiting[sink].take().expect("one edge leads to each sink");
-            let (runtime, progress) = (&runtime, &progress);
+            let (runtime, progress, latencies) = (&runtime, &progress, &build.latencies);
             let edge = external.edge();
-            threads
-                .push((edge, scope.spawn(move || sink::write(external, writer.as_mut(), runtime, control, progress))));
+            threads.push((
+                edge,
+                scope.spawn(move || sink::write(external, writer.as_mut(), runtime, control, progress, latencies)),
+            ));
         }
         let outcome = drive(workers, &drive_options(options), &runtime);
         let emitted: BTreeMap<EdgeId, u64> =
@@ -256,8 +265,18 @@ fn assemble(
     let bells = Doorbells::new(options.workers);
     let read = read_options(options);
     let decisions = state::decide(&graph, options, &read);
-    let meter = if options.metrics { Meter::on() } else { Meter::OFF };
-    let how = BuildOptions { mode, read: &read, bells: &bells, decisions: &decisions, meter };
+    let meter = if options.metrics == Metrics::All { Meter::on() } else { Meter::OFF };
+    let latencies = if options.metrics == Metrics::Off { Latencies::OFF } else { Latencies::on() };
+    control.show_latencies(latencies.clone());
+    let how = BuildOptions {
+        mode,
+        read: &read,
+        bells: &bells,
+        decisions: &decisions,
+        meter,
+        latencies: &latencies,
+        batch_delay: options.batch_delay,
+    };
     let build = Build::open(graph, encoders, &how, control)?;
     let sources = build.sources();
     control.show_stages(build.counters.clone());
@@ -344,6 +363,7 @@ fn account(
         workers: options.workers,
         is_drained: control.is_draining(),
         aggregations: build.aggregations(),
+        latency: LatencyAccount { histograms: build.latencies.total() },
         ..Account::default()
     };
     // Relaxed: the workers have been joined.

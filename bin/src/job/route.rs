@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use thalweg_operators::batch::Batch;
 use thalweg_operators::running::{Routed, Router};
+use thalweg_runtime::latency::Span;
 use thalweg_runtime::progress::window::BlockWindow;
 use thalweg_runtime::{Context, EdgeId, WorkerId};
 
@@ -29,11 +30,13 @@ impl Route {
         self.router.route(batch, |owner, routed| parts[owner].push(routed)).map_err(aggregate_refused)
     }
 
-    /// Sends every owner its part of a block, also an empty one: so all know that they have it.
-    pub(super) fn end_block(&mut self, block: u64, cx: &mut Context<'_, Flow>) {
+    /// Sends every owner its part of a block whose rows were due in `span`, also an empty one: so all know that they have it.
+    pub(super) fn end_block(&mut self, block: u64, span: Option<Span>, cx: &mut Context<'_, Flow>) {
         for (owner, parts) in self.parts.iter_mut().enumerate() {
             let parts = std::mem::take(parts);
-            cx.send(self.edge, WorkerId(owner as u16), Flow::Routed(RoutedBlock { block, parts }));
+            let mut routed = RoutedBlock { block, parts, span };
+            routed.span = span.map(|span| span.with_rows(routed.rows()));
+            cx.send(self.edge, WorkerId(owner as u16), Flow::Routed(routed));
         }
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use thalweg_operators::running::{Applied, Routed, RunningGroups};
+use thalweg_runtime::latency::{Point, Span};
 use thalweg_runtime::progress::window::BlockWindow;
 use thalweg_runtime::{Activity, Context, EdgeId, Epoch, EventTimeMs, Fault, Operator, WorkerId};
 
@@ -51,6 +52,9 @@ struct Current {
     part: Option<Routed>,
     /// Rows of the part that were taken in.
     taken: usize,
+    /// When the rows were due, and how many of the block's were taken in.
+    span: Option<Span>,
+    done: u64,
 }
 
 impl RunningOperator {
@@ -71,7 +75,8 @@ impl RunningOperator {
         let due = self.sources.iter_mut().find_map(|(edge, source)| Some((*edge, source.order.next()?)));
         let Some((edge, block)) = due else { return false };
         self.waiting_bytes -= block.bytes();
-        self.current = Some(Current { edge, parts: block.parts.into_iter(), part: None, taken: 0 });
+        self.current =
+            Some(Current { edge, span: block.span, parts: block.parts.into_iter(), part: None, taken: 0, done: 0 });
         true
     }
 
@@ -87,6 +92,11 @@ impl RunningOperator {
         if current.taken == part.rows() {
             current.part = None;
         }
+        let done = current.done + rows as u64;
+        let span = current.span.map(|span| span.part(current.done, done, span.rows));
+        current.done = done;
+        self.tail.track.record(Point::Merged, span);
+        self.tail.track.begin(span);
         add(&self.counters.folded, rows as u64);
         add(&self.counters.rows_in, changes.rows() as u64);
         steps::run(&self.steps, changes, &self.counters, &mut |batch| self.tail.push(batch, &self.counters, cx))?;

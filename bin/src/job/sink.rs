@@ -5,9 +5,11 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 use thalweg_runtime::Control;
 use thalweg_runtime::exchange::external::{External, Received};
+use thalweg_runtime::latency::{Latencies, Point};
 
 use super::control::{JobControl, Progress};
 use super::flow::{Flow, Output};
+use super::latency::Track;
 use super::order::Order;
 use crate::connect::{SinkRows, SinkWriter, WriteOutcome};
 use crate::error::Result;
@@ -23,8 +25,10 @@ pub(super) fn write(
     control: &Control,
     job: &JobControl,
     progress: &Progress,
+    latencies: &Latencies,
 ) -> u64 {
     let mut emitted = 0;
+    let mut track = Track::new(latencies);
     let mut order = Order::default();
     loop {
         let output = match next(&mut external, writer) {
@@ -45,6 +49,7 @@ pub(super) fn write(
                     return emitted;
                 }
             };
+            track.record_all(Point::Written, &output.spans);
             emitted += rows;
             progress.add_emitted(rows);
             if is_closed {

@@ -27,7 +27,7 @@ pub(super) struct SortOperator {
 
 impl Operator<Flow> for SortOperator {
     fn receive(&mut self, _: &mut Context<'_, Flow>, _: EdgeId, _: WorkerId, data: Flow) -> Result<(), Fault> {
-        let (Flow::Rows(batch), Some(sorter)) = (data, &mut self.sorter) else {
+        let (Flow::Rows(batch, _), Some(sorter)) = (data, &mut self.sorter) else {
             return Err(Error::internal("a sort takes rows, until its input has ended").into());
         };
         sorter.push(&batch).map_err(|error| Error::internal(error.to_string()))?;

@@ -6,10 +6,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
 use thalweg_operators::changelog::RowKinds;
-use thalweg_runtime::{Activity, Context, EdgeId, Epoch, EventTimeMs, Fault, Operator, WorkerId};
+use thalweg_runtime::latency::{Point, Span};
+use thalweg_runtime::{Activity, Context, EdgeId, Epoch, EventTimeMs, Fault, Nanos, Operator, WorkerId};
 
 use super::account::{StageCounters, add};
 use super::control::Progress;
@@ -60,6 +62,8 @@ pub(super) struct StampedBlock {
     failed: Vec<FailedRow>,
     /// Where its rows stand in the input. Keeps the block's text, so it goes as soon as the block is done with.
     places: Option<Box<dyn RowPlaces>>,
+    /// When its rows were due, if that is measured.
+    span: Option<Span>,
 }
 
 struct TimedBatch {
@@ -81,6 +85,11 @@ impl Operator<Flow> for SourceOperator {
         let has_read = self.read()?;
         let has_passed = self.pass(cx)?;
         self.tail.answer_readers(cx)?;
+        self.tail.release_aged(has_read || has_passed, cx)?;
+        if let Some(moment) = self.reader.wakes_at().filter(|_| !self.is_ended) {
+            let left = moment.saturating_duration_since(Instant::now()).as_nanos();
+            cx.wake_at(Nanos(cx.now().0.saturating_add(u64::try_from(left).unwrap_or(u64::MAX))));
+        }
         if let Some(watermark) = &self.watermark
             && self.tail.advance(watermark.chain.promise(), cx)?
         {
@@ -112,6 +121,7 @@ impl SourceOperator {
         if self.is_ended || self.stash.len() >= STASH_BLOCKS_MAX {
             return Ok(false);
         }
+        let asked = self.tail.track.now();
         let event = match self.reader.poll() {
             Ok(event) => event,
             Err(error) => {
@@ -127,7 +137,10 @@ impl SourceOperator {
                 add(&self.counters.rejected, block.rejects.total());
                 add(&self.counters.bytes, block.bytes);
                 self.progress.add_read(block.records, block.bytes);
-                let block = self.time(block)?;
+                let span = self.tail.track.arrived(asked, self.reader.arrival(), block.records);
+                let mut block = self.time(block)?;
+                self.tail.track.record(Point::Decoded, span);
+                block.span = span;
                 self.stash.push_back(block);
                 Ok(true)
             }
@@ -162,7 +175,7 @@ impl SourceOperator {
             timed.push(TimedBatch { batch, times });
             first_row += rows;
         }
-        Ok(StampedBlock { index, batches: timed, greatest, greatest_time, rejects, failed, places })
+        Ok(StampedBlock { index, batches: timed, greatest, greatest_time, rejects, failed, places, span: None })
     }
 
     /// Stamps and processes every stashed block whose turn has come.
@@ -186,10 +199,15 @@ impl SourceOperator {
                 others = chain.others();
             }
             let Some(mut block) = self.stash.pop_front() else { break };
+            self.tail.track.begin_block(block.span);
+            let (mut row, of) = (0, block.batches.iter().map(|timed| timed.batch.rows() as u64).sum());
             for TimedBatch { mut batch, times } in block.batches {
                 let (stamps, after) = stamps(times.as_ref(), running, others);
                 running = after;
                 batch.stamps = stamps;
+                let end = row + batch.rows() as u64;
+                self.tail.track.begin(block.span.map(|span| span.part(row, end, of)));
+                row = end;
                 steps::run_rejecting(&self.steps, batch, &self.counters, &mut block.failed, &mut |batch| {
                     self.tail.push(batch, &self.counters, cx)
                 })?;

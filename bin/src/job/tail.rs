@@ -1,6 +1,7 @@
 //! The end of a stage on one worker: fold and send partials, pass rows on, or encode them for a sink.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::{Array, ArrayRef, RecordBatch, StringViewArray};
 use arrow_schema::SchemaRef;
@@ -10,18 +11,26 @@ use thalweg_operators::group::GroupAggregation;
 use thalweg_operators::own;
 use thalweg_operators::spec::Tumbling;
 use thalweg_operators::window;
+use thalweg_runtime::latency::{Point, Spans};
 use thalweg_runtime::state::{Message, Producer, Release, Sends};
-use thalweg_runtime::{Context, EdgeId, EventTimeMs, WorkerId};
+use thalweg_runtime::{Context, EdgeId, EventTimeMs, Nanos, WorkerId};
 
 use super::account::{StageCounters, add};
 use super::costs::Tally;
 use super::flow::{Flow, Output};
+use super::latency::Track;
 use super::route::Route;
 use crate::connect::Encoder;
 use crate::error::{Error, Result};
 
+/// The end of a stage: where its batches go, and when their rows were due.
+pub(super) struct Tail {
+    pub(super) to: Destination,
+    pub(super) track: Track,
+}
+
 /// Where the batches of a stage go.
-pub(super) enum Tail {
+pub(super) enum Destination {
     /// Into the state of an aggregation.
     Fold(Box<Fold>),
     /// To the owners of their keys.
@@ -44,6 +53,12 @@ pub(super) struct Fold {
     /// Least time that closes a window which is open after the last promise.
     pub(super) next_close: EventTimeMs,
     pub(super) tally: Tally,
+    /// Nothing is held privately: what was taken in is part of the state.
+    pub(super) merges_at_once: bool,
+    /// How long rows may be held privately; `None`: until a window closes.
+    pub(super) delay: Option<Duration>,
+    /// Time of the step in which the oldest row was taken in that may be held.
+    pub(super) held_since: Option<Nanos>,
 }
 
 /// The end of a pipeline.
@@ -65,26 +80,30 @@ impl Tail {
         if rows == 0 {
             return Ok(());
         }
-        match self {
-            Self::Fold(fold) => {
+        let Self { to, track } = self;
+        match to {
+            Destination::Fold(fold) => {
                 let began = fold.tally.begin_batch();
                 let processed = fold.producer.process(&batch, &mut fold.sends).map_err(aggregate_refused)?;
                 fold.tally.end_batch(began, rows, processed.cost);
                 add(&counters.folded, processed.folded.folded);
                 add(&counters.late, processed.folded.late);
                 add(&counters.handed, processed.passed);
-                fold.send(cx);
+                fold.took(track, rows, cx);
             }
-            Self::Route(route) => route.push(&batch, counters)?,
-            Self::Gather(edge) => {
+            Destination::Route(route) => {
+                route.push(&batch, counters)?;
+                track.reach(Point::Folded, rows);
+            }
+            Destination::Gather(edge) => {
                 add(&counters.passed, rows);
-                cx.send(*edge, WorkerId(0), Flow::Rows(owned(&batch)?));
+                cx.send(*edge, WorkerId(0), Flow::Rows(owned(&batch)?, track.spans(rows)));
             }
-            Self::Pass(edge) => {
+            Destination::Pass(edge) => {
                 add(&counters.passed, rows);
-                cx.send(*edge, cx.worker(), Flow::Rows(owned(&batch)?));
+                cx.send(*edge, cx.worker(), Flow::Rows(owned(&batch)?, track.spans(rows)));
             }
-            Self::Sink(sink) => {
+            Destination::Sink(sink) => {
                 sink.refuse_null(&batch.columns)?;
                 add(&counters.passed, rows);
                 if let RowKinds::Each(kinds) = &batch.kinds {
@@ -96,6 +115,7 @@ impl Tail {
                     Some(encoder) => encoder.encode(&batch.columns, &mut sink.output.bytes)?,
                     None => sink.output.batches.push(owned(&batch)?.columns),
                 }
+                track.gather(rows);
             }
         }
         Ok(())
@@ -103,56 +123,60 @@ impl Tail {
 
     /// Whether it wants to know which block rows come from, and every block.
     pub(super) fn is_ordered(&self) -> bool {
-        matches!(self, Self::Sink(_) | Self::Route(_))
+        matches!(self.to, Destination::Sink(_) | Destination::Route(_))
     }
 
     /// Whether a block may be pushed now; if not, the worker is rung when it is worth asking again.
     pub(super) fn may_pass(&self, block: u64, worker: WorkerId) -> bool {
-        match self {
-            Self::Route(route) => route.window.may_send(block, worker),
-            Self::Fold(_) | Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => true,
+        match &self.to {
+            Destination::Route(route) => route.window.may_send(block, worker),
+            Destination::Fold(_) | Destination::Gather(_) | Destination::Pass(_) | Destination::Sink(_) => true,
         }
     }
 
     /// Sends what has been gathered since the last call. `block`: the source block, if it [is ordered](Self::is_ordered).
     pub(super) fn end_block(&mut self, block: Option<u64>, cx: &mut Context<'_, Flow>) {
-        match (self, block) {
-            (Self::Sink(sink), block) if block.is_some() || sink.output.rows > 0 => {
+        let Self { to, track } = self;
+        match (to, block) {
+            (Destination::Sink(sink), block) if block.is_some() || sink.output.rows > 0 => {
                 // The next block's rows are about as long.
                 let bytes = Vec::with_capacity(sink.output.bytes.len() / 8 * 9);
                 let output = std::mem::replace(&mut sink.output, Output { bytes, ..Output::default() });
-                cx.send(sink.edge, WorkerId(0), Flow::Output(Output { block, ..output }));
+                let spans = track.take_gathered();
+                track.record_all(Point::Emitted, &spans);
+                cx.send(sink.edge, WorkerId(0), Flow::Output(Output { block, spans, ..output }));
             }
-            (Self::Route(route), Some(block)) => route.end_block(block, cx),
+            (Destination::Route(route), Some(block)) => route.end_block(block, track.block(), cx),
             _ => {}
         }
     }
 
     /// Rows and bytes that wait for [`end_block`](Self::end_block) on their way to a sink.
     pub(super) fn gathered(&self) -> (u64, usize) {
-        match self {
-            Self::Sink(sink) => (sink.output.rows, sink.output.bytes.len()),
-            Self::Fold(_) | Self::Route(_) | Self::Gather(_) | Self::Pass(_) => (0, 0),
+        match &self.to {
+            Destination::Sink(sink) => (sink.output.rows, sink.output.bytes.len()),
+            Destination::Fold(_) | Destination::Route(_) | Destination::Gather(_) | Destination::Pass(_) => (0, 0),
         }
     }
 
     /// Everything at or below `time` has been pushed: lets go of what that closes, then promises it. Says whether windows
     /// may close by it.
     pub(super) fn advance(&mut self, time: EventTimeMs, cx: &mut Context<'_, Flow>) -> Result<bool> {
-        match self {
-            Self::Fold(fold) => {
+        let Self { to, track } = self;
+        match to {
+            Destination::Fold(fold) => {
                 // Promises between two closes change nothing at the owner, so they are not sent.
                 if fold.window.is_none() || time < fold.next_close {
                     return Ok(false);
                 }
-                fold.release(Release::ClosedBy(time), cx)?;
+                fold.release(Release::ClosedBy(time), track, cx)?;
                 fold.next_close = window::next_close_after(fold.window.as_ref(), time);
                 cx.promise(time);
                 Ok(true)
             }
             // Owners go by blocks.
-            Self::Route(_) => Ok(false),
-            Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => {
+            Destination::Route(_) => Ok(false),
+            Destination::Gather(_) | Destination::Pass(_) | Destination::Sink(_) => {
                 cx.promise(time);
                 Ok(false)
             }
@@ -161,17 +185,30 @@ impl Tail {
 
     /// Lets go of what readers of live state ask for. Called in every step.
     pub(super) fn answer_readers(&mut self, cx: &mut Context<'_, Flow>) -> Result<()> {
-        match self {
-            Self::Fold(fold) if fold.producer.is_awaited() => fold.release(Release::All, cx),
+        match &mut self.to {
+            Destination::Fold(fold) if fold.producer.is_awaited() => fold.release(Release::All, &mut self.track, cx),
             _ => Ok(()),
         }
     }
 
+    /// Lets go of what has been held for the delay of a batch, or of all that is held if no more input `is_there`: nobody
+    /// is to wait for what may not come. Without a delay nothing goes before its window closes.
+    pub(super) fn release_aged(&mut self, is_there: bool, cx: &mut Context<'_, Flow>) -> Result<()> {
+        let Destination::Fold(fold) = &mut self.to else { return Ok(()) };
+        let (Some(since), Some(delay)) = (fold.held_since, fold.delay) else { return Ok(()) };
+        let over = Nanos(since.0.saturating_add(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX)));
+        if is_there && cx.now() < over {
+            cx.wake_at(over);
+            return Ok(());
+        }
+        fold.release(Release::All, &mut self.track, cx)
+    }
+
     /// No batch will come any more: lets go of what is held.
     pub(super) fn finish(&mut self, cx: &mut Context<'_, Flow>) -> Result<()> {
-        match self {
-            Self::Fold(fold) => fold.release(Release::All, cx),
-            Self::Route(_) | Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => Ok(()),
+        match &mut self.to {
+            Destination::Fold(fold) => fold.release(Release::All, &mut self.track, cx),
+            Destination::Route(_) | Destination::Gather(_) | Destination::Pass(_) | Destination::Sink(_) => Ok(()),
         }
     }
 
@@ -184,9 +221,9 @@ impl Tail {
 
     /// Bytes of the state that this side answers for.
     pub(super) fn state_bytes(&self) -> usize {
-        match self {
-            Self::Fold(fold) => fold.producer.bytes(),
-            Self::Route(_) | Self::Gather(_) | Self::Pass(_) | Self::Sink(_) => 0,
+        match &self.to {
+            Destination::Fold(fold) => fold.producer.bytes(),
+            Destination::Route(_) | Destination::Gather(_) | Destination::Pass(_) | Destination::Sink(_) => 0,
         }
     }
 }
@@ -212,18 +249,47 @@ impl SinkTail {
 }
 
 impl Fold {
-    fn release(&mut self, release: Release, cx: &mut Context<'_, Flow>) -> Result<()> {
+    /// The producer has taken in `rows` rows of those that are tracked.
+    fn took(&mut self, track: &mut Track, rows: u64, cx: &mut Context<'_, Flow>) {
+        track.reach(Point::Folded, rows);
+        if self.merges_at_once {
+            track.reach(Point::Merged, rows);
+        } else {
+            track.gather(rows);
+            self.held_since.get_or_insert(cx.now());
+        }
+        self.send(track, cx);
+    }
+
+    fn release(&mut self, release: Release, track: &mut Track, cx: &mut Context<'_, Flow>) -> Result<()> {
         let cost = self.producer.release(release, &mut self.sends).map_err(aggregate_refused)?;
         self.tally.add(cost);
-        self.send(cx);
+        self.send(track, cx);
+        if release == Release::All {
+            self.held_since = None;
+        }
         Ok(())
     }
 
-    fn send(&mut self, cx: &mut Context<'_, Flow>) {
+    /// What goes takes the times of all that was gathered along.
+    fn send(&mut self, track: &mut Track, cx: &mut Context<'_, Flow>) {
+        if self.sends.is_empty() {
+            return;
+        }
+        let rows = |message: &Message<GroupAggregation>| match message {
+            Message::Groups(partials) => partials.rows() as u64,
+            Message::Rows(batch) => batch.rows() as u64,
+        };
+        let of: u64 = self.sends.iter().map(|(_, message)| rows(message)).sum();
+        let gathered = if of == 0 { Spans::default() } else { track.take_gathered() };
+        let mut from = 0;
         for (owner, message) in self.sends.drain(..) {
+            let to = from + rows(&message);
+            let spans = gathered.share(from, to, of);
+            from = to;
             let data = match message {
-                Message::Groups(partials) => Flow::Partials(partials),
-                Message::Rows(batch) => Flow::Rows(batch),
+                Message::Groups(partials) => Flow::Partials(partials, spans),
+                Message::Rows(batch) => Flow::Rows(batch, spans),
             };
             cx.send(self.edge, owner, data);
         }

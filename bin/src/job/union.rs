@@ -21,10 +21,11 @@ pub(super) struct UnionOperator {
 
 impl Operator<Flow> for UnionOperator {
     fn receive(&mut self, cx: &mut Context<'_, Flow>, _: EdgeId, _: WorkerId, data: Flow) -> Result<(), Fault> {
-        let Flow::Rows(batch) = data else {
+        let Flow::Rows(batch, spans) = data else {
             return Err(Error::internal("a union takes rows").into());
         };
         add(&self.counters.rows_in, batch.rows() as u64);
+        self.tail.track.begin(spans.joined());
         steps::run(&self.steps, batch, &self.counters, &mut |batch| self.tail.push(batch, &self.counters, cx))?;
         self.tail.end_block(None, cx);
         Ok(())

@@ -6,7 +6,7 @@ use super::diagnostic::{SourceText, help_of, without_error_number};
 use super::place::Place;
 use crate::connect::format::json::write_string;
 use crate::error::Error;
-use crate::job::{Account, AggregationAccount};
+use crate::job::{Account, AggregationAccount, Percentiles};
 
 /// An object in the making; keys come in the order in which they are put.
 struct Object(Vec<u8>);
@@ -106,6 +106,17 @@ pub fn summary(statements: u64, errors: u64, unchecked: u64) -> String {
     object.end()
 }
 
+/// `{"point":"merged","rows":100,"p50_ns":…}`: how long rows took to one point.
+pub fn percentiles(point: &str, figures: &Percentiles) -> String {
+    let mut object = Object(b"{".to_vec());
+    object.text("point", Some(point));
+    object.number("rows", Some(figures.count));
+    for (name, nanos) in figures.figures() {
+        object.number(&format!("{}_ns", name.replace('.', "_")), Some(nanos.0));
+    }
+    object.end()
+}
+
 /// `{"type":"account",…}`: where the rows of a job went.
 #[must_use]
 pub fn account(account: &Account) -> String {
@@ -142,6 +153,10 @@ pub fn account(account: &Account) -> String {
         object.0.extend_from_slice(of_source.end().as_bytes());
     }
     object.0.push(b']');
+    object.key("latency");
+    let points: Vec<String> =
+        account.latency.points().map(|(point, figures)| percentiles(point.name(), &figures)).collect();
+    put(&mut object.0, format_args!("[{}]", points.join(",")));
     object.key("aggregations");
     let aggregations: Vec<String> = account.aggregations.iter().map(aggregation).collect();
     put(&mut object.0, format_args!("[{}]", aggregations.join(",")));
@@ -233,7 +248,7 @@ mod tests {
         let (_, rest) = text.split_once(r#"{"table":"b","#).expect("both sources are there");
         assert_eq!(
             rest,
-            r#""records":3,"rows":2,"rejected":1,"bytes":9}],"aggregations":[{"stage":"2 merge","strategy":"hold-lock","state":"hold-lock","rows":5,"batches":2,"wait_ns":0,"clone_ns":0,"fold_ns":70,"merge_ns":0,"channel_ns":0,"metrics_ns":0,"held_ns":60,"batch_p50_ns":35,"batch_p99_ns":null},{"stage":"3 merge","strategy":"owned-shards","state":"owned-shards (later exchange)"}]}"#
+            r#""records":3,"rows":2,"rejected":1,"bytes":9}],"latency":[],"aggregations":[{"stage":"2 merge","strategy":"hold-lock","state":"hold-lock","rows":5,"batches":2,"wait_ns":0,"clone_ns":0,"fold_ns":70,"merge_ns":0,"channel_ns":0,"metrics_ns":0,"held_ns":60,"batch_p50_ns":35,"batch_p99_ns":null},{"stage":"3 merge","strategy":"owned-shards","state":"owned-shards (later exchange)"}]}"#
         );
     }
 }

@@ -8,6 +8,7 @@ use thalweg_runtime::state::UnknownStrategy;
 use super::nearest;
 use super::reader::Name;
 use crate::error::{Error, Result};
+use crate::job::Metrics;
 use crate::plan::strategy::StrategyChoice;
 
 /// The keys whose values decide something here: a slip in them would be lost in silence, since Flink takes any key.
@@ -113,9 +114,9 @@ impl Configuration {
     /// `thalweg.metrics`, if it is set.
     ///
     /// # Errors
-    /// If it was set on the command line to something else than `on` or `off`.
-    pub(crate) fn metrics(&self) -> Result<Option<bool>> {
-        self.get(METRICS).map(switch).transpose()
+    /// If it was set on the command line to something else than `off`, `latency` or `on`.
+    pub(crate) fn metrics(&self) -> Result<Option<Metrics>> {
+        self.get(METRICS).map(metrics).transpose()
     }
 
     /// Options of a table that were set as `thalweg.table.NAME.OPTION`.
@@ -169,13 +170,12 @@ fn strategy(value: &str) -> Result<StrategyChoice> {
     })
 }
 
-fn switch(value: &str) -> Result<bool> {
-    match value {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err(Error::statement(format!("'{value}' is neither 'on' nor 'off'"))
-            .help("'on' measures where the time of each GROUP BY goes, 'off' measures nothing")),
-    }
+fn metrics(value: &str) -> Result<Metrics> {
+    value.parse().map_err(|_| {
+        Error::statement(format!("'{value}' is none of 'off', 'latency' and 'on'")).help(
+            "'latency' measures how long rows take, 'on' also where the time of each GROUP BY goes, 'off' measures nothing",
+        )
+    })
 }
 
 fn check(key: &str, value: &str) -> Result<()> {
@@ -183,7 +183,7 @@ fn check(key: &str, value: &str) -> Result<()> {
         MODE => mode(value).map(drop),
         STRATEGY => strategy(value).map(drop),
         KERNELS => kernels(value).map(drop),
-        METRICS => switch(value).map(drop),
+        METRICS => metrics(value).map(drop),
         TIME_ZONE => match value {
             "UTC" | "Etc/UTC" | "GMT" | "Z" | "+00:00" | "GMT+00:00" | "UTC+00:00" => Ok(()),
             _ => Err(Error::statement(format!("the time zone '{value}' is not supported"))

@@ -23,6 +23,7 @@ use super::statement::{CreateView, Insert, Statement, StatementKind};
 use super::text::SqlText;
 use crate::connect::{Connector, infer_file};
 use crate::error::{Error, Result};
+use crate::job::Metrics;
 use crate::plan::JobPlan;
 use crate::plan::strategy::StrategyChoice;
 
@@ -139,11 +140,11 @@ impl Session {
         self.configuration.kernels()
     }
 
-    /// Whether SET switched metrics on or off, if it did.
+    /// What SET says is to be measured, if it did.
     ///
     /// # Errors
-    /// If `--set` gave something else than `on` or `off`.
-    pub fn metrics(&self) -> Result<Option<bool>> {
+    /// If `--set` gave something else than `off`, `latency` or `on`.
+    pub fn metrics(&self) -> Result<Option<Metrics>> {
         self.configuration.metrics()
     }
 

@@ -1,8 +1,10 @@
 //! Which strategy runs an aggregation, why, and what it costs: what EXPLAIN and the account say.
 
 use thalweg::error::Kind;
+use thalweg::job::Metrics;
 use thalweg::job::{self, JobOptions};
 use thalweg::plan::strategy::{Basis, StrategyChoice};
+use thalweg_runtime::latency::Point;
 use thalweg_runtime::state::StrategyName;
 
 use crate::{file, options, plan};
@@ -108,13 +110,21 @@ fn metrics_tell_where_the_time_went_and_are_silent_when_off() {
     let path = file(directory.path(), "in.csv", &keys(20_000, 100));
     let sql = format!("SELECT k, SUM(n) FROM '{path}' GROUP BY k");
     for strategy in StrategyName::ALL {
-        for metrics in [true, false] {
+        for metrics in [Metrics::All, Metrics::Latency, Metrics::Off] {
             let options = JobOptions { metrics, batch_rows: 100, ..options(strategy, 2) };
             let (_, account) = job::collect(plan(&sql), &options).expect("the input is correct");
             let told = account.to_string();
-            assert_eq!(told.contains(&format!("stage 1 merge, state: {strategy}\n")), metrics, "{told}");
+            let is_costed = metrics == Metrics::All;
+            assert_eq!(told.contains(&format!("stage 1 merge, state: {strategy}\n")), is_costed, "{told}");
+            // Every row is told of once, wherever and however often it went.
+            let latency = &account.latency.histograms;
+            for point in [Point::Decoded, Point::Folded, Point::Merged] {
+                let rows = latency.at(point).map_or(0, |histogram| histogram.len());
+                assert_eq!(rows, if metrics == Metrics::Off { 0 } else { 20_000 }, "{strategy}, {}", point.name());
+            }
+            assert_eq!(told.contains("\nlatency to merged: p50 "), metrics != Metrics::Off, "{told}");
             let [aggregation] = &account.aggregations[..] else { panic!("one aggregation: {told}") };
-            assert_eq!(aggregation.cost.is_some(), metrics);
+            assert_eq!(aggregation.cost.is_some(), is_costed);
             let Some(cost) = &aggregation.cost else { continue };
             assert_eq!(cost.rows, 20_000, "{strategy}");
             assert!(cost.batches >= 200 && cost.batch_p50.is_some(), "{strategy}: {told}");

@@ -25,6 +25,12 @@ pub enum StrategyName {
 }
 
 impl StrategyName {
+    /// Whether a producer sends what it took in to an owner, now or later. If not, it is part of the state at once.
+    #[must_use]
+    pub fn sends(self) -> bool {
+        matches!(self, Self::Actor | Self::OwnedShards)
+    }
+
     /// All, in the order in which reports list them.
     pub const ALL: [Self; 8] = [
         Self::CloneSwap,

@@ -6,6 +6,7 @@
 
 mod fields;
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use thalweg_runtime::WorkerId;
 use self::fields::FieldGenerator;
 use super::bad_input::{BadInput, Rejects, RowPlace, RowPlaces};
 use super::options::OptionReader;
-use super::{Doorbells, ReadOptions, Source, SourceBlock, SourceEvent, SourceReader};
+use super::{Arrival, Doorbells, ReadOptions, Source, SourceBlock, SourceEvent, SourceReader};
 use crate::error::{Error, Result};
 use crate::random::Random;
 
@@ -28,13 +29,16 @@ const BLOCK_ROWS_MAX: u64 = 4_096;
 /// Blocks in a second where rows are due slowly.
 const BLOCKS_PER_SECOND: u64 = 50;
 
-/// Between two rings for one block.
-const RING_AGAIN_AFTER: Duration = Duration::from_millis(1);
+/// How much later than a block is due its bells are rung. Workers come by themselves when it is due, since they are told
+/// when that is; the bells are for those that go by bells alone.
+const RING_AFTER: Duration = Duration::from_millis(10);
 
 /// The options of a `datagen` table.
 #[derive(Clone, Debug)]
 pub struct DatagenOptions {
     rows_per_second: u64,
+    /// Rows that are handed over together, if that was said.
+    rows_per_batch: Option<u64>,
     /// Rows in all; `None`: without end.
     rows_max: Option<u64>,
     seed: u64,
@@ -53,6 +57,7 @@ impl DatagenOptions {
     pub fn read(reader: &mut OptionReader<'_>, schema: &Schema) -> Result<Self> {
         reader.refuse(&[("scan.parallelism", "all workers generate together: use --workers to say how many")]);
         let rows_per_second = reader.number("rows-per-second", 1, 1_000_000_000_000_u64)?.unwrap_or(10_000);
+        let rows_per_batch = reader.number("rows-per-batch", 1, BLOCK_ROWS_MAX)?;
         let rows_asked = reader.number("number-of-rows", 1, i64::MAX as u64)?;
         let seed = reader.number("seed", 0, u64::MAX)?.unwrap_or(0);
         let start_ms =
@@ -67,7 +72,7 @@ impl DatagenOptions {
         let sequences = fields.iter().filter_map(FieldGenerator::rows_max);
         let rows_max = sequences.chain(rows_asked).min();
         let bad_input = BadInput::read_for_rows(reader)?;
-        Ok(Self { rows_per_second, rows_max, seed, start_ms, fields, bad_input })
+        Ok(Self { rows_per_second, rows_per_batch, rows_max, seed, start_ms, fields, bad_input })
     }
 
     /// What becomes of rows that an expression refuses.
@@ -133,7 +138,9 @@ impl DatagenOptions {
             schema,
             start_ms,
             block_rows: match is_paced {
-                true => (self.rows_per_second / BLOCKS_PER_SECOND).clamp(1, BLOCK_ROWS_MAX),
+                true => {
+                    self.rows_per_batch.unwrap_or((self.rows_per_second / BLOCKS_PER_SECOND).clamp(1, BLOCK_ROWS_MAX))
+                }
                 false => BLOCK_ROWS_MAX,
             },
             batch_rows: read.batch_rows.max(1),
@@ -185,16 +192,25 @@ impl Generator {
         self.options.rows_max.map(|rows| rows.div_ceil(self.block_rows))
     }
 
-    /// When the first row of block `index` is due, counted from the start.
-    fn due(&self, index: u64) -> Duration {
-        let nanos =
-            u128::from(index) * u128::from(self.block_rows) * 1_000_000_000 / u128::from(self.options.rows_per_second);
+    /// The numbers of the rows of block `index`.
+    fn rows(&self, index: u64) -> Range<u64> {
+        let first = index * self.block_rows;
+        first..(first + self.block_rows).min(self.options.rows_max.unwrap_or(u64::MAX))
+    }
+
+    /// When block `index` is due, counted from the start: with its last row, so that no row comes before its time.
+    fn block_due(&self, index: u64) -> Duration {
+        self.due(self.rows(index).end.saturating_sub(1))
+    }
+
+    /// When row `row` is due, counted from the start.
+    fn due(&self, row: u64) -> Duration {
+        let nanos = u128::from(row) * 1_000_000_000 / u128::from(self.options.rows_per_second);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
     fn block(&self, index: u64) -> Result<SourceBlock> {
-        let first = index * self.block_rows;
-        let end = (first + self.block_rows).min(self.options.rows_max.unwrap_or(u64::MAX));
+        let Range { start: first, end } = self.rows(index);
         let rows = (end - first) as usize;
         let times_ms: Vec<i64> = (first..end).map(|row| self.time_ms(row)).collect();
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
@@ -242,7 +258,7 @@ impl Shared {
             if self.is_drained.load(Ordering::Relaxed) || self.generator.blocks().is_some_and(|blocks| next >= blocks) {
                 return Claim::End;
             }
-            if self.is_paced && self.started_at.elapsed() < self.generator.due(next) {
+            if self.is_paced && self.started_at.elapsed() < self.generator.block_due(next) {
                 return Claim::NotDue;
             }
             let claimed = self.next_block.compare_exchange(next, next + 1, Ordering::Relaxed, Ordering::Relaxed);
@@ -291,7 +307,8 @@ impl Stop {
     }
 }
 
-/// Body of the pacing thread: rings all workers when the next block is due, and again while nobody has taken it.
+/// Body of the pacing thread: rings all workers when the next block has been due for a while, and again while nobody takes
+/// it.
 fn ring_when_due(shared: &Weak<Shared>, stop: &Stop) {
     loop {
         let wait = {
@@ -300,10 +317,9 @@ fn ring_when_due(shared: &Weak<Shared>, stop: &Stop) {
             if shared.generator.blocks().is_some_and(|blocks| next >= blocks) {
                 return;
             }
-            shared.generator.due(next).saturating_sub(shared.started_at.elapsed())
+            shared.generator.block_due(next).saturating_sub(shared.started_at.elapsed())
         };
-        // A block that is overdue has busy workers: they will come by themselves, so there is no hurry to ring.
-        if stop.wait(if wait.is_zero() { RING_AGAIN_AFTER } else { wait }) {
+        if stop.wait(wait + RING_AFTER) {
             return;
         }
         let Some(shared) = shared.upgrade() else { return };
@@ -317,7 +333,7 @@ struct DatagenSource {
 
 impl Source for DatagenSource {
     fn reader(&self, _worker: WorkerId) -> Box<dyn SourceReader> {
-        Box::new(DatagenReader { shared: Arc::clone(&self.shared) })
+        Box::new(DatagenReader { shared: Arc::clone(&self.shared), arrival: None })
     }
 
     fn bytes_total(&self) -> Option<u64> {
@@ -333,15 +349,36 @@ impl Source for DatagenSource {
 
 struct DatagenReader {
     shared: Arc<Shared>,
+    /// Of the block that was given out last.
+    arrival: Option<Arrival>,
 }
 
 impl SourceReader for DatagenReader {
     fn poll(&mut self) -> Result<SourceEvent> {
         match self.shared.claim() {
-            Claim::Block(index) => self.shared.generator.block(index).map(SourceEvent::Block),
+            Claim::Block(index) => {
+                let Shared { generator, started_at, .. } = &*self.shared;
+                let (rows, taken) = (generator.rows(index), Instant::now());
+                let due = |row: u64| *started_at + generator.due(row);
+                let (first_due, last_due) = (due(rows.start), due(rows.end.saturating_sub(1)));
+                self.arrival = Some(Arrival { first_due, last_due, taken: Some(taken) });
+                generator.block(index).map(SourceEvent::Block)
+            }
             Claim::NotDue => Ok(SourceEvent::Pending),
             Claim::End => Ok(SourceEvent::End),
         }
+    }
+
+    fn arrival(&self) -> Option<Arrival> {
+        self.arrival.filter(|_| self.shared.is_paced)
+    }
+
+    fn wakes_at(&self) -> Option<Instant> {
+        let Shared { generator, started_at, next_block, .. } = &*self.shared;
+        // Relaxed: whoever takes this block meanwhile only makes the worker wake up for nothing.
+        let next = next_block.load(Ordering::Relaxed);
+        let is_there = generator.blocks().is_none_or(|blocks| next < blocks);
+        is_there.then(|| *started_at + generator.block_due(next))
     }
 }
 

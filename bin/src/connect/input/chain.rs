@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use super::{ListedFile, shrunk};
 use crate::connect::block::{BlockInput, BlockPool, RawBlock, Taken};
@@ -64,6 +65,7 @@ impl FileChain {
         let number = index - file.first_block;
         let offset = number * self.pool.block_bytes() as u64;
         let bytes = (file.bytes - offset).min(self.pool.block_bytes() as u64) as usize;
+        let arrived = Instant::now();
         let mut buffer = self.pool.buffer();
         let handle = file.handle().map_err(|error| unreadable(&file.path, &error))?;
         handle.read_exact_at(&mut buffer.input()[..bytes], offset).map_err(|error| file.read_error(&error))?;
@@ -81,6 +83,7 @@ impl FileChain {
             is_first,
             is_last,
             damage: None,
+            arrived,
         })
     }
 }

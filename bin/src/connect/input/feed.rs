@@ -271,6 +271,7 @@ impl Stream {
             is_first: !self.is_begun,
             is_last: false,
             damage: None,
+            arrived: std::time::Instant::now(),
         };
         self.is_begun = true;
         self.offset += bytes as u64;

@@ -81,6 +81,7 @@ impl BlockInput for Memory {
             buffer,
             bytes,
             input_bytes: bytes as u64,
+            arrived: std::time::Instant::now(),
             stream: file as u32,
             offset: range.start as u64,
             is_first,

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
@@ -19,7 +20,7 @@ use super::stream::Streams;
 use super::{Decoded, RecordFormat};
 use crate::connect::bad_input::RowPlaces;
 use crate::connect::block::{BlockInput, Taken};
-use crate::connect::{Source, SourceBlock, SourceEvent, SourceReader};
+use crate::connect::{Arrival, Source, SourceBlock, SourceEvent, SourceReader};
 use crate::error::{Error, Result};
 
 /// Blocks that a reader holds at most while it waits for the turn of the first.
@@ -66,6 +67,8 @@ impl<F: RecordFormat, I: BlockInput + 'static> Source for TextSource<F, I> {
             spare_positions: Vec::new(),
             failure: None,
             failed_at: None,
+            arrivals: VecDeque::new(),
+            given: None,
             is_at_end: false,
         })
     }
@@ -94,6 +97,10 @@ struct TextReader<F: RecordFormat, I> {
     failure: Option<(u64, Error)>,
     /// The block whose error was given out.
     failed_at: Option<u64>,
+    /// When the blocks in hand arrived, in order.
+    arrivals: VecDeque<(u64, Instant)>,
+    /// When the one arrived that was given out last.
+    given: Option<Instant>,
     is_at_end: bool,
 }
 
@@ -118,6 +125,10 @@ impl<F: RecordFormat, I: BlockInput + 'static> SourceReader for TextReader<F, I>
         }
     }
 
+    fn arrival(&self) -> Option<Arrival> {
+        self.given.map(|arrived| Arrival { first_due: arrived, last_due: arrived, taken: None })
+    }
+
     fn failed_at(&self) -> Option<u64> {
         self.failed_at
     }
@@ -139,6 +150,9 @@ impl<F: RecordFormat, I: BlockInput + 'static> TextReader<F, I> {
     /// The first block that had its turn, as rows.
     fn decode(&mut self) -> Option<SourceEvent> {
         let (index, cut) = self.cut.pop_front()?;
+        while let Some((_, arrived)) = self.arrivals.pop_front_if(|(arrived, _)| *arrived <= index) {
+            self.given = Some(arrived);
+        }
         let format = &self.shared.format;
         self.spare_positions.extend(cut.spare);
         let region = match cut.records {
@@ -187,6 +201,7 @@ impl<F: RecordFormat, I: BlockInput + 'static> TextReader<F, I> {
         let taken = shared.input.take();
         let is_taken = match taken {
             Taken::Block(block) => {
+                self.arrivals.push_back((block.index, block.arrived));
                 let positions = self.spare_positions.pop().unwrap_or_default();
                 self.held.push_back(Piece::new(block, shared.format.dialect(), shared.format.kernels(), positions));
                 true

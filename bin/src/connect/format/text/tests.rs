@@ -113,6 +113,7 @@ impl BlockInput for Script {
             is_first: *offset == 0,
             is_last: *is_last,
             damage: None,
+            arrived: std::time::Instant::now(),
         })
     }
 

@@ -56,6 +56,7 @@ impl BlockInput for Memory {
             bytes: end - start,
             input_bytes: (end - start) as u64,
             damage: None,
+            arrived: std::time::Instant::now(),
             stream: 0,
             offset: start as u64,
             is_first: index == 0,
