@@ -104,6 +104,16 @@ impl GroupStore {
         Ok(())
     }
 
+    /// Adds all groups of another table, which stays as it is.
+    pub(super) fn add(&mut self, layout: &Layout, piece: &Self, ids: &mut Vec<u32>) -> Result<(), AggregateError> {
+        let Self { table, sides } = piece;
+        let long = table.has_long().then_some(TableCells { layout, table, first: 0, groups: table.groups() });
+        let keys = Keys { cells: table.rows(), stride: table.stride(), hashes: table.hashes(), long };
+        self.table.assign(&keys, ids)?;
+        self.merge_assigned(layout, (table.rows(), table.stride()), sides.iter().cloned(), ids);
+        Ok(())
+    }
+
     /// Adds row and sides of the `i`-th of other groups to group `ids[i]`.
     fn merge_assigned(
         &mut self,
