@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use thalweg_operators::spec::Tumbling;
+use thalweg_operators::spec::Windows;
 use thalweg_operators::window::TimeWindow;
 use thalweg_runtime::EventTimeMs;
 
@@ -30,8 +30,8 @@ const PREFILLED_SPAN_MS: i64 = 20_000;
 
 /// The windows of the query, over the time column at this place.
 #[must_use]
-pub fn tumbling(time_column: usize) -> Tumbling {
-    Tumbling { time_column, size_ms: WINDOW_MS, offset_ms: 0 }
+pub fn tumbling(time_column: usize) -> Windows {
+    Windows::tumbling(time_column, WINDOW_MS, 0)
 }
 
 /// How often keys come.
@@ -263,7 +263,7 @@ impl Workload {
     /// Everything of the repetition `number` is over.
     fn over(&self, number: usize) -> EventTimeMs {
         let end = FIRST_MS + (number as i64 + 1) * self.period_ms() - WINDOW_MS;
-        TimeWindow::around(&tumbling(0), EventTimeMs(end)).last
+        TimeWindow::around(WINDOW_MS, 0, EventTimeMs(end)).last
     }
 }
 
@@ -388,7 +388,7 @@ mod tests {
     fn repetitions_share_no_window() {
         for rows in [1, 5_000, 50_000, 59_999, 60_000, 500_000] {
             let workload = Workload { rows, ..SEED };
-            let window = |time| TimeWindow::around(&tumbling(0), EventTimeMs(time));
+            let window = |time| TimeWindow::around(WINDOW_MS, 0, EventTimeMs(time));
             for number in [0, 1, 7] {
                 let until = workload.over(number);
                 let start = FIRST_MS + number as i64 * workload.period_ms();
@@ -408,7 +408,7 @@ mod tests {
         let answer = pool.answer_from(all, 0);
         assert_eq!((answer.groups, answer.count), (1_000, 6_000));
         let earliest = pool.rows.iter().map(|row| FIRST_MS + row.time_ms).min().unwrap();
-        let window = TimeWindow::around(&tumbling(0), START);
+        let window = TimeWindow::around(WINDOW_MS, 0, START);
         assert!(rows.until.0 < earliest && window.contains(EventTimeMs(earliest)), "a promise is kept");
         assert!(close.feeds.concat().is_empty() && prefill.until < rows.until && rows.until < close.until);
         assert_eq!([prefill.is_measured, rows.is_measured, close.is_measured], [false, true, false]);

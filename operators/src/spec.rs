@@ -11,8 +11,8 @@ pub struct GroupSpec {
     pub keys: Vec<KeyColumn>,
     /// What is computed for each group.
     pub aggregates: Vec<AggregateSpec>,
-    /// The window of a row; `None`: one window over everything.
-    pub window: Option<Tumbling>,
+    /// The windows of a row; `None`: one window over everything.
+    pub window: Option<Windows>,
     /// `GROUP BY ()`, that is no GROUP BY at all: one row comes out even if none went in.
     pub is_global: bool,
 }
@@ -26,15 +26,63 @@ pub struct KeyColumn {
     pub data_type: DataType,
 }
 
-/// Windows of fixed size without overlap: `[start, start + size)`, `start ≡ offset` modulo `size`.
+/// The windows of a GROUP BY, and where a row's place among them is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tumbling {
+pub struct Windows {
     /// Input column of event time: `Timestamp(Millisecond, _)`, without NULL.
     pub time_column: usize,
-    /// Greater than 0.
+    /// Which windows there are.
+    pub shape: WindowShape,
+    /// The time is the last instant of the one window that the row belongs to: the `window_time` of rows that were put into
+    /// their windows before. Otherwise a row belongs to every window that holds its time.
+    pub is_given: bool,
+}
+
+/// Windows that repeat all along time, `[start, end)`, aligned to an offset from the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WindowShape {
+    /// Which ones.
+    pub kind: WindowKind,
+    /// Length, of CUMULATE the greatest; above 0.
     pub size_ms: i64,
-    /// May be negative.
+    /// From one start to the next (TUMBLE: the size; HOP: at most the size), or from one end to the next (CUMULATE: a whole
+    /// part of the size).
+    pub step_ms: i64,
+    /// Some window starts here; may be negative.
     pub offset_ms: i64,
+}
+
+/// How windows lie beside each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum WindowKind {
+    /// One after the other: each time is in one.
+    Tumble,
+    /// One more with each step, as long as all others.
+    Hop,
+    /// From one start of the greatest size to the next: one for each step, all with that start.
+    Cumulate,
+}
+
+impl WindowShape {
+    /// Windows of one size without overlap.
+    #[must_use]
+    pub fn tumbling(size_ms: i64, offset_ms: i64) -> Self {
+        Self { kind: WindowKind::Tumble, size_ms, step_ms: size_ms, offset_ms }
+    }
+}
+
+impl Windows {
+    /// Windows of one size without overlap, of the time in `time_column`.
+    #[must_use]
+    pub fn tumbling(time_column: usize, size_ms: i64, offset_ms: i64) -> Self {
+        Self { time_column, shape: WindowShape::tumbling(size_ms, offset_ms), is_given: false }
+    }
+
+    /// May a row belong to several?
+    #[must_use]
+    pub fn has_overlaps(&self) -> bool {
+        self.shape.kind != WindowKind::Tumble && !self.is_given
+    }
 }
 
 /// One aggregate call.

@@ -1,14 +1,20 @@
-//! UNNEST: a row for each value of a row's array, or for each entry of its map.
+//! UNNEST: a row for each value of a row's array, for each entry of its map, or for each window that holds it.
 
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, Int32Array, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow_array::types::TimestampMillisecondType;
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Int32Array, RecordBatch, RecordBatchOptions, TimestampMillisecondArray, UInt32Array,
+};
 use arrow_schema::{ArrowError, DataType, SchemaRef};
 use arrow_select::nullif::nullif;
 use arrow_select::take::take;
+use thalweg_runtime::EventTimeMs;
 
 use crate::batch::{Batch, Ordinal, Ordinals, Stamps};
+use crate::spec::Windows;
+use crate::window::{PaneCursor, nth_window, windows_of};
 
 /// Rows of a batch that comes out. Rows are made until there are as many, or as much as [`WEIGHT_MAX`] is repeated.
 const ROWS_MAX: usize = 4096;
@@ -20,8 +26,8 @@ const WEIGHT_MAX: usize = 8 << 20;
 /// What is unnested, and what comes out: the kept columns, then those of the values, then the number.
 #[derive(Clone, Debug)]
 pub struct UnnestSpec {
-    /// Column of arrays or maps.
-    pub column: usize,
+    /// What a row becomes several rows by.
+    pub by: UnnestBy,
     /// Columns of the input that go on, in this order.
     pub kept: Vec<usize>,
     /// LEFT JOIN: a row whose array is empty or NULL goes on with NULLs.
@@ -30,6 +36,15 @@ pub struct UnnestSpec {
     pub with_ordinality: bool,
     /// Columns that come out: a ROW within an array has one for each field, a map has two.
     pub schema: SchemaRef,
+}
+
+/// What a row becomes several rows by.
+#[derive(Clone, Debug)]
+pub enum UnnestBy {
+    /// The values of this column of arrays or maps.
+    Column(usize),
+    /// The windows that hold its time, the first one first: start, end and last instant.
+    Windows(Windows),
 }
 
 /// The batches that come of one batch.
@@ -63,33 +78,67 @@ impl<'a> Unnest<'a> {
     /// The next rows, in order; `None` after the last.
     ///
     /// # Errors
-    /// If the column is neither a list nor a map, or the schema another: a bug of the caller.
+    /// `ComputeError`, if the windows of a time are out of range. Others are a bug of the caller: the column is neither a list
+    /// nor a map, or the schema is another.
     pub fn next_batch(&mut self) -> Result<Option<Batch>, ArrowError> {
-        let (offsets, values) = match self.input.columns.column(self.spec.column).data_type() {
+        let column = match &self.spec.by {
+            UnnestBy::Column(column) => self.input.columns.column(*column),
+            UnnestBy::Windows(windows) => return self.next_windows(windows),
+        };
+        let (offsets, values) = match column.data_type() {
             DataType::List(_) => {
-                let list = self.input.columns.column(self.spec.column).as_list::<i32>();
+                let list = column.as_list::<i32>();
                 (list.value_offsets(), Arc::clone(list.values()))
             }
             DataType::Map(..) => {
-                let map = self.input.columns.column(self.spec.column).as_map();
+                let map = column.as_map();
                 (map.value_offsets(), Arc::new(map.entries().clone()) as ArrayRef)
             }
             other => return Err(ArrowError::InvalidArgumentError(format!("UNNEST of {other}"))),
         };
-        let chunk = self.chunk(offsets);
+        let length = |row: usize| if column.is_null(row) { 0 } else { (offsets[row + 1] - offsets[row]) as usize };
+        let chunk = self.chunk(|row| Ok((offsets[row] as usize, length(row))))?;
         if chunk.parents.is_empty() {
             return Ok(None);
         }
-        self.batch(chunk, &values).map(Some)
+        let places = UInt32Array::from_iter(chunk.places.iter().copied());
+        let columns = columns_of(take(&values, &places, None)?)?;
+        self.batch(chunk, columns).map(Some)
     }
 
-    fn chunk(&mut self, offsets: &[i32]) -> Chunk {
-        let lists = self.input.columns.column(self.spec.column);
+    fn next_windows(&mut self, windows: &Windows) -> Result<Option<Batch>, ArrowError> {
+        let column = self.input.columns.column(windows.time_column);
+        let times = column.as_primitive::<TimestampMillisecondType>();
+        let out_of_range = |time: i64| ArrowError::ComputeError(format!("the windows of {time} ms are out of range"));
+        let all = |row: usize| {
+            let mut cursor = PaneCursor::new(windows);
+            let pane = cursor.pane(EventTimeMs(times.value(row)), EventTimeMs::MIN).ok().flatten();
+            pane.ok_or_else(|| out_of_range(times.value(row)))
+        };
+        let chunk = self.chunk(|row| Ok((0, windows_of(windows, all(row)?))))?;
+        if chunk.parents.is_empty() {
+            return Ok(None);
+        }
+        let mut bounds = [const { Vec::new() }; 3];
+        for (parent, place) in chunk.parents.iter().zip(&chunk.places) {
+            let window = nth_window(windows, all(*parent as usize)?, place.unwrap_or(0));
+            for (bound, time) in bounds.iter_mut().zip([window.start, window.end(), window.last]) {
+                bound.push(time.0);
+            }
+        }
+        let columns = bounds.into_iter().zip(&self.spec.schema.fields()[self.spec.kept.len()..]);
+        let columns = columns.map(|(bound, field)| -> ArrayRef {
+            Arc::new(TimestampMillisecondArray::from(bound).with_data_type(field.data_type().clone()))
+        });
+        self.batch(chunk, columns.collect()).map(Some)
+    }
+
+    /// The next rows. `values`: where the values of a row begin, and how many there are.
+    fn chunk(&mut self, values: impl Fn(usize) -> Result<(usize, usize), ArrowError>) -> Result<Chunk, ArrowError> {
         let mut chunk = Chunk::default();
         let mut weight = 0;
         while self.row < self.input.rows() && chunk.parents.len() < ROWS_MAX && weight < WEIGHT_MAX {
-            let start = offsets[self.row] as usize;
-            let length = if lists.is_null(self.row) { 0 } else { offsets[self.row + 1] as usize - start };
+            let (start, length) = values(self.row)?;
             let parent = self.row as u32;
             let row_weight = self.row_weight(self.row);
             let fitting = (WEIGHT_MAX - weight) / row_weight.max(1);
@@ -115,7 +164,7 @@ impl<'a> Unnest<'a> {
                 self.value = end;
             }
         }
-        chunk
+        Ok(chunk)
     }
 
     /// What it costs to repeat a row's nested values.
@@ -123,8 +172,9 @@ impl<'a> Unnest<'a> {
         self.spec.kept.iter().map(|column| nested_weight(self.input.columns.column(*column), row, row + 1)).sum()
     }
 
-    fn batch(&self, chunk: Chunk, values: &ArrayRef) -> Result<Batch, ArrowError> {
-        let Chunk { parents, places, numbers } = chunk;
+    /// The rows of a chunk, with the columns of their values.
+    fn batch(&self, chunk: Chunk, values: Vec<ArrayRef>) -> Result<Batch, ArrowError> {
+        let Chunk { parents, numbers, .. } = chunk;
         let ordinals: Arc<[Ordinal]> = parents
             .iter()
             .zip(&numbers)
@@ -138,10 +188,10 @@ impl<'a> Unnest<'a> {
         };
         let kinds = self.input.kinds.of(parents.iter().map(|parent| *parent as usize));
         let rows = parents.len();
-        let (parents, places) = (UInt32Array::from(parents), UInt32Array::from(places));
+        let parents = UInt32Array::from(parents);
         let kept = self.spec.kept.iter().map(|column| take(self.input.columns.column(*column), &parents, None));
         let mut columns = kept.collect::<Result<Vec<ArrayRef>, _>>()?;
-        columns.extend(columns_of(take(values, &places, None)?)?);
+        columns.extend(values);
         if self.spec.with_ordinality {
             columns.push(Arc::new(Int32Array::from(numbers)));
         }
@@ -193,7 +243,6 @@ mod tests {
     use arrow_array::{Int64Array, ListArray, StructArray};
     use arrow_buffer::{NullBuffer, OffsetBuffer};
     use arrow_schema::{Field, Fields, Schema};
-    use thalweg_runtime::EventTimeMs;
 
     use super::*;
     use crate::changelog::RowKinds;
@@ -217,7 +266,13 @@ mod tests {
         }
         fields.extend(of.iter().enumerate().map(|(i, t)| Field::new(format!("v{i}"), t.clone(), true)));
         fields.push(Field::new("n", DataType::Int32, true));
-        UnnestSpec { column: 1, kept, is_outer, with_ordinality: true, schema: Arc::new(Schema::new(fields)) }
+        UnnestSpec {
+            by: UnnestBy::Column(1),
+            kept,
+            is_outer,
+            with_ordinality: true,
+            schema: Arc::new(Schema::new(fields)),
+        }
     }
 
     fn all(spec: &UnnestSpec, input: &Batch) -> Vec<Batch> {

@@ -9,7 +9,7 @@ use thalweg_operators::batch::Batch;
 use thalweg_operators::changelog::{RowKind, RowKinds};
 use thalweg_operators::group::GroupAggregation;
 use thalweg_operators::own;
-use thalweg_operators::spec::Tumbling;
+use thalweg_operators::spec::Windows;
 use thalweg_operators::window;
 use thalweg_runtime::latency::{Point, Spans};
 use thalweg_runtime::state::{Message, Producer, Release, Sends};
@@ -48,7 +48,7 @@ pub(super) struct Fold {
     pub(super) producer: Box<dyn Producer<GroupAggregation>>,
     /// What the producer leaves to be sent; empty between two calls, kept for its memory.
     pub(super) sends: Sends<GroupAggregation>,
-    pub(super) window: Option<Tumbling>,
+    pub(super) window: Option<Windows>,
     pub(super) edge: EdgeId,
     /// Least time that closes a window which is open after the last promise.
     pub(super) next_close: EventTimeMs,

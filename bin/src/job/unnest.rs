@@ -1,5 +1,6 @@
 //! The steps of a stage with UNNEST among them: what is above it runs on each of the batches that it makes.
 
+use arrow_schema::ArrowError;
 use thalweg_operators::batch::Batch;
 use thalweg_operators::unnest::Unnest;
 
@@ -26,7 +27,11 @@ pub(super) fn run(
     let batch = run_plain(&steps[..at], batch)?;
     add(&counters.unnested, batch.rows() as u64);
     let mut parts = Unnest::new(spec, &batch);
-    while let Some(part) = parts.next_batch().map_err(|error| Error::internal(error.to_string()))? {
+    let refused = |error: ArrowError| match error {
+        ArrowError::ComputeError(message) => Error::data(message),
+        error => Error::internal(error.to_string()),
+    };
+    while let Some(part) = parts.next_batch().map_err(refused)? {
         add(&counters.produced, part.rows() as u64);
         run(&steps[at + 1..], part, counters, run_plain, push)?;
     }

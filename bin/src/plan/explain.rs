@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use thalweg_operators::expr::Scalar;
-use thalweg_operators::spec::GroupSpec;
+use thalweg_operators::spec::{GroupSpec, WindowKind, WindowShape, Windows};
+use thalweg_operators::unnest::UnnestBy;
 use thalweg_runtime::state::StrategyName;
 
 use super::changelog::ChangelogMode;
@@ -171,7 +172,11 @@ fn render_step(out: &mut String, step: &Step) {
             let fields = spec.schema.fields().iter();
             let names: Vec<&str> = fields.skip(spec.kept.len()).map(|field| field.name().as_str()).collect();
             let outer = if spec.is_outer { ", or a row of NULLs for none" } else { "" };
-            line(out, 1, &format!("unnest column {} as {}{outer}", spec.column, names.join(", ")));
+            let what = match &spec.by {
+                UnnestBy::Column(column) => format!("unnest column {column}"),
+                UnnestBy::Windows(windows) => format!("each row for {}", windows_of(windows)),
+            };
+            line(out, 1, &format!("{what} as {}{outer}", names.join(", ")));
         }
         Step::Project(expressions, schema) => {
             let columns: Vec<String> = expressions
@@ -193,13 +198,19 @@ fn aggregates(spec: &GroupSpec) -> String {
     let calls: Vec<&str> = spec.aggregates.iter().map(|aggregate| aggregate.name.as_str()).collect();
     let calls = if calls.is_empty() { "distinct keys".to_owned() } else { calls.join(", ") };
     let keys = spec.keys.len();
-    let window = spec.window.map_or(String::new(), |window| {
-        format!(
-            ", tumbling windows of {} ms (offset {} ms) over column {}",
-            window.size_ms, window.offset_ms, window.time_column
-        )
-    });
+    let window = spec.window.map_or(String::new(), |window| format!(", {}", windows_of(&window)));
     format!("{calls} by {keys} key columns{window}")
+}
+
+fn windows_of(windows: &Windows) -> String {
+    let WindowShape { kind, size_ms, step_ms, offset_ms } = windows.shape;
+    let what = match kind {
+        WindowKind::Tumble => format!("tumbling windows of {size_ms} ms"),
+        WindowKind::Hop => format!("hopping windows of {size_ms} ms every {step_ms} ms"),
+        WindowKind::Cumulate => format!("cumulating windows up to {size_ms} ms by {step_ms} ms"),
+    };
+    let of = if windows.is_given { "that end at column" } else { "over column" };
+    format!("{what} (offset {offset_ms} ms) {of} {}", windows.time_column)
 }
 
 fn line(out: &mut String, depth: usize, text: &str) {

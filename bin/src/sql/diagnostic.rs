@@ -116,9 +116,12 @@ fn unknown_column(field: &Column, valid: &[Column]) -> Error {
 /// The names that window functions have within the planner, as the user writes them.
 fn shown(name: &str) -> &str {
     match name {
-        "$window_start" => "TUMBLE_START",
-        "$window_end" => "TUMBLE_END",
-        "$window_time" => "TUMBLE_ROWTIME",
+        "$tumble_start" => "TUMBLE_START",
+        "$tumble_end" => "TUMBLE_END",
+        "$tumble_rowtime" => "TUMBLE_ROWTIME",
+        "$hop_start" => "HOP_START",
+        "$hop_end" => "HOP_END",
+        "$hop_rowtime" => "HOP_ROWTIME",
         name => name,
     }
 }

@@ -246,14 +246,17 @@ impl<'a> ExpressionRewriter<'a> {
                 "processing time is not supported: the result would depend on when the job runs".to_owned(),
                 "declare event time: WATERMARK FOR ts AS ts - INTERVAL '5' SECOND",
             ),
-            "HOP_START" | "HOP_END" | "SESSION_START" | "SESSION_END" | "HOP_ROWTIME" | "SESSION_ROWTIME" | "HOP"
-            | "SESSION" | "CUMULATE" => (
-                format!("{} windows are not supported yet", upper.split('_').next().unwrap_or(upper)),
+            "SESSION_START" | "SESSION_END" | "SESSION_ROWTIME" | "SESSION" => (
+                "SESSION windows are not supported yet".to_owned(),
                 "TUMBLE windows are: GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)",
             ),
-            "TUMBLE" => (
-                "TUMBLE stands in FROM or in GROUP BY".to_owned(),
+            "TUMBLE" | "HOP" => (
+                format!("{upper} stands in FROM or in GROUP BY"),
                 "TUMBLE_START(ts, INTERVAL '1' MINUTE) is the start of the window in GROUP BY",
+            ),
+            "CUMULATE" => (
+                "CUMULATE stands in FROM".to_owned(),
+                "TABLE(CUMULATE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR, INTERVAL '1' DAY))",
             ),
             "DESCRIPTOR" => (
                 "DESCRIPTOR is an argument of window functions only".to_owned(),

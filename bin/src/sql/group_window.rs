@@ -1,5 +1,5 @@
 //! The older form of a windowed aggregation: `GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)` with TUMBLE_START, TUMBLE_END and
-//! TUMBLE_ROWTIME. It becomes a window over what is in FROM, grouped by the window's start, end and time.
+//! TUMBLE_ROWTIME, and the same with HOP. It becomes a window over what is in FROM, grouped by the window's start, end and time.
 
 use std::ops::ControlFlow;
 
@@ -9,17 +9,24 @@ use sqlparser::ast::{
 };
 
 use super::rewrite::Rewriter;
-use super::table_function::interval_ms;
-use super::window::{WindowCall, WindowNames};
+use super::window::WindowCall;
+use super::window_function::WindowFunction;
 use crate::error::{Error, Result};
 
 const FORM: &str = "GROUP BY TUMBLE(time_column, INTERVAL '1' MINUTE)";
 
-/// Rewrites a SELECT that groups by TUMBLE, and gives that call's arguments; leaves others as they are.
+/// A window in GROUP BY.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupWindow {
+    function: &'static WindowFunction,
+    args: Vec<Expr>,
+}
+
+/// Rewrites a SELECT that groups by windows, and gives that call; leaves others as they are.
 ///
 /// # Errors
 /// If the call is wrong, or its time is not the group's.
-pub(crate) fn rewrite(rewriter: &mut Rewriter<'_>, select: &mut Select) -> Result<Option<Vec<Expr>>> {
+pub(crate) fn rewrite(rewriter: &mut Rewriter<'_>, select: &mut Select) -> Result<Option<GroupWindow>> {
     let GroupByExpr::Expressions(keys, _) = &mut select.group_by else { return Ok(None) };
     let Some(at) = keys.iter().position(|key| window_function(key).is_some()) else {
         return match bounds_without_group(rewriter, select) {
@@ -30,58 +37,65 @@ pub(crate) fn rewrite(rewriter: &mut Rewriter<'_>, select: &mut Select) -> Resul
     let key = keys[at].clone();
     let span = key.span();
     let (name, args) = window_function(&key).unwrap_or_default();
-    if name != "TUMBLE" {
-        return Err(rewriter.refuse(
-            span,
-            format!("{name} windows are not supported yet"),
-            format!("TUMBLE windows are: {FORM}"),
-        ));
-    }
+    let function = WindowFunction::named(&name).and_then(|function| Some((function, function.group_form?)));
+    let Some((function, form)) = function else {
+        let message = match WindowFunction::named(&name) {
+            Some(function) => return Err(rewriter.refuse(span, format!("{name} stands in FROM"), function.form)),
+            None => format!("{name} windows are not supported yet"),
+        };
+        return Err(rewriter.refuse(span, message, format!("TUMBLE windows are: {FORM}")));
+    };
     if let Some(second) = keys[at + 1..].iter().find(|key| window_function(key).is_some()) {
         return Err(rewriter.refuse(second.span(), "one GROUP BY has one window", FORM));
     }
-    let [time @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_)), size] = &args[..] else {
-        return Err(rewriter.refuse(span, "TUMBLE takes a time attribute and the window's size", FORM));
+    let (time, intervals) = match args.split_first() {
+        Some((time @ (Expr::Identifier(_) | Expr::CompoundIdentifier(_)), rest))
+            if rest.len() == function.intervals() =>
+        {
+            (time, rest)
+        }
+        _ => {
+            let what =
+                if function.intervals() == 1 { "the window's size" } else { "the slide and the size of its windows" };
+            return Err(rewriter.refuse(span, format!("{name} takes a time attribute and {what}"), form));
+        }
     };
-    let size_ms = interval_ms(rewriter, size)?;
-    if size_ms <= 0 {
-        return Err(rewriter.refuse(size.span(), "a window's size must be greater than zero", FORM));
-    }
+    let shape = function.shape(rewriter, intervals, None)?;
     let [from] = &mut select.from[..] else {
         return Err(rewriter.refuse(span, "a window needs a FROM", FORM));
     };
-    let names = WindowNames::GROUP;
+    let names = function.names;
     let call = WindowCall {
         input: from.relation.clone(),
         time: time.clone(),
         time_span: rewriter.place(time.span()),
-        size_ms,
-        offset_ms: 0,
+        shape,
         names,
     };
     from.relation = rewriter.window(call, None);
     let columns = [names.start, names.end, names.time].map(|name| Expr::Identifier(Ident::with_span(span, name)));
     keys.splice(at..=at, columns);
-    replace_bounds(rewriter, select, &args)?;
-    Ok(Some(args))
+    let window = GroupWindow { function, args };
+    replace_bounds(rewriter, select, &window)?;
+    Ok(Some(window))
 }
 
 /// Replaces TUMBLE_START and its kin in SELECT and HAVING by the window's columns.
-fn replace_bounds(rewriter: &Rewriter<'_>, select: &mut Select, args: &[Expr]) -> Result<()> {
+fn replace_bounds(rewriter: &Rewriter<'_>, select: &mut Select, window: &GroupWindow) -> Result<()> {
     for item in &mut select.projection {
         if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
-            replace_bounds_in(rewriter, expr, args)?;
+            replace_bounds_in(rewriter, expr, window)?;
         }
     }
-    select.having.iter_mut().try_for_each(|having| replace_bounds_in(rewriter, having, args))
+    select.having.iter_mut().try_for_each(|having| replace_bounds_in(rewriter, having, window))
 }
 
 /// The same in one expression, of ORDER BY for example.
 ///
 /// # Errors
 /// If the arguments are not those of the window in GROUP BY.
-pub(crate) fn replace_bounds_in(rewriter: &Rewriter<'_>, expr: &mut Expr, args: &[Expr]) -> Result<()> {
-    match expr.visit(&mut Bounds { rewriter, args }) {
+pub(crate) fn replace_bounds_in(rewriter: &Rewriter<'_>, expr: &mut Expr, window: &GroupWindow) -> Result<()> {
+    match expr.visit(&mut Bounds { rewriter, window }) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -89,8 +103,7 @@ pub(crate) fn replace_bounds_in(rewriter: &Rewriter<'_>, expr: &mut Expr, args: 
 
 struct Bounds<'a, 'r> {
     rewriter: &'a Rewriter<'r>,
-    /// Of the window in GROUP BY.
-    args: &'a [Expr],
+    window: &'a GroupWindow,
 }
 
 impl VisitorMut for Bounds<'_, '_> {
@@ -100,9 +113,11 @@ impl VisitorMut for Bounds<'_, '_> {
         let Some((name, args)) = call(expr) else { return ControlFlow::Continue(()) };
         let Some(column) = bound_column(&name) else { return ControlFlow::Continue(()) };
         // Syntax trees compare without their places.
-        if args != self.args {
+        let GroupWindow { function, args: grouped } = self.window;
+        let name_of_function = name.split('_').next();
+        if args != *grouped || name_of_function != Some(function.name) {
             let message = format!("{name} is not of the window in GROUP BY");
-            let help = "give it the same column and the same interval as TUMBLE in GROUP BY";
+            let help = format!("give it the same column and the same intervals as {} in GROUP BY", function.name);
             return ControlFlow::Break(self.rewriter.refuse(expr.span(), message, help));
         }
         *expr = Expr::Identifier(Ident::with_span(expr.span(), column));
@@ -111,10 +126,12 @@ impl VisitorMut for Bounds<'_, '_> {
 }
 
 fn bound_column(name: &str) -> Option<&'static str> {
-    match name {
-        "TUMBLE_START" => Some(WindowNames::GROUP.start),
-        "TUMBLE_END" => Some(WindowNames::GROUP.end),
-        "TUMBLE_ROWTIME" => Some(WindowNames::GROUP.time),
+    let (function, bound) = name.split_once('_')?;
+    let function = WindowFunction::named(function).filter(|function| function.group_form.is_some())?;
+    match bound {
+        "START" => Some(function.names.start),
+        "END" => Some(function.names.end),
+        "ROWTIME" => Some(function.names.time),
         _ => None,
     }
 }

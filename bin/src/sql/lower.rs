@@ -38,7 +38,7 @@ impl Lowering {
     /// # Errors
     /// For what cannot run, at its place.
     pub(crate) fn root(&self, plan: &LogicalPlan) -> Result<Node> {
-        let relation = self.lower(plan).map_err(|error| error.at(self.span.clone()))?;
+        let relation = self.lower(plan).and_then(Relation::spread).map_err(|error| error.at(self.span.clone()))?;
         let mut builder = ProjectionBuilder::new(&relation, plan.schema());
         for (slot, field) in relation.slots.iter().zip(plan.schema().fields()) {
             builder.push_slot(*slot, Some(field))?;
@@ -98,8 +98,12 @@ impl Lowering {
     }
 
     fn projection(&self, projection: &Projection) -> Result<Relation> {
-        let input = self.lower(&projection.input)?;
+        let mut input = self.lower(&projection.input)?;
         let logical = projection.input.schema();
+        let kept: Vec<Slot> = projection.expr.iter().filter_map(|expr| input.slot_of(expr, logical)).collect();
+        if !Relation::keeps_open_window(kept.iter()) {
+            input = input.spread()?;
+        }
         let is_column = |expr: &&Expr| input.slot_of(expr, logical).is_some();
         let computed: Vec<&Expr> = projection.expr.iter().filter(|expr| !is_column(expr)).collect();
         let input = input.with_computed(computed, logical)?;
@@ -124,13 +128,13 @@ impl Lowering {
 
     /// Three slots more; nothing is computed.
     fn window(&self, window: &Window) -> Result<Relation> {
-        let input = self.lower(&window.input)?;
+        let input = self.lower(&window.input)?.spread()?;
         let logical = window.input.schema();
         let mut relation = input.with_computed([&window.time], logical)?;
         let time = relation.slot_of(&window.time, logical).and_then(|slot| slot.column);
         let time = time.ok_or_else(|| Error::internal("the time of a window is lost"))?;
         for part in [WindowPart::Start, WindowPart::End, WindowPart::Time] {
-            let window = WindowColumn { part, time, size_ms: window.size_ms, offset_ms: window.offset_ms };
+            let window = WindowColumn { part, time, shape: window.shape, is_given: false };
             relation.slots.push(Slot { column: None, window: Some(window) });
         }
         Ok(relation)
@@ -138,8 +142,12 @@ impl Lowering {
 
     /// UNION ALL. Where all inputs have the same window's columns at the same places, the union has, too.
     fn union(&self, union: &Union) -> Result<Relation> {
-        let inputs = union.inputs.iter().map(|input| self.lower(input)).collect::<Result<Vec<_>>>()?;
+        let mut inputs = union.inputs.iter().map(|input| self.lower(input)).collect::<Result<Vec<_>>>()?;
         let fields = union.schema.fields();
+        let is_open = |input: &Relation| Relation::keeps_open_window(input.slots.iter());
+        if common_window(&inputs).is_none() || !inputs.iter().all(is_open) {
+            inputs = inputs.into_iter().map(Relation::spread).collect::<Result<_>>()?;
+        }
         let window = common_window(&inputs);
         // What no input has computed yet of the common window stays so.
         let is_open =
@@ -183,7 +191,7 @@ impl Lowering {
             place.into_iter().fold(error, Error::at)
         })?;
         let logical = sort.input.schema();
-        let input = self.lower(&sort.input)?.with_computed(sort.expr.iter().map(|key| &key.expr), logical)?;
+        let input = self.lower(&sort.input)?.spread()?.with_computed(sort.expr.iter().map(|key| &key.expr), logical)?;
         let mut builder = ProjectionBuilder::new(&input, logical);
         for column in 0..input.node.schema.fields().len() {
             builder.pass(column);
@@ -218,7 +226,7 @@ impl Lowering {
         let FetchType::Literal(fetch) = limit.get_fetch_type().map_err(not_literal)? else {
             return Err(Error::statement("LIMIT takes a whole number"));
         };
-        let Relation { node, slots } = self.lower(&limit.input)?;
+        let Relation { node, slots } = self.lower(&limit.input)?.spread()?;
         let (offset, fetch) = (skip as u64, fetch.map(|fetch| fetch as u64));
         match with_limit(node, offset, fetch) {
             Ok(node) => Ok(Relation { node, slots }),

@@ -7,7 +7,7 @@ use arrow_schema::{DataType, Field, FieldRef, Schema, TimeUnit};
 use datafusion_common::{Column, DFSchema};
 use datafusion_expr::expr::AggregateFunction as AggregateCall;
 use datafusion_expr::{Aggregate, Expr};
-use thalweg_operators::spec::{AggregateSpec, GroupSpec, KeyColumn, Tumbling};
+use thalweg_operators::spec::{AggregateSpec, GroupSpec, KeyColumn, WindowKind, Windows};
 
 use super::aggregates::{self, LoweredAggregate};
 use super::catalog::as_time_attribute;
@@ -25,10 +25,18 @@ use crate::plan::{Node, NodeOp, RuntimeMode};
 /// # Errors
 /// For what it cannot gather, or nobody could take.
 pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Result<Relation> {
-    let input = lowering.lower(&aggregate.input)?;
+    let mut input = lowering.lower(&aggregate.input)?;
     let logical = aggregate.input.schema();
-    let keys: Vec<Option<WindowColumn>> =
-        aggregate.group_expr.iter().map(|key| input.slot_of(key, logical).and_then(|slot| slot.window)).collect();
+    let keys_of = |input: &Relation| -> Vec<Option<WindowColumn>> {
+        aggregate.group_expr.iter().map(|key| input.slot_of(key, logical).and_then(|slot| slot.window)).collect()
+    };
+    // Rows are put into their windows by the aggregation itself, if it is one of these windows.
+    let is_grouped =
+        |open: WindowColumn| window_of(&keys_of(&input)).is_some_and(|window| window.is_same_window(&open));
+    if input.open_window().is_some_and(|open| !is_grouped(open)) {
+        input = input.spread()?;
+    }
+    let keys = keys_of(&input);
     let window = window_of(&keys);
     let is_running = window.is_none() && lowering.mode == RuntimeMode::Streaming;
     if lowering.mode == RuntimeMode::Streaming {
@@ -42,6 +50,11 @@ pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Res
 
     let other_keys = aggregate.group_expr.iter().zip(&keys).filter(|(_, key)| !is_bound(key)).map(|(expr, _)| expr);
     let input = input.with_computed(other_keys.chain(&aggregate.aggr_expr), logical)?;
+    // What was computed may have put the rows into their windows, which are other columns then.
+    let keys = keys_of(&input);
+    let window = window_of(&keys);
+    let is_bound =
+        |key: &Option<WindowColumn>| window.zip(*key).is_some_and(|(window, key)| window.is_same_window(&key));
     let mut builder = ProjectionBuilder::new(&input, logical);
     let mut fields: Vec<FieldRef> = Vec::new();
     let mut key_columns = Vec::new();
@@ -68,16 +81,15 @@ pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Res
         fields.push(Arc::new(field.with_name(&spec.name)));
         aggregates.push(spec);
     }
-    let tumbling = window.map(|window| Tumbling {
+    let windows = window.map(|window| Windows {
         time_column: builder.pass(window.time),
-        size_ms: window.size_ms,
-        offset_ms: window.offset_ms,
+        shape: window.shape,
+        is_given: window.is_given,
     });
     let time_type = window.map(|window| input.node.schema.field(window.time).data_type().clone());
     let projection = builder.finish()?;
     let node = projection.over(input.node);
-    let spec =
-        GroupSpec { keys: key_columns, aggregates, window: tumbling, is_global: aggregate.group_expr.is_empty() };
+    let spec = GroupSpec { keys: key_columns, aggregates, window: windows, is_global: aggregate.group_expr.is_empty() };
     let first_bound = fields.len();
     if window.is_some() {
         fields.extend(bound_fields());
@@ -264,7 +276,12 @@ fn slots(
     let keys = places.iter().map(|place| match (place, window) {
         (Err(part), Some(window)) => Slot {
             column: Some(first_bound + *part as usize),
-            window: Some(WindowColumn { part: *part, time: first_bound + 2, ..window }),
+            window: Some(WindowColumn {
+                part: *part,
+                time: first_bound + 2,
+                is_given: window.shape.kind != WindowKind::Tumble,
+                ..window
+            }),
         },
         (Ok(place), _) => Slot::column(*place),
         (Err(part), None) => Slot::column(first_bound + *part as usize),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::{FieldRef, Schema};
 use thalweg_operators::batch::UNNESTS_MAX;
-use thalweg_operators::unnest::UnnestSpec;
+use thalweg_operators::unnest::{UnnestBy, UnnestSpec};
 
 use super::lower::Lowering;
 use super::relation::{Relation, Slot, WindowColumn};
@@ -22,10 +22,7 @@ pub(crate) fn lower_unnest(lowering: &Lowering, unnest: &Unnest) -> Result<Relat
     let Relation { node, mut slots } = lowering.lower(&unnest.input)?;
     let lost = || Error::internal("the array of an UNNEST is lost");
     let array = slots.remove(unnest.array().ok_or_else(lost)?).column.ok_or_else(lost)?;
-    if unnests_below(&node) >= UNNESTS_MAX {
-        return Err(Error::statement(format!("more than {UNNESTS_MAX} UNNESTs over one input are not supported"))
-            .help("write the result of some of them into a table"));
-    }
+    check_unnests(&node)?;
     // What no slot names any more stays behind: above all the array itself.
     let used = slots.iter().flat_map(|slot| slot.column.into_iter().chain(slot.window.map(|window| window.time)));
     let kept: Vec<usize> = used.collect::<BTreeSet<_>>().into_iter().collect();
@@ -46,13 +43,27 @@ pub(crate) fn lower_unnest(lowering: &Lowering, unnest: &Unnest) -> Result<Relat
     }
     let schema = Arc::new(Schema::new(fields));
     let spec = UnnestSpec {
-        column: array,
+        by: UnnestBy::Column(array),
         kept,
         is_outer: unnest.shape.is_outer,
         with_ordinality: unnest.shape.with_ordinality,
         schema: Arc::clone(&schema),
     };
     Ok(Relation { node: Node { schema, op: NodeOp::Unnest { input: Box::new(node), spec } }, slots })
+}
+
+/// Refuses one UNNEST more above `node`, or windows that make several rows of one, if an ordinal could not tell its rows apart.
+///
+/// # Errors
+/// If there are too many below.
+pub(crate) fn check_unnests(node: &Node) -> Result<()> {
+    if unnests_below(node) < UNNESTS_MAX {
+        return Ok(());
+    }
+    Err(Error::statement(format!(
+        "more than {UNNESTS_MAX} UNNESTs, HOPs and CUMULATEs over one input are not supported"
+    ))
+    .help("write the result of some of them into a table"))
 }
 
 /// UNNESTs that a row of the node has come through since it got its ordinal.

@@ -52,6 +52,7 @@ mod unnest_syntax;
 mod values;
 mod window;
 mod window_bound;
+mod window_function;
 
 #[cfg(test)]
 mod expressions;

@@ -11,8 +11,11 @@ use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion_common::{Column, DFSchema, DataFusionError};
 use datafusion_expr::Expr;
 use thalweg_operators::expr::Scalar;
+use thalweg_operators::spec::{WindowKind, WindowShape, Windows};
+use thalweg_operators::unnest::{UnnestBy, UnnestSpec};
 
 use super::compile::{column_tests, compile};
+use super::lower_unnest::check_unnests;
 use super::select_names::free_name;
 use super::window::WindowPart;
 use super::window_bound::WindowBound;
@@ -44,18 +47,29 @@ pub(crate) struct WindowColumn {
     pub(crate) part: WindowPart,
     /// The node's column of the time that the window is of.
     pub(crate) time: usize,
-    pub(crate) size_ms: i64,
-    pub(crate) offset_ms: i64,
+    pub(crate) shape: WindowShape,
+    /// The time is the window's last instant: the row is in its window already.
+    pub(crate) is_given: bool,
 }
 
 impl WindowColumn {
     /// Whether both are of one window.
     pub(crate) fn is_same_window(&self, other: &Self) -> bool {
-        (self.time, self.size_ms, self.offset_ms) == (other.time, other.size_ms, other.offset_ms)
+        (self.time, self.shape, self.is_given) == (other.time, other.shape, other.is_given)
+    }
+
+    /// Whether the row may be in several windows, so that it is to become as many rows.
+    pub(crate) fn has_overlaps(&self) -> bool {
+        self.shape.kind != WindowKind::Tumble && !self.is_given
     }
 }
 
 impl Slot {
+    /// The windows that overlap, of a column that is not computed.
+    fn open_window(&self) -> Option<WindowColumn> {
+        self.window.filter(|window| self.column.is_none() && window.has_overlaps())
+    }
+
     /// A column that is there.
     pub(crate) fn column(column: usize) -> Self {
         Self { column: Some(column), window: None }
@@ -67,6 +81,53 @@ impl Relation {
     pub(crate) fn of(node: Node) -> Self {
         let slots = (0..node.schema.fields().len()).map(Slot::column).collect();
         Self { node, slots }
+    }
+
+    /// The windows that overlap and that no row was put into yet. There is one call at most.
+    pub(crate) fn open_window(&self) -> Option<WindowColumn> {
+        self.slots.iter().find_map(Slot::open_window)
+    }
+
+    /// Whether both bounds of the windows that no row was put into yet are among these slots, so that they are not lost.
+    pub(crate) fn keeps_open_window<'s>(slots: impl Iterator<Item = &'s Slot> + Clone) -> bool {
+        let has = |part| slots.clone().filter_map(Slot::open_window).any(|window| window.part == part);
+        has(WindowPart::Start) && has(WindowPart::End)
+    }
+
+    /// The same relation in which a row is there once for every window that holds it.
+    ///
+    /// # Errors
+    /// If rows have become several too often on the way.
+    pub(crate) fn spread(self) -> Result<Self> {
+        let Some(open) = self.open_window() else { return Ok(self) };
+        let Self { node, mut slots } = self;
+        check_unnests(&node)?;
+        let schema = Arc::clone(&node.schema);
+        let mut fields: Vec<FieldRef> = schema.fields().to_vec();
+        let mut names: HashSet<String> = fields.iter().map(|field| field.name().clone()).collect();
+        let first = fields.len();
+        for part in [WindowPart::Start, WindowPart::End, WindowPart::Time] {
+            let field = WindowBound::new(WindowColumn { part, ..open }, schema.field(open.time)).field();
+            let name = free_name(field.name(), &names);
+            names.insert(name.clone());
+            fields.push(Arc::new(field.with_name(name)));
+        }
+        for slot in &mut slots {
+            if let Some(window) = slot.open_window() {
+                slot.column = Some(first + window.part as usize);
+                slot.window = Some(WindowColumn { time: first + 2, is_given: true, ..window });
+            }
+        }
+        let windows = Windows { time_column: open.time, shape: open.shape, is_given: false };
+        let schema = Arc::new(Schema::new(fields));
+        let spec = UnnestSpec {
+            by: UnnestBy::Windows(windows),
+            kept: (0..first).collect(),
+            is_outer: false,
+            with_ordinality: false,
+            schema: Arc::clone(&schema),
+        };
+        Ok(Self { node: Node { schema, op: NodeOp::Unnest { input: Box::new(node), spec } }, slots })
     }
 
     /// Compiles an expression over the logical plan's columns, whose schema is `logical`.
@@ -143,6 +204,10 @@ impl Relation {
     /// # Errors
     /// If a slot is nowhere.
     pub(crate) fn with_slots_computed(self, slots: &[usize]) -> Result<Self> {
+        let is_open = |slot: &Slot| slot.open_window().is_some();
+        if slots.iter().any(|slot| is_open(&self.slots[*slot])) {
+            return self.spread()?.with_slots_computed(slots);
+        }
         if slots.iter().all(|slot| self.slots[*slot].column.is_some()) {
             return Ok(self);
         }

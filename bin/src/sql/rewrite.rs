@@ -15,6 +15,7 @@ use sqlparser::tokenizer::Span;
 use super::blank_query::empty_select;
 use super::catalog::{Catalog, CatalogTable, Entry};
 use super::expression::ExpressionRewriter;
+use super::group_window::GroupWindow;
 use super::known_functions::KnownFunctions;
 use super::reader::object_name;
 use super::select_names;
@@ -101,8 +102,8 @@ pub(crate) struct Rewriter<'a> {
     pub(crate) files: BTreeMap<String, Arc<CatalogTable>>,
     /// The queries of WITH that can be seen here, ready.
     pub(crate) ctes: Vec<ast::Cte>,
-    /// Arguments of the TUMBLE that the latest SELECT groups by.
-    group_window: Option<Vec<Expr>>,
+    /// The windows that the latest SELECT groups by.
+    group_window: Option<GroupWindow>,
     pub(crate) whole: Range<usize>,
     /// What is wrong and does not keep the rest from being looked at.
     errors: RefCell<Vec<Error>>,
@@ -351,7 +352,7 @@ impl Rewriter<'_> {
             }
             TableFactor::UNNEST { .. } | TableFactor::Function { .. } => Err(self.refuse(
                 span,
-                "table functions other than TUMBLE are not supported",
+                "table functions other than those of windows are not supported",
                 "TABLE(TUMBLE(TABLE t, …))",
             )),
             TableFactor::MatchRecognize { .. } => {
@@ -414,8 +415,8 @@ impl Rewriter<'_> {
         }
         let window = self.group_window.as_ref().filter(|_| matches!(*query.body, SetExpr::Select(_)));
         for key in keys {
-            if let Some(args) = window {
-                group_window::replace_bounds_in(self, &mut key.expr, args)?;
+            if let Some(window) = window {
+                group_window::replace_bounds_in(self, &mut key.expr, window)?;
             }
             if !is_number(&key.expr) {
                 self.expression(&mut key.expr, "ORDER BY")?;

@@ -1,4 +1,4 @@
-//! TUMBLE in FROM, with and without `TABLE(…)`, with positional and with named arguments.
+//! Window functions in FROM, with and without `TABLE(…)`, with positional and with named arguments.
 
 use sqlparser::ast::{
     self, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, ObjectNamePart, Spanned,
@@ -11,12 +11,10 @@ use super::nearest;
 use super::rewrite::Rewriter;
 use super::syntax;
 use super::window::{WindowCall, WindowNames};
+use super::window_function::{FUNCTIONS, WindowFunction};
 use crate::error::{Error, Result};
 
-const FORM: &str = "TABLE(TUMBLE(TABLE t, DESCRIPTOR(time_column), INTERVAL '1' MINUTE))";
-
-/// The parameters in their order, under Flink's names.
-const PARAMETERS: [&str; 4] = ["DATA", "TIMECOL", "SIZE", "OFFSET"];
+const FORM: &str = FUNCTIONS[0].form;
 
 /// The table factor that stands for a window function's call.
 ///
@@ -32,82 +30,89 @@ pub(crate) fn rewrite(rewriter: &mut Rewriter<'_>, factor: &TableFactor) -> Resu
         },
         _ => return Err(rewriter.refuse(span, "TABLE(…) takes the call of a window function", FORM)),
     };
-    check_name(rewriter, name)?;
-    let [data, time, size, offset] = arguments(rewriter, args, name.span())?;
-    let required = |argument: Option<Expr>, parameter: &str, form: &str| {
-        argument.ok_or_else(|| {
-            rewriter.refuse(name.span(), format!("TUMBLE lacks {parameter}"), format!("{form}; the whole: {FORM}"))
+    let function = function(rewriter, name)?;
+    let mut args = arguments(rewriter, function, args, name.span())?.into_iter();
+    let mut required = |parameter: &str, form: &str| {
+        args.next().flatten().ok_or_else(|| {
+            let message = format!("{} lacks {parameter}", function.name);
+            rewriter.refuse(name.span(), message, format!("{form}; the whole: {}", function.form))
         })
     };
-    let data = required(data, "its rows (DATA)", "TABLE t")?;
-    let time = required(time, "its time attribute (TIMECOL)", "DESCRIPTOR(time_column)")?;
-    let size = required(size, "its size (SIZE)", "INTERVAL '1' MINUTE")?;
+    let data = required("its rows (DATA)", "TABLE t")?;
+    let time = required("its time attribute (TIMECOL)", "DESCRIPTOR(time_column)")?;
+    let intervals = function.parameters[2..].iter().take(function.intervals());
+    let intervals =
+        intervals.map(|name| required(&format!("its {} ({name})", name.to_lowercase()), "INTERVAL '1' MINUTE"));
+    let intervals = intervals.collect::<Result<Vec<_>>>()?;
+    let offset = args.next().flatten();
     let time = descriptor(rewriter, &time)?;
-    let size_ms = interval_ms(rewriter, &size)?;
-    if size_ms <= 0 {
-        return Err(rewriter.refuse(size.span(), "a window's size must be greater than zero", "INTERVAL '1' MINUTE"));
-    }
-    let offset_ms = offset.as_ref().map_or(Ok(0), |offset| interval_ms(rewriter, offset))?;
+    let shape = function.shape(rewriter, &intervals, offset.as_ref())?;
     let mut input = input(rewriter, data)?;
     rewriter.table_factor(&mut input)?;
     let time_span = rewriter.place(time.span());
-    let call = WindowCall { input, time, time_span, size_ms, offset_ms, names: WindowNames::TABLE_FUNCTION };
+    let call = WindowCall { input, time, time_span, shape, names: WindowNames::TABLE_FUNCTION };
     Ok(rewriter.window(call, alias.clone()))
 }
 
-/// Only TUMBLE is there yet.
-fn check_name(rewriter: &Rewriter<'_>, name: &ObjectName) -> Result<()> {
+/// The window function of this name.
+fn function(rewriter: &Rewriter<'_>, name: &ObjectName) -> Result<&'static WindowFunction> {
     let upper = name.to_string().to_uppercase();
-    match upper.as_str() {
-        "TUMBLE" => Ok(()),
-        "HOP" | "CUMULATE" | "SESSION" => Err(rewriter.refuse(
-            name.span(),
-            format!("{upper} windows are not supported yet"),
-            format!("TUMBLE windows are: {FORM}"),
-        )),
-        _ => {
-            let error = rewriter.refuse(name.span(), format!("there is no table function `{name}`"), FORM);
-            Err(match nearest(&upper, ["TUMBLE"].into_iter()) {
-                Some(near) => Error { help: Some(format!("did you mean {near}?")), ..error },
-                None => error,
-            })
-        }
+    if let Some(function) = WindowFunction::named(&upper) {
+        return Ok(function);
     }
+    if upper == "SESSION" {
+        let help = format!("TUMBLE windows are: {FORM}");
+        return Err(rewriter.refuse(name.span(), "SESSION windows are not supported yet", help));
+    }
+    let error = rewriter.refuse(name.span(), format!("there is no table function `{name}`"), FORM);
+    Err(match nearest(&upper, FUNCTIONS.iter().map(|function| function.name)) {
+        Some(near) => Error { help: Some(format!("did you mean {near}?")), ..error },
+        None => error,
+    })
 }
 
-/// The arguments in the order of [`PARAMETERS`].
-fn arguments(rewriter: &Rewriter<'_>, args: Vec<FunctionArg>, call: Span) -> Result<[Option<Expr>; 4]> {
-    let mut by_parameter: [Option<Expr>; 4] = [const { None }; 4];
+/// The arguments in the order of the parameters.
+fn arguments(
+    rewriter: &Rewriter<'_>,
+    function: &WindowFunction,
+    args: Vec<FunctionArg>,
+    call: Span,
+) -> Result<Vec<Option<Expr>>> {
+    let WindowFunction { name, parameters, form, .. } = *function;
+    let mut by_parameter = vec![None; parameters.len()];
     for (position, arg) in args.into_iter().enumerate() {
         let span = arg.span();
         let (index, value) = match arg {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) if position < PARAMETERS.len() => (position, value),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) if position < parameters.len() => (position, value),
             FunctionArg::Unnamed(_) => {
-                return Err(rewriter.refuse(span, "TUMBLE takes three or four arguments", FORM));
+                let numbers = if parameters.len() == 4 { "three or four" } else { "four or five" };
+                return Err(rewriter.refuse(span, format!("{name} takes {numbers} arguments"), form));
             }
-            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => (parameter(rewriter, &name)?, value),
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
+                (parameter(rewriter, function, &name)?, value)
+            }
             FunctionArg::Named { .. } | FunctionArg::ExprNamed { .. } => {
-                return Err(rewriter.refuse(span, "this is not an argument of TUMBLE", FORM));
+                return Err(rewriter.refuse(span, format!("this is not an argument of {name}"), form));
             }
         };
         if by_parameter[index].replace(value).is_some() {
-            let message = format!("{} is given twice", PARAMETERS[index]);
-            return Err(rewriter.refuse(if span == Span::empty() { call } else { span }, message, FORM));
+            let message = format!("{} is given twice", parameters[index]);
+            return Err(rewriter.refuse(if span == Span::empty() { call } else { span }, message, form));
         }
     }
     Ok(by_parameter)
 }
 
-fn parameter(rewriter: &Rewriter<'_>, name: &Ident) -> Result<usize> {
+fn parameter(rewriter: &Rewriter<'_>, function: &WindowFunction, name: &Ident) -> Result<usize> {
     let upper = name.value.to_uppercase();
-    if let Some(index) = PARAMETERS.iter().position(|parameter| *parameter == upper) {
+    if let Some(index) = function.parameters.iter().position(|parameter| *parameter == upper) {
         return Ok(index);
     }
-    let help = match nearest(&upper, PARAMETERS.into_iter()) {
+    let help = match nearest(&upper, function.parameters.iter().copied()) {
         Some(near) => format!("did you mean {near}?"),
-        None => format!("they are {}", PARAMETERS.join(", ")),
+        None => format!("they are {}", function.parameters.join(", ")),
     };
-    Err(rewriter.refuse(name.span, format!("TUMBLE has no parameter `{}`", name.value), help))
+    Err(rewriter.refuse(name.span, format!("{} has no parameter `{}`", function.name, name.value), help))
 }
 
 /// The column in `DESCRIPTOR(column)`.

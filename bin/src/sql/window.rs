@@ -1,4 +1,4 @@
-//! TUMBLE: the call as it is written, and its place in the logical plan.
+//! Window functions: the call as it is written, and its place in the logical plan.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,6 +9,7 @@ use datafusion_common::{DFSchema, DFSchemaRef, DataFusionError, ExprSchema, Resu
 use datafusion_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
 use sqlparser::ast::{self, TableFactor};
+use thalweg_operators::spec::WindowShape;
 
 use super::catalog::{as_time_attribute, is_time_attribute, list};
 use super::diagnostic::wrap;
@@ -26,8 +27,7 @@ pub(crate) struct WindowCall {
     pub(crate) time: ast::Expr,
     /// Its place.
     pub(crate) time_span: Range<usize>,
-    pub(crate) size_ms: i64,
-    pub(crate) offset_ms: i64,
+    pub(crate) shape: WindowShape,
     pub(crate) names: WindowNames,
 }
 
@@ -43,7 +43,9 @@ impl WindowNames {
     /// Of a table function.
     pub(crate) const TABLE_FUNCTION: Self = Self { start: "window_start", end: "window_end", time: "window_time" };
     /// Of `GROUP BY TUMBLE(…)`, where the user has no names for them.
-    pub(crate) const GROUP: Self = Self { start: "$window_start", end: "$window_end", time: "$window_time" };
+    pub(crate) const TUMBLE: Self = Self { start: "$tumble_start", end: "$tumble_end", time: "$tumble_rowtime" };
+    /// Of `GROUP BY HOP(…)`.
+    pub(crate) const HOP: Self = Self { start: "$hop_start", end: "$hop_end", time: "$hop_rowtime" };
 }
 
 /// The table factor that stands for call number `index`.
@@ -93,8 +95,7 @@ pub(crate) struct Window {
     pub(crate) input: Arc<LogicalPlan>,
     /// A column of the input.
     pub(crate) time: Expr,
-    pub(crate) size_ms: i64,
-    pub(crate) offset_ms: i64,
+    pub(crate) shape: WindowShape,
     names: WindowNames,
     schema: DFSchemaRef,
 }
@@ -121,7 +122,7 @@ impl Window {
         }
         let schema = Self::schema_over(schema, field, names)
             .map_err(|error| Error::internal(format!("the columns of a window: {error}")))?;
-        Ok(Self { input: Arc::new(input), time, size_ms: call.size_ms, offset_ms: call.offset_ms, names, schema })
+        Ok(Self { input: Arc::new(input), time, shape: call.shape, names, schema })
     }
 
     fn schema_over(input: &DFSchema, time: &Field, names: WindowNames) -> PlannerResult<DFSchemaRef> {
@@ -137,7 +138,7 @@ impl Window {
 
 impl PartialOrd for Window {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        let key = |window: &Self| (window.size_ms, window.offset_ms, window.names);
+        let key = |window: &Self| (window.shape, window.names);
         match key(self).cmp(&key(other)) {
             std::cmp::Ordering::Equal => self.input.partial_cmp(&other.input),
             unequal => Some(unequal),
@@ -167,7 +168,7 @@ impl UserDefinedLogicalNodeCore for Window {
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Window: {} size={} ms offset={} ms", self.time, self.size_ms, self.offset_ms)
+        write!(f, "Window: {} {:?}", self.time, self.shape)
     }
 
     fn with_exprs_and_inputs(&self, mut exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> PlannerResult<Self> {

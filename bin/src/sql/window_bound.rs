@@ -1,4 +1,4 @@
-//! The columns of a window computed row by row: for where they are wanted without a windowed aggregation.
+//! The columns of a tumbling window computed row by row: for where they are wanted without a windowed aggregation.
 
 use std::sync::Arc;
 
@@ -7,6 +7,7 @@ use arrow_array::types::TimestampMillisecondType;
 use arrow_array::{ArrayRef, RecordBatch, TimestampMillisecondArray};
 use arrow_schema::{DataType, Field, TimeUnit};
 use thalweg_operators::expr::{EvaluateError, Scalar};
+use thalweg_operators::spec::WindowShape;
 
 use super::catalog::as_time_attribute;
 use super::relation::WindowColumn;
@@ -34,7 +35,7 @@ impl WindowBound {
 
     /// The column `time` as it is, in the zone of `zoned`.
     pub(crate) fn in_zone(time: usize, zoned: &DataType, field: &Field) -> Self {
-        let window = WindowColumn { part: WindowPart::Time, time, size_ms: 1, offset_ms: 0 };
+        let window = WindowColumn { part: WindowPart::Time, time, shape: WindowShape::tumbling(1, 0), is_given: true };
         Self { window, data_type: zoned.clone(), is_passed: true, time_name: field.name().clone() }
     }
 
@@ -61,11 +62,12 @@ impl WindowBound {
         if self.is_passed {
             return Some(time_ms);
         }
-        let start = window_start_ms(time_ms, self.window.size_ms, self.window.offset_ms)?;
+        let WindowShape { size_ms, offset_ms, .. } = self.window.shape;
+        let start = window_start_ms(time_ms, size_ms, offset_ms)?;
         match self.window.part {
             WindowPart::Start => Some(start),
-            WindowPart::End => start.checked_add(self.window.size_ms),
-            WindowPart::Time => start.checked_add(self.window.size_ms - 1),
+            WindowPart::End => start.checked_add(size_ms),
+            WindowPart::Time => start.checked_add(size_ms - 1),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use arrow_schema::{ArrowError, DataType};
 use thalweg_runtime::EventTimeMs;
 
+use crate::window::OutOfRange;
+
 /// Why an aggregation cannot be planned or has no result.
 #[derive(Debug)]
 pub enum AggregateError {
@@ -24,6 +26,8 @@ pub enum AggregateError {
     },
     /// The user's data: more than 2^32 − 2 groups in one table.
     TooManyGroups,
+    /// The user's data: windows of this event time would begin or end beyond what a timestamp can say.
+    OutOfRange(EventTimeMs),
     /// Ours: groups arrived for a window that this shard has closed. They are not in the result.
     ClosedWindow {
         /// The last event time of the window.
@@ -55,6 +59,7 @@ impl fmt::Display for AggregateError {
             }
             Self::Unsupported { what, data_type } => write!(f, "{what} cannot be of type {data_type}"),
             Self::TooManyGroups => f.write_str("a GROUP BY has more than 4,294,967,294 groups at once"),
+            Self::OutOfRange(time) => write!(f, "the windows of the event time {} ms are out of range", time.0),
             Self::ClosedWindow { last } => {
                 write!(f, "groups arrived for the window up to {} ms after it was closed", last.0)
             }
@@ -70,6 +75,12 @@ impl std::error::Error for AggregateError {
             Self::Arrow(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+impl From<OutOfRange> for AggregateError {
+    fn from(OutOfRange(time): OutOfRange) -> Self {
+        Self::OutOfRange(time)
     }
 }
 

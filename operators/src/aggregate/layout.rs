@@ -12,7 +12,7 @@ use super::pass::{self, Pass, is_passable};
 use super::side::SideKind;
 use crate::kernels::Kernels;
 use crate::key::{self, KeyShape};
-use crate::spec::{AggregateFunction as F, AggregateSpec, GroupSpec};
+use crate::spec::{AggregateFunction as F, AggregateSpec, GroupSpec, WindowKind, WindowShape};
 use crate::table::{GroupTable, row_stride};
 
 /// The planned shape of groups.
@@ -190,8 +190,14 @@ impl Layout {
             if !matches!(data_type, DataType::Timestamp(TimeUnit::Millisecond, _)) {
                 return Err(AggregateError::unsupported("the time of a window", data_type));
             }
-            if window.size_ms <= 0 {
-                return Err(AggregateError::Mismatch("a window's size is above 0"));
+            let WindowShape { kind, size_ms, step_ms, .. } = window.shape;
+            let is_sound = match kind {
+                WindowKind::Tumble => step_ms == size_ms,
+                WindowKind::Hop => step_ms <= size_ms,
+                WindowKind::Cumulate => step_ms > 0 && size_ms % step_ms == 0,
+            };
+            if size_ms <= 0 || step_ms <= 0 || !is_sound {
+                return Err(AggregateError::Mismatch("a window's size and step are above 0 and fit each other"));
             }
         }
         // The first part of every layout, so that inputs can count by it.

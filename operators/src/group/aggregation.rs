@@ -8,6 +8,7 @@ use arrow_select::concat::concat_batches;
 use thalweg_runtime::EventTimeMs;
 use thalweg_runtime::state::{Aggregation, Divided, Folded, Release};
 
+use super::slices;
 use super::spares::Spares;
 use super::store::{GroupStore, MergeScratch};
 use super::{ClosedWindow, FoldScratch, GroupKey, GroupShard, Partials, output_schema};
@@ -16,6 +17,7 @@ use crate::batch::Batch;
 use crate::kernels::Kernels;
 use crate::own;
 use crate::spec::GroupSpec;
+use crate::window::TimeWindow;
 
 /// One GROUP BY: the plan of its groups, and what is done with them.
 #[derive(Debug)]
@@ -85,6 +87,30 @@ impl GroupAggregation {
     /// Rows of several windows as one batch.
     fn together(&self, rows: Vec<RecordBatch>) -> Result<RecordBatch, AggregateError> {
         Ok(concat_batches(&self.schema, &rows)?)
+    }
+
+    /// What `rows` makes of each open window of `shard`, the earliest end first.
+    fn open_windows(
+        &self,
+        shard: &GroupShard,
+        mut rows: impl FnMut((TimeWindow, &GroupStore)) -> Result<Option<RecordBatch>, AggregateError>,
+    ) -> Result<Vec<RecordBatch>, AggregateError> {
+        let mut all = Vec::new();
+        match &self.spec.window {
+            Some(windows) if windows.has_overlaps() => {
+                for (window, panes) in slices::windows_of(windows, shard.open()) {
+                    let (mut whole, mut scratch) = (GroupStore::new(&self.layout), MergeScratch::default());
+                    panes.iter().try_for_each(|pane| whole.add(&self.layout, pane, &mut scratch))?;
+                    all.extend(rows((window, &whole))?);
+                }
+            }
+            _ => {
+                for open in shard.open() {
+                    all.extend(rows(open)?);
+                }
+            }
+        }
+        Ok(all)
     }
 
     /// Makes a table for a window of `shard` that begins with so many rows or groups.
@@ -158,7 +184,11 @@ impl Aggregation for GroupAggregation {
         if frontier == EventTimeMs::END {
             self.spares.end();
         }
-        shard.close(frontier)
+        shard.close((self.spec.window.as_ref(), &self.layout), frontier)
+    }
+
+    fn has_overlaps(&self) -> bool {
+        self.spec.window.is_some_and(|windows| windows.has_overlaps())
     }
 
     fn next_close(&self, shard: &GroupShard) -> Option<EventTimeMs> {
@@ -171,18 +201,20 @@ impl Aggregation for GroupAggregation {
 
     fn lookup(&self, shard: &GroupShard, key: &GroupKey) -> Result<RecordBatch, AggregateError> {
         let keys = key.keys(&self.layout.shape);
-        let found = shard.open().filter_map(|(window, store)| Some((window, store, store.find(&keys)?)));
-        let rows = found.map(|(window, store, group)| self.rows(window, store, (group, 1)));
-        self.together(rows.collect::<Result<_, _>>()?)
+        let find = |(window, store): (TimeWindow, &GroupStore)| match store.find(&keys) {
+            Some(group) => self.rows(window, store, (group, 1)).map(Some),
+            None => Ok(None),
+        };
+        self.together(self.open_windows(shard, find)?)
     }
 
     fn scan(&self, shard: &GroupShard) -> Result<RecordBatch, AggregateError> {
-        let rows = shard.open().map(|(window, store)| self.rows(window, store, (0, store.groups())));
-        self.together(rows.collect::<Result<_, _>>()?)
+        let all = |(window, store): (TimeWindow, &GroupStore)| self.rows(window, store, (0, store.groups())).map(Some);
+        self.together(self.open_windows(shard, all)?)
     }
 
     fn end(&self, closed: &ClosedWindow) -> EventTimeMs {
-        closed.window.last
+        closed.last()
     }
 
     fn hash(&self, key: &GroupKey) -> u64 {

@@ -29,7 +29,7 @@ impl GroupAggregation {
         scratch: &mut FoldScratch,
     ) -> Result<Divided<Self>, AggregateError> {
         let mut all = Vec::with_capacity(parts);
-        let folded = self.each_window(batch, |window, batch| {
+        let folded = self.each_pane(batch, |window, batch| {
             let divided = self.divide_window(window, batch, parts, scratch)?;
             all.extend(divided.into_iter().enumerate().filter(|(_, part)| part.rows() > 0));
             Ok(())

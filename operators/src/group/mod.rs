@@ -13,6 +13,7 @@ mod key;
 mod output;
 mod partials;
 mod shard;
+mod slices;
 mod spares;
 mod store;
 

@@ -1,15 +1,23 @@
-//! The groups that somebody holds, a table for each open window.
+//! The groups that somebody holds, a table for each open pane.
+//!
+//! A [pane](crate::window) is what some windows have in common; of tumbling ones, the window itself. When its first window
+//! is over, its groups are given out for that and stay for the others. They are shared then, not copied, with whoever emits
+//! the window; only a row that comes too late for one window of its pane and not for another may find them in use, and
+//! makes a copy.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 use thalweg_runtime::EventTimeMs;
 use thalweg_runtime::state::Release;
 
-use super::store::GroupStore;
-use crate::aggregate::AggregateError;
-use crate::window::TimeWindow;
+use super::store::{GroupStore, MergeScratch};
+use crate::aggregate::{AggregateError, Layout};
+use crate::spec::Windows;
+use crate::window::{TimeWindow, pane_after};
 
-/// Groups by window and key: all of a job's, those of one worker, or those of one key.
+/// Groups by pane and key: all of a job's, those of one worker, or those of one key.
 ///
 /// What it holds is data alone; a [`GroupAggregation`](super::GroupAggregation) knows what it means. A new shard
 /// owns no memory.
@@ -17,23 +25,30 @@ use crate::window::TimeWindow;
 pub struct GroupShard {
     /// Windows that this closes are gone: their groups are refused.
     frontier: EventTimeMs,
-    /// Boxed, because a node of the map has room for eleven: a shard of one group would be air for the most part.
-    open: BTreeMap<TimeWindow, Box<GroupStore>>,
+    /// By pane. Not in place, because a node of the map has room for eleven: a shard of one group would be air for the most
+    /// part.
+    open: BTreeMap<TimeWindow, Arc<GroupStore>>,
     /// Empty tables, the last one split on top: the next window is likely to be as large.
     spare: Vec<GroupStore>,
     /// Of the last window that was closed: the next is likely to have as many, however few it begins with.
     usual: usize,
-    /// In all windows.
+    /// In all panes.
     groups: usize,
     /// Of all tables, spare ones included.
     bytes: usize,
 }
 
-/// The groups of a window that is over.
+/// The groups of a pane whose first window is over.
 #[derive(Debug)]
 pub struct ClosedWindow {
-    pub(super) window: TimeWindow,
-    pub(super) store: Box<GroupStore>,
+    pub(super) pane: TimeWindow,
+    /// They are due for the pane's windows up to here.
+    pub(super) until: EventTimeMs,
+    pub(super) store: Arc<GroupStore>,
+    /// The shard holds on to them for windows to come.
+    pub(super) is_kept: bool,
+    /// Why it could not.
+    pub(super) error: Option<AggregateError>,
 }
 
 /// Tables that a shard keeps when its groups are split: private tables hold the window in progress and the one before.
@@ -62,12 +77,12 @@ impl GroupShard {
         self.usual
     }
 
-    /// Open windows with their groups, the earliest end first.
+    /// Open panes with their groups, the earliest end first.
     pub(super) fn open(&self) -> impl Iterator<Item = (TimeWindow, &GroupStore)> {
-        self.open.iter().map(|(window, store)| (*window, &**store))
+        self.open.iter().map(|(pane, store)| (*pane, &**store))
     }
 
-    /// Changes the groups of a window that is open from now on. `make`: a table, if none is to spare here.
+    /// Changes the groups of a pane that is open from now on. `make`: a table, if none is to spare here.
     pub(super) fn change<R>(
         &mut self,
         window: TimeWindow,
@@ -79,7 +94,7 @@ impl GroupShard {
         }
         let Self { open, spare, groups, bytes, .. } = self;
         let store = open.entry(window).or_insert_with(|| {
-            Box::new(spare.pop().unwrap_or_else(|| {
+            Arc::new(spare.pop().unwrap_or_else(|| {
                 let store = make();
                 *bytes += store.bytes();
                 store
@@ -87,13 +102,14 @@ impl GroupShard {
         });
         *groups -= store.groups();
         *bytes -= store.bytes();
+        let store = Arc::make_mut(store);
         let result = change(store);
         *groups += store.groups();
         *bytes += store.bytes();
         result
     }
 
-    /// Calls `split` with each window that is released, the earliest end first, and forgets its groups.
+    /// Calls `split` with each pane that is released, the earliest end first, and forgets its groups.
     pub(super) fn split(&mut self, release: Release, mut split: impl FnMut(TimeWindow, &mut GroupStore)) {
         while let Some(entry) = self.open.first_entry() {
             if let Release::ClosedBy(watermark) = release
@@ -101,30 +117,39 @@ impl GroupShard {
             {
                 break;
             }
-            let (window, mut store) = entry.remove_entry();
+            let (pane, store) = entry.remove_entry();
             self.groups -= store.groups();
             self.bytes -= store.bytes();
-            split(window, &mut store);
+            let mut store = Arc::unwrap_or_clone(store);
+            split(pane, &mut store);
             if self.spare.len() < SPARE_MAX {
                 store.clear();
                 self.bytes += store.bytes();
-                self.spare.push(*store);
+                self.spare.push(store);
             }
         }
     }
 
-    /// Takes out the windows that are over at `frontier`, and refuses their groups from now on.
-    pub(super) fn close(&mut self, frontier: EventTimeMs) -> Vec<ClosedWindow> {
+    /// Gives out what is in the windows that are over at `frontier`, and refuses their groups from now on. What belongs to
+    /// later windows, too, stays.
+    pub(super) fn close(
+        &mut self,
+        (windows, layout): (Option<&Windows>, &Layout),
+        frontier: EventTimeMs,
+    ) -> Vec<ClosedWindow> {
         let mut closed = Vec::new();
         self.frontier = frontier.max(self.frontier);
         while let Some(entry) = self.open.first_entry()
             && entry.key().is_closed_by(frontier)
         {
-            let (window, store) = entry.remove_entry();
+            let (pane, store) = entry.remove_entry();
             self.groups -= store.groups();
             self.bytes -= store.bytes();
             self.usual = store.groups();
-            closed.push(ClosedWindow { window, store });
+            let rest = windows.and_then(|windows| pane_after(windows, pane, frontier));
+            let kept = rest.map(|rest| self.keep(layout, rest, Arc::clone(&store)));
+            let is_kept = kept.is_some();
+            closed.push(ClosedWindow { pane, until: frontier, store, is_kept, error: kept.and_then(Result::err) });
         }
         if frontier == EventTimeMs::END {
             self.bytes = 0;
@@ -132,12 +157,31 @@ impl GroupShard {
         }
         closed
     }
+
+    /// Puts groups into the pane of the windows that they still belong to.
+    fn keep(&mut self, layout: &Layout, pane: TimeWindow, kept: Arc<GroupStore>) -> Result<(), AggregateError> {
+        let mut added = Ok(());
+        let store = match self.open.entry(pane) {
+            Entry::Vacant(entry) => entry.insert(kept),
+            Entry::Occupied(entry) => {
+                let store = entry.into_mut();
+                self.groups -= store.groups();
+                self.bytes -= store.bytes();
+                added = Arc::make_mut(store).add(layout, &kept, &mut MergeScratch::default());
+                store
+            }
+        };
+        self.groups += store.groups();
+        self.bytes += store.bytes();
+        added
+    }
 }
 
 /// The groups alone: tables that wait for windows to come are not copied.
 impl Clone for GroupShard {
     fn clone(&self) -> Self {
-        let open = self.open.clone();
+        let copy = |(&pane, store): (&TimeWindow, &Arc<GroupStore>)| (pane, Arc::new(GroupStore::clone(store)));
+        let open: BTreeMap<_, _> = self.open.iter().map(copy).collect();
         // Not those of the original: a copy has no free capacity.
         let bytes = open.values().map(|store| store.bytes()).sum();
         Self { frontier: self.frontier, open, spare: Vec::new(), usual: self.usual, groups: self.groups, bytes }
@@ -145,10 +189,10 @@ impl Clone for GroupShard {
 }
 
 impl ClosedWindow {
-    /// Which one.
+    /// The last event time of the window that is over; of several, of the first.
     #[must_use]
-    pub fn window(&self) -> TimeWindow {
-        self.window
+    pub fn last(&self) -> EventTimeMs {
+        self.pane.last
     }
 
     /// Number of groups.

@@ -107,12 +107,34 @@ impl GroupStore {
         scratch: &mut MergeScratch,
     ) -> Result<(), AggregateError> {
         let Self { table, sides } = piece;
-        let long = table.has_long().then_some(TableCells { layout, table, first: 0, groups: table.groups() });
-        let keys = Keys { cells: table.rows(), stride: table.stride(), hashes: table.hashes(), long };
-        self.table.assign_rows(&keys, &mut scratch.ids, &mut scratch.fresh)?;
+        self.assign_all(layout, table, scratch)?;
         let sides = sides.iter_mut().map(|side| std::mem::replace(side, Side::new()));
         self.merge_assigned(layout, table.words(), sides, scratch);
         Ok(())
+    }
+
+    /// Adds all groups of another table, which stays as it is.
+    pub(super) fn add(
+        &mut self,
+        layout: &Layout,
+        piece: &Self,
+        scratch: &mut MergeScratch,
+    ) -> Result<(), AggregateError> {
+        self.assign_all(layout, &piece.table, scratch)?;
+        self.merge_assigned(layout, piece.table.words(), piece.sides.iter().cloned(), scratch);
+        Ok(())
+    }
+
+    /// Finds or makes the groups of another table.
+    fn assign_all(
+        &mut self,
+        layout: &Layout,
+        table: &GroupTable,
+        scratch: &mut MergeScratch,
+    ) -> Result<(), AggregateError> {
+        let long = table.has_long().then_some(TableCells { layout, table, first: 0, groups: table.groups() });
+        let keys = Keys { cells: table.rows(), stride: table.stride(), hashes: table.hashes(), long };
+        self.table.assign_rows(&keys, &mut scratch.ids, &mut scratch.fresh)
     }
 
     /// Adds what the `i`-th of other groups has to the group that it was assigned.

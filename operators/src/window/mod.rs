@@ -1,5 +1,10 @@
-//! Which window holds a row, and when a window is over.
+//! Which windows hold a row, which rows can be gathered together, and when a window is over.
 
-mod tumbling;
+mod panes;
+mod time_window;
 
-pub use tumbling::{TimeWindow, next_close_after};
+pub use panes::{
+    OutOfRange, PaneCursor, first_window, next_close_after, next_pane, nth_window, pane_after, window_ending,
+    windows_of,
+};
+pub use time_window::TimeWindow;

@@ -11,7 +11,7 @@ use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
 use thalweg_operators::changelog::RowKinds;
 use thalweg_operators::group::{CloseMode, Emission, FoldScratch, GroupAggregation, GroupShard, output_schema};
 use thalweg_operators::kernels::Kernels;
-use thalweg_operators::spec::{AggregateFunction as F, AggregateSpec, GroupSpec, KeyColumn, Tumbling};
+use thalweg_operators::spec::{AggregateFunction as F, AggregateSpec, GroupSpec, KeyColumn, Windows};
 use thalweg_runtime::EventTimeMs;
 use thalweg_runtime::state::{Aggregation, Folded, Release};
 
@@ -70,7 +70,7 @@ fn end(aggregation: &Arc<GroupAggregation>, mut shard: GroupShard) -> Emission {
 #[test]
 fn windows_that_close_at_the_end_stay_whatever_the_watermark_says() {
     let rows = batch(vec![("x", array(&DataType::Int64, &integers(&[1, 2, 3])))]);
-    let tumbling = Tumbling { time_column: 1, size_ms: 10, offset_ms: 0 };
+    let tumbling = Windows::tumbling(1, 10, 0);
     let times: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![1, 2, 11]));
     let rows = batch(vec![("x", Arc::clone(rows.columns.column(0))), ("time", times)]);
     let spec = GroupSpec { keys: Vec::new(), aggregates: Vec::new(), window: Some(tumbling), is_global: false };
@@ -205,7 +205,7 @@ fn windowed() -> (Arc<GroupSpec>, SchemaRef) {
     let spec = GroupSpec {
         keys: vec![KeyColumn { column: 0, data_type: DataType::Utf8View }],
         aggregates: vec![count],
-        window: Some(Tumbling { time_column: 1, size_ms: 10, offset_ms: 0 }),
+        window: Some(Windows::tumbling(1, 10, 0)),
         is_global: false,
     };
     (Arc::new(spec), Arc::new(Schema::new(fields)))

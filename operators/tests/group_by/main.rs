@@ -19,8 +19,9 @@ use thalweg_operators::changelog::RowKinds;
 use thalweg_operators::group::{CloseMode, Emission, FoldScratch, GroupAggregation, GroupShard, Partials};
 use thalweg_operators::kernels::Kernels;
 use thalweg_operators::key::is_supported;
-use thalweg_operators::spec::{AggregateFunction as F, AggregateSpec, GroupSpec, KeyColumn, Tumbling};
-use thalweg_operators::window::TimeWindow;
+use thalweg_operators::spec::{
+    AggregateFunction as F, AggregateSpec, GroupSpec, KeyColumn, WindowKind, WindowShape, Windows,
+};
 use thalweg_runtime::EventTimeMs;
 use thalweg_runtime::exchange::key_group::owner;
 use thalweg_runtime::state::{Aggregation, Folded, Release};
@@ -37,7 +38,7 @@ struct Case {
     workers: usize,
     key_types: Vec<DataType>,
     argument_type: DataType,
-    window: Option<(i64, i64)>,
+    window: Option<WindowShape>,
     mode: CloseMode,
     /// Milliseconds by which the watermark trails the greatest time.
     lag_ms: i64,
@@ -69,13 +70,22 @@ fn any_type() -> impl Strategy<Value = DataType> {
     proptest::sample::select(types())
 }
 
+fn any_shape() -> impl Strategy<Value = WindowShape> {
+    let kind = proptest::sample::select(vec![WindowKind::Tumble, WindowKind::Hop, WindowKind::Cumulate]);
+    (kind, 1..40i64, 1..9i64, -50..50i64).prop_map(|(kind, size_ms, part, offset_ms)| match kind {
+        WindowKind::Tumble => WindowShape::tumbling(size_ms, offset_ms),
+        WindowKind::Hop => WindowShape { kind, size_ms, step_ms: 1 + (size_ms - 1) * part / 8, offset_ms },
+        WindowKind::Cumulate => WindowShape { kind, size_ms: size_ms * part, step_ms: size_ms, offset_ms },
+    })
+}
+
 fn any_case() -> impl Strategy<Value = Case> {
     let time = prop_oneof![8 => -30..60i64, 1 => -1000..1000i64];
     let row = (proptest::array::uniform3(0..12usize), 0..256usize, 0..6usize, time)
         .prop_map(|(keys, argument, filter, time)| RowChoices { keys, argument, filter, time });
     let step = (1..20usize, 0..4usize, any::<bool>(), any::<bool>(), 0..8usize)
         .prop_map(|(rows, worker, flushes, advances, rotation)| Step { rows, worker, flushes, advances, rotation });
-    let window = proptest::option::weighted(0.8, (1..40i64, -50..50i64));
+    let window = proptest::option::weighted(0.8, any_shape());
     let mode = prop_oneof![Just(CloseMode::WhenPassed), Just(CloseMode::AtEnd)];
     let types = (proptest::collection::vec(any_type(), 0..4), any_type());
     (
@@ -124,7 +134,7 @@ impl Case {
         GroupSpec {
             keys: keys.map(|(column, data_type)| KeyColumn { column, data_type }).collect(),
             aggregates: all_aggregates(&self.argument_type),
-            window: self.tumbling(),
+            window: self.windows(),
             is_global: self.key_types.is_empty() && self.window.is_none(),
         }
     }
@@ -140,8 +150,8 @@ impl Case {
         if let DataType::Decimal128(_, scale) = self.argument_type { scale.into() } else { 0 }
     }
 
-    fn tumbling(&self) -> Option<Tumbling> {
-        self.window.map(|(size_ms, offset_ms)| Tumbling { time_column: TIME, size_ms, offset_ms })
+    fn windows(&self) -> Option<Windows> {
+        self.window.map(|shape| Windows { time_column: TIME, shape, is_given: false })
     }
 
     fn rows(&self) -> Vec<Row> {
@@ -151,20 +161,15 @@ impl Case {
         let row = |(ordinal, choices): (usize, &RowChoices)| {
             let stamp = greatest.filter(|_| is_streaming).map_or(i64::MIN, |time: i64| time - self.lag_ms);
             greatest = greatest.max(Some(choices.time));
-            let window = match self.window {
-                Some((size, offset)) => {
-                    let start = (choices.time - offset).div_euclid(size) * size + offset;
-                    (start, start + size - 1)
-                }
-                None => (i64::MIN, i64::MAX),
-            };
+            let windows =
+                self.window.map_or(vec![(i64::MIN, i64::MAX)], |shape| oracle::windows_of(&shape, choices.time));
             let mut values: Vec<Value> =
                 choices.keys.iter().enumerate().map(|(key, &at)| pick(schema.field(key).data_type(), at)).collect();
             values.push(pick(&self.argument_type, choices.argument));
             values.push(Value::Integer(choices.argument as i128 - 100));
             values.push(if choices.filter == 0 { Value::Null } else { Value::Integer((choices.filter % 2) as i128) });
             values.push(Value::Integer(choices.time.into()));
-            Row { ordinal: 1000 + ordinal as u128, values, window, stamp }
+            Row { ordinal: 1000 + ordinal as u128, values, windows, stamp }
         };
         self.rows.iter().enumerate().map(row).collect()
     }
@@ -286,7 +291,8 @@ impl Job {
     /// The ends of the windows that a worker holds in private.
     fn private_ends(&self, worker: usize) -> Vec<i64> {
         let rows = self.aggregation.scan(&self.folds[worker]).expect("no overflow");
-        assert_eq!(rows.num_rows(), self.aggregation.groups(&self.folds[worker]));
+        let groups = self.aggregation.groups(&self.folds[worker]);
+        assert!(rows.num_rows() == groups || self.aggregation.has_overlaps());
         rows.column_by_name("window_end")
             .map_or_else(Vec::new, |ends| values(ends).iter().map(|end| end.integer() as i64).collect())
     }
@@ -333,17 +339,18 @@ fn groups_of(aggregation: &GroupAggregation, rows: &RecordBatch) -> BTreeMap<(i6
     assert_eq!(rows.schema_ref(), aggregation.schema());
     let columns: Vec<Vec<Value>> = rows.columns().iter().map(values).collect();
     let group = |row: usize| {
-        let texts: Vec<String> = columns[..keys].iter().map(|column| column[row].text()).collect();
+        let mut texts: Vec<String> = columns[..keys].iter().map(|column| column[row].text()).collect();
         let times: Vec<i64> = columns[keys + aggregates..].iter().map(|c| c[row].integer() as i64).collect();
-        let start = match times[..] {
+        let end = match times[..] {
             [start, end, time] => {
                 assert_eq!(end - 1, time);
-                start
+                texts.insert(0, start.to_string());
+                end
             }
-            _ => i64::MIN,
+            _ => i64::MAX,
         };
         let results = columns[keys..][..aggregates].iter().map(|column| column[row].clone()).collect();
-        ((start, texts.join("|")), results)
+        ((end, texts.join("|")), results)
     };
     let groups: BTreeMap<_, _> = (0..rows.num_rows()).map(group).collect();
     assert_eq!(groups.len(), rows.num_rows(), "a group is one row");
@@ -362,7 +369,7 @@ fn add_empty_input(case: &Case, expected: &mut Groups) {
     if spec.is_global && expected.is_empty() {
         let count = |spec: &AggregateSpec| if spec.function == F::Count { Value::Integer(0) } else { Value::Null };
         let results = spec.aggregates.iter().map(|spec| Expected { value: count(spec), tolerance: 0.0 });
-        expected.insert((i64::MIN, String::new()), results.collect());
+        expected.insert((i64::MAX, String::new()), results.collect());
     }
 }
 
@@ -432,10 +439,4 @@ fn is_same(got: &Value, want: &Expected, data_type: &DataType) -> bool {
 #[test]
 fn every_type_of_the_tests_is_a_key() {
     assert!(types().iter().all(is_supported));
-}
-
-#[test]
-fn a_window_around_any_time_is_the_oracles() {
-    let tumbling = Tumbling { time_column: 0, size_ms: 7, offset_ms: 3 };
-    assert_eq!(TimeWindow::around(&tumbling, EventTimeMs(-5)).start, EventTimeMs(-11));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use thalweg_operators::spec::{AggregateFunction as F, AggregateSpec};
+use thalweg_operators::spec::{AggregateFunction as F, AggregateSpec, WindowKind, WindowShape};
 
 use crate::values::Value;
 
@@ -12,8 +12,8 @@ pub struct Row {
     pub ordinal: u128,
     /// One for each column.
     pub values: Vec<Value>,
-    /// First and last event time of its window.
-    pub window: (i64, i64),
+    /// First and last event times of its windows.
+    pub windows: Vec<(i64, i64)>,
     /// The watermark before it.
     pub stamp: i64,
 }
@@ -25,18 +25,40 @@ pub struct Expected {
     pub tolerance: f64,
 }
 
-/// Window and keys to the results of all aggregates; the number of late rows.
+/// The window's end and, with its start, the keys to the results of all aggregates; the number of late rows.
 pub type Groups = BTreeMap<(i64, String), Vec<Expected>>;
 
+/// All windows that hold a time, found by trying.
+pub fn windows_of(shape: &WindowShape, time: i64) -> Vec<(i64, i64)> {
+    let WindowShape { kind, size_ms, step_ms, offset_ms } = *shape;
+    let starts = |every: i64| (time - size_ms + 1..=time).filter(move |start| (start - offset_ms) % every == 0);
+    match kind {
+        WindowKind::Tumble => starts(size_ms).map(|start| (start, start + size_ms - 1)).collect(),
+        WindowKind::Hop => starts(step_ms).map(|start| (start, start + size_ms - 1)).collect(),
+        WindowKind::Cumulate => {
+            let ends = |start: i64| (1..=size_ms / step_ms).map(move |steps| (start, start + steps * step_ms - 1));
+            starts(size_ms).flat_map(ends).filter(|(_, last)| *last >= time).collect()
+        }
+    }
+}
+
 pub fn group_by(rows: &[Row], keys: &[usize], aggregates: &[AggregateSpec], scale: i32) -> (Groups, u64) {
-    let (late, taken): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.window.1 <= row.stamp);
     let mut groups: BTreeMap<(i64, String), Vec<&Row>> = BTreeMap::new();
-    for row in taken {
+    let mut late = 0;
+    for row in rows {
         let key: Vec<String> = keys.iter().map(|&key| row.values[key].text()).collect();
-        groups.entry((row.window.0, key.join("|"))).or_default().push(row);
+        let open = row.windows.iter().filter(|(_, last)| *last > row.stamp || row.stamp == i64::MIN);
+        for &(start, last) in open.clone() {
+            let key = match last {
+                i64::MAX => (last, key.join("|")),
+                _ => (last + 1, [&[start.to_string()], &key[..]].concat().join("|")),
+            };
+            groups.entry(key).or_default().push(row);
+        }
+        late += u64::from(open.count() == 0);
     }
     let evaluate = |rows: Vec<&Row>| aggregates.iter().map(|spec| aggregate(&rows, spec, scale)).collect();
-    (groups.into_iter().map(|(key, rows)| (key, evaluate(rows))).collect(), late.len() as u64)
+    (groups.into_iter().map(|(key, rows)| (key, evaluate(rows))).collect(), late)
 }
 
 fn aggregate(rows: &[&Row], spec: &AggregateSpec, scale: i32) -> Expected {

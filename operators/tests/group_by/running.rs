@@ -61,7 +61,7 @@ fn expected(
                 .map(|values| values.into_iter().zip(aggregates).map(as_declared).collect::<Vec<_>>())
         };
         let before = values(known);
-        known.push(Row { window: (i64::MIN, i64::MAX), stamp: i64::MIN, ..row.clone() });
+        known.push(Row { windows: vec![(i64::MIN, i64::MAX)], stamp: i64::MIN, ..row.clone() });
         let after = values(known).expect("a group");
         let log = changes.entry(key.join("|")).or_default();
         match before {
@@ -173,7 +173,7 @@ fn a_long_list_is_emitted_in_bounded_batches() {
     let row = |ordinal: u128| Row {
         ordinal,
         values: vec![Value::Bytes(vec![b'x'; 3_000])],
-        window: (i64::MIN, i64::MAX),
+        windows: vec![(i64::MIN, i64::MAX)],
         stamp: i64::MIN,
     };
     let rows: Vec<Row> = (0..300).map(row).collect();

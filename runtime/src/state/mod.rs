@@ -139,6 +139,12 @@ pub trait Aggregation: Send + Sync + 'static {
     /// the shard refuses groups of these windows. A frontier below an earlier one changes nothing.
     fn close(&self, shard: &mut Self::Shard, frontier: EventTimeMs) -> Vec<Self::Closed>;
 
+    /// May groups belong to several windows? Then [`close`](Self::close) gives them out for the windows that are over, and
+    /// those of a later window stay in the shard.
+    fn has_overlaps(&self) -> bool {
+        false
+    }
+
     /// The least frontier at which [`close`](Self::close) takes anything out of the shard as it is; none if there are no
     /// groups. That may be later than the windows are over: what holds on to all until the end of input says
     /// [`END`](EventTimeMs::END). Cheap.

@@ -88,17 +88,24 @@ impl<A: Aggregation> PartitionLock<A> {
         }
     }
 
-    /// Takes what is over at `frontier` out of a cell.
-    fn gather(&self, cell: &mut Counted<A>, frontier: EventTimeMs, over: &mut Counted<A>) -> Result<Keep, A::Error> {
+    /// Takes what is over at `frontier` out of a cell: groups of one window go to `over`; those that are in several windows
+    /// come out by themselves, since some of them stay in the cell.
+    fn gather(
+        &self,
+        cell: &mut Counted<A>,
+        frontier: EventTimeMs,
+        over: &mut Counted<A>,
+        windows: &mut Vec<A::Closed>,
+    ) -> Result<Keep, A::Error> {
         let Basis { aggregation, .. } = &self.basis;
-        if aggregation.next_close(cell.shard()).is_some_and(|next| next <= frontier) {
+        let is_over = aggregation.next_close(cell.shard()).is_some_and(|next| next <= frontier);
+        if is_over && !aggregation.has_overlaps() {
             let groups = cell.change(aggregation, |shard| aggregation.split(shard, Release::ClosedBy(frontier), 1));
             over.change(aggregation, |shard| {
                 groups.into_iter().try_for_each(|(_, groups)| aggregation.merge(shard, groups))
             })?;
         }
-        let left = cell.change(aggregation, |shard| aggregation.close(shard, frontier));
-        debug_assert!(left.is_empty(), "what is closed was gathered");
+        windows.extend(cell.change(aggregation, |shard| aggregation.close(shard, frontier)));
         self.expect_close(aggregation.next_close(cell.shard()));
         Ok(if aggregation.groups(cell.shard()) == 0 { Keep::No } else { Keep::Yes })
     }
@@ -172,12 +179,15 @@ impl<A: Aggregation> Sharing<A> for PartitionLock<A> {
             self.next_close.store(EventTimeMs::END.0, Ordering::Relaxed);
         }
         let mut over = self.basis.empty();
-        self.cells.sweep(|cell| self.gather(cell, frontier, &mut over))?;
+        let mut windows = Vec::new();
+        self.cells.sweep(|cell| self.gather(cell, frontier, &mut over, &mut windows))?;
         if mutant!(partition_forgets_late) {
             self.next_close.store(EventTimeMs::END.0, Ordering::Relaxed);
         }
         self.count_version();
-        Ok(over.change(aggregation, |shard| aggregation.close(shard, frontier)))
+        windows.extend(over.change(aggregation, |shard| aggregation.close(shard, frontier)));
+        windows.sort_by_key(|window| aggregation.end(window));
+        Ok(windows)
     }
 
     fn lookup(&self, key: &A::Key) -> Result<(Version, A::Rows), A::Error> {

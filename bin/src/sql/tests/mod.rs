@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use thalweg_operators::expr::Scalar;
-use thalweg_operators::spec::{AggregateSpec, GroupSpec};
+use thalweg_operators::spec::{AggregateSpec, GroupSpec, WindowKind, WindowShape, Windows};
+use thalweg_operators::unnest::UnnestBy;
 
 use super::types::FlinkType;
 use super::*;
@@ -139,12 +140,11 @@ fn render(node: &Node, depth: usize, out: &mut String) {
             let kept: Vec<usize> = spec.kept.clone();
             let kept = names(&input.schema.project(&kept).unwrap());
             let outer = if spec.is_outer { "outer " } else { "" };
-            let _ = writeln!(
-                out,
-                "unnest {outer}{} beside [{kept}]: {}",
-                input.schema.field(spec.column).name(),
-                names(&node.schema)
-            );
+            let unnested = match &spec.by {
+                UnnestBy::Column(column) => input.schema.field(*column).name().clone(),
+                UnnestBy::Windows(windows) => windows_of(windows, input.schema.field(windows.time_column).name()),
+            };
+            let _ = writeln!(out, "unnest {outer}{} beside [{kept}]: {}", unnested, names(&node.schema));
             inputs.push(input);
         }
         NodeOp::Aggregate { input, spec } => {
@@ -201,10 +201,20 @@ fn aggregated(input: &Node, spec: &GroupSpec) -> String {
         format!("{:?}({distinct}{argument}){filter}", call.function)
     };
     let calls: Vec<String> = spec.aggregates.iter().map(call).collect();
-    let window = spec.window.map(|window| {
-        let offset = if window.offset_ms == 0 { String::new() } else { format!(" offset {}", window.offset_ms) };
-        format!(" window {} {}{offset}", name(window.time_column), window.size_ms)
-    });
+    let window = spec.window.map(|window| format!(" window {}", windows_of(&window, name(window.time_column))));
     let global = if spec.is_global { " global" } else { "" };
     format!("[{}] [{}]{}{global}", keys.join(", "), calls.join(", "), window.unwrap_or_default())
+}
+
+/// The windows of a time: its name, the size, what is not TUMBLE's, the offset if there is one.
+fn windows_of(windows: &Windows, time: &str) -> String {
+    let WindowShape { kind, size_ms, step_ms, offset_ms } = windows.shape;
+    let offset = if offset_ms == 0 { String::new() } else { format!(" offset {offset_ms}") };
+    let kind = match kind {
+        WindowKind::Tumble => String::new(),
+        WindowKind::Hop => format!(" hop {step_ms}"),
+        WindowKind::Cumulate => format!(" cumulate {step_ms}"),
+    };
+    let given = if windows.is_given { " given" } else { "" };
+    format!("{time} {size_ms}{kind}{offset}{given}")
 }

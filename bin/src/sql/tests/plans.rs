@@ -34,6 +34,61 @@ fn a_scan_reads_what_is_used_and_filters_stand_above_it() {
 }
 
 #[test]
+fn overlapping_windows_are_grouped_in_panes_and_spread_where_nobody_groups_by_them() {
+    let hop = "TABLE(HOP(TABLE trades, DESCRIPTOR(ts), INTERVAL '1' MINUTE, INTERVAL '5' MINUTE))";
+    let query = |text: &str| text.replace("HOPPED", hop);
+    check(&[
+        (
+            &query("SELECT symbol, window_end, COUNT(*) AS n FROM HOPPED GROUP BY window_start, window_end, symbol"),
+            "
+      project symbol, window_end, COUNT(*) AS n
+        aggregate [symbol] [Count(*)] window ts 300000 hop 60000
+          scan trades: symbol, ts",
+        ),
+        (
+            &query("SELECT symbol, COUNT(*) AS n FROM HOPPED GROUP BY symbol"),
+            "
+      project symbol, COUNT(*) AS n
+        aggregate [symbol] [Count(*)]
+          project symbol
+            unnest ts 300000 hop 60000 beside [symbol, ts]: symbol, ts, window_start, window_end, window_time
+              scan trades: symbol, ts",
+        ),
+        (
+            &query("SELECT symbol FROM HOPPED"),
+            "
+      project symbol
+        unnest ts 300000 hop 60000 beside [symbol, ts]: symbol, ts, window_start, window_end, window_time
+          scan trades: symbol, ts",
+        ),
+        (
+            &query(
+                "SELECT window_start, window_end, MAX(n) FROM (SELECT window_start, window_end, symbol, COUNT(*) AS n FROM HOPPED GROUP BY window_start, window_end, symbol) GROUP BY window_start, window_end",
+            ),
+            "
+      project window_start, window_end, MAX(n) AS EXPR$2
+        aggregate [] [Max(n)] window window_time 300000 hop 60000 given
+          project COUNT(*) AS n, window_time
+            aggregate [symbol] [Count(*)] window ts 300000 hop 60000
+              scan trades: symbol, ts",
+        ),
+        (
+            &query(
+                "SELECT window_start, COUNT(*) FROM (SELECT window_start, window_end, symbol FROM HOPPED UNION ALL SELECT window_start, window_end, trader FROM HOPPED) GROUP BY window_start, window_end",
+            ),
+            "
+      project window_start, COUNT(*) AS EXPR$1
+        aggregate [] [Count(*)] window window_time 300000 hop 60000
+          union
+            project ts AS window_time
+              scan trades: ts
+            project ts AS window_time
+              scan trades: ts",
+        ),
+    ]);
+}
+
+#[test]
 fn windows_are_recognised_in_every_form() {
     check(&[
         (

@@ -74,14 +74,25 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "trades",
     ),
     (
-        "SELECT * FROM TABLE(HOP(TABLE trades, DESCRIPTOR(ts), INTERVAL '1' MINUTE, INTERVAL '2' MINUTE))",
-        "HOP windows are not supported yet",
-        "HOP",
+        "SELECT * FROM TABLE(HOP(TABLE trades, DESCRIPTOR(ts), INTERVAL '2' MINUTE, INTERVAL '1' MINUTE))",
+        "HOP's slide is longer than its size: rows in between would be in no window",
+        "'2' MINUTE, INTERVAL '1'",
     ),
     (
-        "SELECT * FROM TABLE(CUMULATE(TABLE trades, DESCRIPTOR(ts), INTERVAL '1' MINUTE, INTERVAL '2' MINUTE))",
-        "CUMULATE windows are not supported yet",
-        "CUMULATE",
+        "SELECT * FROM TABLE(HOP(TABLE trades, DESCRIPTOR(ts), INTERVAL '0.001' SECOND, INTERVAL '1' DAY))",
+        "each row would be in 86400000 windows",
+        "'0.001' SECOND, INTERVAL '1'",
+    ),
+    ("SELECT * FROM TABLE(HOP(TABLE trades, DESCRIPTOR(ts), INTERVAL '1' MINUTE))", "HOP lacks its size (SIZE)", "HOP"),
+    (
+        "SELECT * FROM TABLE(CUMULATE(TABLE trades, DESCRIPTOR(ts), INTERVAL '2' MINUTE, INTERVAL '5' MINUTE))",
+        "CUMULATE's greatest size must be a multiple of its step",
+        "'2' MINUTE, INTERVAL '5'",
+    ),
+    (
+        "SELECT * FROM TABLE(CUMULATE(DATA => TABLE trades, TIMECOL => DESCRIPTOR(ts), SLIDE => INTERVAL '1' MINUTE))",
+        "CUMULATE has no parameter `SLIDE`",
+        "SLIDE",
     ),
     (
         "SELECT * FROM TABLE(SESSION(TABLE trades, DESCRIPTOR(ts), INTERVAL '1' MINUTE))",
@@ -140,9 +151,24 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "trade",
     ),
     (
-        "SELECT COUNT(*) FROM trades GROUP BY HOP(ts, INTERVAL '1' MINUTE, INTERVAL '5' MINUTE)",
-        "HOP windows are not supported yet",
-        "HOP(ts, INTERVAL '1' MINUTE, INTERVAL '5' MINUTE)",
+        "SELECT COUNT(*) FROM trades GROUP BY HOP(ts, INTERVAL '1' MINUTE)",
+        "HOP takes a time attribute and the slide and the size of its windows",
+        "HOP(ts, INTERVAL '1' MINUTE)",
+    ),
+    (
+        "SELECT COUNT(*) FROM trades GROUP BY SESSION(ts, INTERVAL '1' MINUTE)",
+        "SESSION windows are not supported yet",
+        "SESSION(ts, INTERVAL '1' MINUTE)",
+    ),
+    (
+        "SELECT COUNT(*) FROM trades GROUP BY CUMULATE(ts, INTERVAL '1' MINUTE, INTERVAL '5' MINUTE)",
+        "CUMULATE stands in FROM",
+        "CUMULATE(ts, INTERVAL '1' MINUTE, INTERVAL '5' MINUTE)",
+    ),
+    (
+        "SELECT TUMBLE_START(ts, INTERVAL '1' MINUTE) FROM trades GROUP BY HOP(ts, INTERVAL '1' MINUTE, INTERVAL '5' MINUTE)",
+        "TUMBLE_START is not of the window in GROUP BY",
+        "TUMBLE_START(ts, INTERVAL '1' MINUTE)",
     ),
     (
         "SELECT TUMBLE_START(ts, INTERVAL '2' MINUTE) FROM trades GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)",

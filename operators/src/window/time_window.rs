@@ -1,9 +1,7 @@
-//! Tumbling windows: fixed size, no overlap, aligned to an offset from the epoch.
-//! Invariant: every event time is in exactly one window, also at the ends of what an `i64` of milliseconds can say.
+//! A stretch of event time, and the tiles of fixed size, aligned to an offset from the epoch, that cover all of it.
+//! Invariant: every event time is in exactly one tile, also at the ends of what an `i64` of milliseconds can say.
 
 use thalweg_runtime::EventTimeMs;
-
-use crate::spec::Tumbling;
 
 /// A window by its first and its last millisecond. Ordered by its end.
 ///
@@ -20,10 +18,10 @@ impl TimeWindow {
     /// The window of a job without windows. It is over at the end of input only.
     pub const ALL: Self = Self { start: EventTimeMs::MIN, last: EventTimeMs::END };
 
-    /// The window that holds `time`.
+    /// The tile that holds `time`, among those of `size_ms` (above 0) of which one starts at `offset_ms`.
     #[must_use]
-    pub fn around(tumbling: &Tumbling, time: EventTimeMs) -> Self {
-        let (size, offset) = (i128::from(tumbling.size_ms), i128::from(tumbling.offset_ms));
+    pub fn around(size_ms: i64, offset_ms: i64, time: EventTimeMs) -> Self {
+        let (size, offset) = (i128::from(size_ms), i128::from(offset_ms));
         let past = (i128::from(time.0) - offset).rem_euclid(size);
         let start = i128::from(time.0) - past;
         let clamp = |time: i128| EventTimeMs(time.clamp(i64::MIN.into(), i64::MAX.into()) as i64);
@@ -63,16 +61,6 @@ impl PartialOrd for TimeWindow {
     }
 }
 
-/// The least watermark above `watermark` that closes a window: those between need not be passed on.
-/// Without windows that is [`EventTimeMs::END`].
-#[must_use]
-pub fn next_close_after(tumbling: Option<&Tumbling>, watermark: EventTimeMs) -> EventTimeMs {
-    match (tumbling, watermark.0.checked_add(1)) {
-        (Some(tumbling), Some(next)) => TimeWindow::around(tumbling, EventTimeMs(next)).last,
-        _ => EventTimeMs::END,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -80,7 +68,7 @@ mod tests {
     use super::*;
 
     fn around(size_ms: i64, offset_ms: i64, time: i64) -> (i64, i64) {
-        let window = TimeWindow::around(&Tumbling { time_column: 0, size_ms, offset_ms }, EventTimeMs(time));
+        let window = TimeWindow::around(size_ms, offset_ms, EventTimeMs(time));
         (window.start.0, window.last.0)
     }
 
@@ -102,13 +90,11 @@ mod tests {
 
     #[test]
     fn the_end_of_input_closes_all_windows_and_the_start_none() {
-        let tumbling = Tumbling { time_column: 0, size_ms: i64::MAX, offset_ms: i64::MIN };
         for time in [i64::MIN, -1, 0, i64::MAX] {
-            let window = TimeWindow::around(&tumbling, EventTimeMs(time));
+            let window = TimeWindow::around(i64::MAX, i64::MIN, EventTimeMs(time));
             assert!(window.contains(EventTimeMs(time)) && window.is_closed_by(EventTimeMs::END));
         }
         assert!(!TimeWindow::ALL.is_closed_by(EventTimeMs(i64::MAX - 1)));
-        assert_eq!(next_close_after(None, EventTimeMs(7)), EventTimeMs::END);
     }
 
     fn any_time() -> impl Strategy<Value = i64> {
@@ -126,16 +112,14 @@ mod tests {
         #[test]
         fn windows_tile_all_of_time(size_ms in prop_oneof![1..20i64, any_time().prop_filter("above 0", |&s| s > 0)],
                                     offset_ms in any_time(), time in any_time()) {
-            let tumbling = Tumbling { time_column: 0, size_ms, offset_ms };
-            let window = TimeWindow::around(&tumbling, EventTimeMs(time));
+            let window = TimeWindow::around(size_ms, offset_ms, EventTimeMs(time));
             prop_assert!(window.contains(EventTimeMs(time)));
-            prop_assert_eq!(TimeWindow::around(&tumbling, window.start), window);
-            prop_assert_eq!(TimeWindow::around(&tumbling, window.last), window);
+            prop_assert_eq!(TimeWindow::around(size_ms, offset_ms, window.start), window);
+            prop_assert_eq!(TimeWindow::around(size_ms, offset_ms, window.last), window);
             if let Some(next) = window.last.0.checked_add(1) {
-                let next = TimeWindow::around(&tumbling, EventTimeMs(next));
+                let next = TimeWindow::around(size_ms, offset_ms, EventTimeMs(next));
                 prop_assert_eq!(next.start.0, window.last.0 + 1);
                 prop_assert!(next > window);
-                prop_assert_eq!(next_close_after(Some(&tumbling), window.last), next.last);
             }
             prop_assert_eq!(window.is_closed_by(EventTimeMs(time)), window.last.0 == time && time != i64::MIN);
         }
