@@ -38,13 +38,53 @@ struct Event {
     ts_ms: i64,
 }
 
+/// The windows that rows are put into.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Tumble,
+    Hop,
+    Cumulate,
+}
+
+const FORMS: [Form; 3] = [Form::Tumble, Form::Hop, Form::Cumulate];
+/// From one window to the next, where they overlap: most rows are late for some of their windows before they are for all.
+const STEP_MS: i64 = 2_500;
+
+impl Form {
+    /// The call, over the table `events`.
+    fn call(self) -> String {
+        let (size, step) = (WINDOW_MS as f64 / 1000.0, STEP_MS as f64 / 1000.0);
+        match self {
+            Self::Tumble => format!("TUMBLE(TABLE events, DESCRIPTOR(ts), INTERVAL '{size}' SECOND)"),
+            Self::Hop => {
+                format!("HOP(TABLE events, DESCRIPTOR(ts), INTERVAL '{step}' SECOND, INTERVAL '{size}' SECOND)")
+            }
+            Self::Cumulate => {
+                format!("CUMULATE(TABLE events, DESCRIPTOR(ts), INTERVAL '{step}' SECOND, INTERVAL '{size}' SECOND)")
+            }
+        }
+    }
+
+    /// The ends of the windows that hold a time.
+    fn ends(self, ts_ms: i64) -> Vec<i64> {
+        let end_of = |size_ms: i64| ts_ms.div_euclid(size_ms) * size_ms + size_ms;
+        match self {
+            Self::Tumble => vec![end_of(WINDOW_MS)],
+            Self::Hop => (0..WINDOW_MS / STEP_MS).map(|step| end_of(STEP_MS) + step * STEP_MS).collect(),
+            Self::Cumulate => {
+                (0..).map(|step| end_of(STEP_MS) + step * STEP_MS).take_while(|end| *end <= end_of(WINDOW_MS)).collect()
+            }
+        }
+    }
+}
+
 /// Window end and key, then: rows, sum of ids, ids in the order of the file. The ids tell every set of rows from every other.
 type Groups = BTreeMap<(i64, i32), (i64, i64, Vec<i32>)>;
 
 #[test]
 fn disorder_within_the_lag_gives_the_rows_of_the_sorted_input_and_no_late_row() {
     for seed in 0..6 {
-        let mut rng = StdRng::seed_from_u64(seed);
+        let (mut rng, form) = (StdRng::seed_from_u64(seed), FORMS[seed as usize % FORMS.len()]);
         let sorted = events(&mut rng);
         // Each row is put off by less than the lag, so none comes after one that is later by the lag or more.
         let shuffled = put_off(&sorted, LAG_MS, &mut rng);
@@ -54,9 +94,9 @@ fn disorder_within_the_lag_gives_the_rows_of_the_sorted_input_and_no_late_row() 
             let path = directory.path().join(format!("{name}.csv"));
             std::fs::write(&path, csv(events)).expect("the input can be written");
             for options in ways(&mut rng) {
-                let (groups, account) = run(&path, &options);
+                let (groups, account) = run(&path, form, &options);
                 let groups = without_order(groups);
-                assert_eq!(groups, without_order(naive(&sorted, i64::MAX).0), "seed {seed}, {name}, {options:?}");
+                assert_eq!(groups, without_order(naive(&sorted, form, i64::MAX).0), "seed {seed}, {name}, {options:?}");
                 assert_eq!(account.late(), 0, "seed {seed}, {name}, {options:?}");
             }
         }
@@ -66,17 +106,17 @@ fn disorder_within_the_lag_gives_the_rows_of_the_sorted_input_and_no_late_row() 
 #[test]
 fn disorder_beyond_the_lag_makes_the_same_rows_late_however_the_job_is_run() {
     for seed in 100..108 {
-        let mut rng = StdRng::seed_from_u64(seed);
+        let (mut rng, form) = (StdRng::seed_from_u64(seed), FORMS[seed as usize % FORMS.len()]);
         let sorted = events(&mut rng);
         let disorder_ms = *[LAG_MS * 3, LAG_MS * 6, LAG_MS * 20].choose(&mut rng).expect("there is one");
         let shuffled = put_off(&sorted, disorder_ms, &mut rng);
-        let (expected, late) = naive(&shuffled, LAG_MS);
+        let (expected, late) = naive(&shuffled, form, LAG_MS);
         assert!(late > 0 && late < ROWS as u64, "seed {seed}: {late} late rows prove nothing");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("shuffled.csv");
         std::fs::write(&path, csv(&shuffled)).expect("the input can be written");
         for options in ways(&mut rng) {
-            let (groups, account) = run(&path, &options);
+            let (groups, account) = run(&path, form, &options);
             assert_eq!(account.late(), late, "seed {seed}, {options:?}");
             assert_eq!(groups, expected, "seed {seed}, {options:?}");
         }
@@ -89,9 +129,11 @@ fn any_schedule_of_the_workers_gives_the_rows_and_the_late_rows_of_the_oracle() 
     let directory = tempfile::tempdir().expect("a temporary directory");
     for seed in 0..SCHEDULES {
         let mut rng = StdRng::seed_from_u64(seed);
+        // Each form with each strategy.
+        let form = FORMS[seed as usize / StrategyName::ALL.len() % FORMS.len()];
         let disorder_ms = *[LAG_MS, LAG_MS * 3, LAG_MS * 20].choose(&mut rng).expect("there is one");
         let shuffled = put_off(&events(&mut rng), disorder_ms, &mut rng);
-        let (expected, late) = naive(&shuffled, LAG_MS);
+        let (expected, late) = naive(&shuffled, form, LAG_MS);
         let path = directory.path().join("shuffled.csv");
         std::fs::write(&path, csv(&shuffled)).expect("the input can be written");
         let options = JobOptions {
@@ -102,20 +144,22 @@ fn any_schedule_of_the_workers_gives_the_rows_and_the_late_rows_of_the_oracle() 
             block_bytes: rng.random_range(30..2000),
             ..JobOptions::default()
         };
-        let (groups, account) = run_by(&path, |plan| job::simulate(plan, &options, seed));
+        let (groups, account) = run_by(&path, form, |plan| job::simulate(plan, &options, seed));
         assert_eq!(account.late(), late, "seed {seed}, {options:?}");
         assert_eq!(groups, expected, "seed {seed}, {options:?}");
     }
 }
 
-/// Ten obvious lines: a row is late if its window had ended, to the millisecond, by the greatest time before it less the lag.
-fn naive(events: &[Event], lag_ms: i64) -> (Groups, u64) {
+/// A few obvious lines: a row is late for a window that had ended, to the millisecond, by the greatest time before it less the
+/// lag, and late if it is so for all.
+fn naive(events: &[Event], form: Form, lag_ms: i64) -> (Groups, u64) {
     let (mut groups, mut late, mut greatest_ms) = (Groups::new(), 0, None::<i64>);
     for event in events {
-        let end_ms = event.ts_ms.div_euclid(WINDOW_MS) * WINDOW_MS + WINDOW_MS;
-        if greatest_ms.is_some_and(|greatest_ms| end_ms - 1 <= greatest_ms.saturating_sub(lag_ms)) {
-            late += 1;
-        } else {
+        let is_over =
+            |end_ms: &i64| greatest_ms.is_some_and(|greatest_ms| end_ms - 1 <= greatest_ms.saturating_sub(lag_ms));
+        let open: Vec<i64> = form.ends(event.ts_ms).into_iter().filter(|end_ms| !is_over(end_ms)).collect();
+        late += u64::from(open.is_empty());
+        for end_ms in open {
             let group = groups.entry((end_ms, event.key)).or_default();
             group.0 += 1;
             group.1 += i64::from(event.id);
@@ -173,20 +217,20 @@ fn csv(events: &[Event]) -> String {
     text
 }
 
-fn run(path: &Path, options: &JobOptions) -> (Groups, Account) {
-    run_by(path, |plan| job::collect(plan, options))
+fn run(path: &Path, form: Form, options: &JobOptions) -> (Groups, Account) {
+    run_by(path, form, |plan| job::collect(plan, options))
 }
 
-fn run_by(path: &Path, run: impl Fn(JobPlan) -> Result<(Vec<RecordBatch>, Account)>) -> (Groups, Account) {
+fn run_by(path: &Path, form: Form, run: impl Fn(JobPlan) -> Result<(Vec<RecordBatch>, Account)>) -> (Groups, Account) {
     let script = format!(
         "SET 'execution.runtime-mode' = 'streaming';
          CREATE TABLE events (id INT, k INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '{}' SECOND)
          WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = 'csv');
          SELECT window_end, k, COUNT(*), SUM(CAST(id AS BIGINT)), LISTAGG(CAST(id AS STRING))
-         FROM TABLE(TUMBLE(TABLE events, DESCRIPTOR(ts), INTERVAL '{}' SECOND)) GROUP BY window_start, window_end, k;",
+         FROM TABLE({}) GROUP BY window_start, window_end, k;",
         LAG_MS / 1000,
         path.display(),
-        WINDOW_MS / 1000,
+        form.call(),
     );
     let mut session = Session::new(SessionOptions::default());
     let mut result = None;

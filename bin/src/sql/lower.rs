@@ -232,7 +232,7 @@ impl Lowering {
             Ok(node) => Ok(Relation { node, slots }),
             Err(node) => {
                 let schema = Arc::clone(&node.schema);
-                let op = NodeOp::Sort { input: Box::new(node), keys: Vec::new(), offset, limit: fetch };
+                let op = NodeOp::Sort { input: node, keys: Vec::new(), offset, limit: fetch };
                 Ok(Relation { node: Node { schema, op }, slots })
             }
         }
@@ -271,7 +271,7 @@ impl Lowering {
 }
 
 /// The sort below, if there is nothing but projections between, with a limit; the node as it was, if not.
-fn with_limit(node: Node, offset: u64, fetch: Option<u64>) -> Result<Node, Node> {
+fn with_limit(node: Node, offset: u64, fetch: Option<u64>) -> Result<Node, Box<Node>> {
     match node.op {
         NodeOp::Sort { input, keys, offset: 0, limit: None } => {
             Ok(Node { schema: node.schema, op: NodeOp::Sort { input, keys, offset, limit: fetch } })
@@ -281,10 +281,10 @@ fn with_limit(node: Node, offset: u64, fetch: Option<u64>) -> Result<Node, Node>
                 |input| Node { schema: node.schema, op: NodeOp::Project { input: Box::new(input), expressions } };
             match with_limit(*input, offset, fetch) {
                 Ok(input) => Ok(rebuild(input)),
-                Err(input) => Err(rebuild(input)),
+                Err(input) => Err(Box::new(rebuild(*input))),
             }
         }
-        op => Err(Node { schema: node.schema, op }),
+        op => Err(Box::new(Node { schema: node.schema, op })),
     }
 }
 

@@ -9,6 +9,7 @@
 //! # ordered                         the rows come in this order
 //! # keyed: 2                        rows of a changelog, of which those with the same 2 columns behind the first come in this order
 //! # by hand                         no other engine was asked
+//! # by Flink                        the SQL is Flink's, which gave the rows: `oracle/flink.py`
 //! ==> file clicks.csv               a file for the job, as it stands
 //! ==> escaped lines.csv             the same with \n, \r, \t, \xNN; line ends of the section itself do not count
 //! ==> sql                           what is run; `${data}` is `tests/data`, `${dir}` where the files above are
@@ -124,7 +125,7 @@ impl Case {
             "rejected" => self.rejected = Some(count()?),
             "ordered" => self.is_ordered = true,
             "keyed" => self.key_columns = Some(count()? as usize),
-            // `why`, the lines that it goes on in, and `by hand` are for people.
+            // `why`, the lines that it goes on in, `by hand` and `by Flink` are for people.
             _ => {}
         }
         Ok(())

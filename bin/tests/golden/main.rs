@@ -64,6 +64,23 @@ fn every_golden_file_gives_its_rows_however_it_is_run() {
     assert!(failures.is_empty(), "{} of {} files fail:\n\n{}", failures.len(), cases.len(), failures.join("\n\n"));
 }
 
+/// The worked examples of `docs/time.md` are the cases of `sql/time`: input, statements and rows, word for word.
+#[test]
+fn the_page_on_time_shows_what_is_run() {
+    let page = std::fs::read_to_string(tests_directory().join("../../docs/time.md")).expect("the page is there");
+    let cases: Vec<Case> = Case::all().into_iter().filter(|case| case.name.starts_with("time/")).collect();
+    assert_eq!(cases.len(), 5, "the page has five examples");
+    for case in cases {
+        let path = tests_directory().join("sql").join(&case.name).with_extension("test");
+        let text = std::fs::read_to_string(path).expect("the case is there").replace("${dir}/", "");
+        for section in text.split("\n==> ").skip(1) {
+            let (title, body) = section.split_once('\n').expect("a section has a body");
+            let is_shown = !title.starts_with("rejects");
+            assert!(!is_shown || page.contains(&format!("\n{}\n```", body.trim_end())), "{}: {title}", case.name);
+        }
+    }
+}
+
 /// Runs a case with every member of its matrix; answers how many there were, or what went wrong first.
 fn run_every_way(case: &Case, number: usize) -> Result<Runs, String> {
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
