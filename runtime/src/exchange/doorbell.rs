@@ -207,6 +207,10 @@ mod tests {
         let bell = Doorbell::new();
         bell.wait(Duration::from_millis(1));
         assert!(!bell.take());
+        // It can sleep again: a byte that is left ASLEEP would make every wait return at once.
+        let (start, limit) = (Instant::now(), Duration::from_millis(5));
+        bell.wait(limit);
+        assert!(start.elapsed() >= limit);
         bell.ring();
         assert!(bell.is_rung());
     }

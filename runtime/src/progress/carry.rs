@@ -53,7 +53,7 @@ impl<T> OrderedCarry<T> {
     /// A turn was dropped by a panic: there will be no other.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        // Relaxed: after a panic `turn` stands still, and nobody asks for a turn but who had it.
+        // Relaxed: nothing is read because of it.
         self.is_poisoned.load(Ordering::Relaxed)
     }
 
@@ -77,11 +77,8 @@ impl<T> OrderedCarry<T> {
                 return None;
             }
         }
-        if self.is_poisoned() {
-            return None;
-        }
         // An earlier turn gave its guard back before it moved `turn` here; only a second holder of the same index would
-        // find the lock taken, and gets nothing.
+        // find the lock taken, and gets nothing. Nor does anybody get anything from a lock that a panic has poisoned.
         let value = self.value.try_lock().ok()?;
         Some(Turn { carry: self, index, value: Some(value) })
     }

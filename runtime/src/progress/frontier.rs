@@ -74,6 +74,7 @@ mod tests {
         assert_eq!(frontier.get(), EventTimeMs(5));
         assert!(!frontier.raise(1, EventTimeMs(30)), "not the slowest");
         assert!(!frontier.raise(2, EventTimeMs(4)), "a promise is not taken back");
+        assert_eq!(frontier.get(), EventTimeMs(5));
         assert!(frontier.raise(2, EventTimeMs(25)));
         assert_eq!(frontier.get(), EventTimeMs(10));
     }
