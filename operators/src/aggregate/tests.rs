@@ -145,6 +145,7 @@ impl Case {
     fn run(&self, kernels: Kernels) -> [GroupTable; 2] {
         let layout = Layout::new(&self.spec(), &Self::schema(), kernels).expect("a plan");
         let (mut table, mut merged, mut fresh) = (layout.table(), layout.table(), Fresh::default());
+        let mut from_empty = layout.table();
         let (mut packed, mut ids, mut scratch) = (PackedKeys::default(), Vec::new(), UpdateScratch::default());
         let ordinals = Ordinals::Run(Ordinal::of_row(0));
         for batch in self.batches.iter().map(|rows| Self::batch(rows)) {
@@ -160,6 +161,13 @@ impl Case {
             let keys = Keys { cells, stride, hashes: table.hashes(), long: None::<ColumnBytes<'_>> };
             merged.assign_rows(&keys, &mut ids, &mut fresh).expect("few groups");
             merge(&layout, &mut merged.words_mut(), table.words(), &ids, &fresh);
+
+            // The same into groups that begin empty.
+            let keys = Keys { cells, stride, hashes: table.hashes(), long: None::<ColumnBytes<'_>> };
+            from_empty.assign(&keys, &mut ids).expect("few groups");
+            merge(&layout, &mut from_empty.words_mut(), table.words(), &ids, &Fresh::default());
+            assert!(is_same(merged.rows(), from_empty.rows()), "{:?}\n{:?}", merged.rows(), from_empty.rows());
+            assert_eq!(merged.words().cold, from_empty.words().cold);
         }
         [table, merged]
     }

@@ -4,17 +4,17 @@
 //! entered, taken out again and looked for once more at its owner. So a row is made a group by itself: its key's cells and
 //! what the accumulators are after this one row. The owner's merge adds up those of the same key, as it does anyway.
 
+use std::hint::select_unpredictable;
+
 use thalweg_runtime::exchange::key_group::owner;
 use thalweg_runtime::state::Divided;
 
 use super::{FoldScratch, GroupAggregation, Partials};
-use crate::aggregate::{AggregateError, Layout, Rows, Side, update};
+use crate::aggregate::{AggregateError, Rows, Side, update};
 use crate::batch::Batch;
 use crate::key::{ColumnBytes, KeyShape, LongKeys, PackedKeys, is_long};
+use crate::table::HALF_LINE_WORDS;
 use crate::window::TimeWindow;
-
-/// Words that are copied at once while rows are filled in: half of the nearest cache.
-const COPY_WORDS_MAX: usize = 1 << 11;
 
 impl GroupAggregation {
     /// Each row of a batch as a group by itself, except those that are late by their stamps: window by window, divided by
@@ -46,19 +46,22 @@ impl GroupAggregation {
     ) -> Result<Vec<Partials>, AggregateError> {
         let Self { layout, spec, spares, .. } = self;
         // Those of one owner get places side by side.
-        let FoldScratch { packed, ids: places, rows, cold, update: update_scratch } = scratch;
+        let FoldScratch { packed, ids: places, rows, hashes: sorted, cold, update: update_scratch } = scratch;
         cold.resize(layout.cold_words);
         cold.clear();
         let key_columns: Vec<_> = spec.keys.iter().map(|key| batch.columns.column(key.column)).collect();
         packed.pack(&key_columns, batch.rows(), layout.kernels)?;
         let counts = place(&packed.hashes, parts, places);
         let stride = layout.stride();
-        fill(rows, layout, batch.rows());
+        rows.resize(batch.rows() * stride, 0);
+        let mut empty = vec![0; layout.shape.words()];
+        empty.extend_from_slice(&layout.accumulators);
+        empty.resize(stride, 0);
         match layout.shape.words() {
-            2 => put_keys::<2>(rows, stride, &packed.cells, places),
-            4 => put_keys::<4>(rows, stride, &packed.cells, places),
-            6 => put_keys::<6>(rows, stride, &packed.cells, places),
-            words => put_any_keys(rows, stride, (&packed.cells, words), places),
+            2 => put_keys::<2>(rows, &empty, &packed.cells, places),
+            4 => put_keys::<4>(rows, &empty, &packed.cells, places),
+            6 => put_keys::<6>(rows, &empty, &packed.cells, places),
+            words => put_any_keys(rows, &empty, (&packed.cells, words), places),
         }
         let mut sides: Vec<Side> = layout.sides.iter().map(|_| Side::new()).collect();
         sides.iter_mut().for_each(|side| side.grow(batch.rows()));
@@ -76,8 +79,10 @@ impl GroupAggregation {
             partials.push(part);
             first += count;
         }
-        let long = packed.has_long.then(|| (&layout.shape, ColumnBytes::new(&key_columns)));
-        hand_out(packed, long, parts, &mut partials);
+        hand_out_hashes(&packed.hashes, places, sorted, &mut partials);
+        if packed.has_long {
+            hand_out_long(packed, (&layout.shape, ColumnBytes::new(&key_columns)), &mut partials);
+        }
         for (index, side) in sides.iter_mut().enumerate() {
             let mut entries = side.drain();
             for (part, &count) in partials.iter_mut().zip(&counts) {
@@ -95,6 +100,9 @@ fn place(hashes: &[u64], parts: usize, places: &mut Vec<u32>) -> Vec<usize> {
         places.extend(0..hashes.len() as u32);
         return vec![hashes.len()];
     }
+    if parts == 2 {
+        return place_of_two(hashes, places);
+    }
     let mut counts = vec![0; parts];
     hashes.iter().for_each(|&hash| counts[usize::from(owner(hash, parts).0)] += 1);
     let mut next: Vec<u32> = Vec::with_capacity(parts);
@@ -111,51 +119,56 @@ fn place(hashes: &[u64], parts: usize, places: &mut Vec<u32>) -> Vec<usize> {
     counts
 }
 
-/// Makes `rows` so many rows of empty groups.
-fn fill(rows: &mut Vec<u64>, layout: &Layout, count: usize) {
-    let (key_words, stride) = (layout.shape.words(), layout.stride());
-    let total = count * stride;
-    rows.clear();
-    rows.reserve(total);
-    rows.resize(key_words, 0);
-    rows.extend_from_slice(&layout.accumulators);
-    rows.resize(stride, 0);
-    while rows.len() < total {
-        let whole = COPY_WORDS_MAX.max(stride) / stride * stride;
-        rows.extend_from_within(..rows.len().min(whole).min(total - rows.len()));
-    }
-    rows.truncate(total);
+/// [`place`] for two owners: one counter in a register, where two in memory would make each row wait for the one before.
+fn place_of_two(hashes: &[u64], places: &mut Vec<u32>) -> Vec<usize> {
+    let is_first = |hash: u64| owner(hash, 2).0 == 0;
+    let count = hashes.iter().map(|&hash| usize::from(is_first(hash))).sum::<usize>();
+    let mut next = 0;
+    places.extend(hashes.iter().zip(count as u32..).map(|(&hash, last)| {
+        let place = select_unpredictable(is_first(hash), next, last - next);
+        next += u32::from(is_first(hash));
+        place
+    }));
+    vec![count, hashes.len() - count]
 }
 
-/// Writes the keys of rows to their places. `WORDS`: of a key.
-fn put_keys<const WORDS: usize>(rows: &mut [u64], stride: usize, cells: &[u64], places: &[u32]) {
+/// Writes empty groups with the keys of rows to their places. `WORDS`: of a key.
+fn put_keys<const WORDS: usize>(rows: &mut [u64], empty: &[u64], cells: &[u64], places: &[u32]) {
+    let halves = empty.as_chunks::<HALF_LINE_WORDS>().0;
     for (key, &place) in cells.as_chunks::<WORDS>().0.iter().zip(places) {
-        rows[place as usize * stride..][..WORDS].copy_from_slice(key);
+        let row = &mut rows[place as usize * empty.len()..][..empty.len()];
+        // A copy of any length is a call.
+        row.as_chunks_mut().0.iter_mut().zip(halves).for_each(|(row, half)| *row = *half);
+        row[..WORDS].copy_from_slice(key);
     }
 }
 
-fn put_any_keys(rows: &mut [u64], stride: usize, (cells, words): (&[u64], usize), places: &[u32]) {
-    if words > 0 {
-        for (key, &place) in cells.chunks_exact(words).zip(places) {
-            rows[place as usize * stride..][..words].copy_from_slice(key);
-        }
+fn put_any_keys(rows: &mut [u64], empty: &[u64], (cells, words): (&[u64], usize), places: &[u32]) {
+    for (index, &place) in places.iter().enumerate() {
+        let row = &mut rows[place as usize * empty.len()..][..empty.len()];
+        row.copy_from_slice(empty);
+        row[..words].copy_from_slice(&cells[index * words..][..words]);
     }
 }
 
-/// Gives each part the hashes and the long strings of its rows, which come in the order of `packed`.
-fn hand_out(packed: &PackedKeys, long: Option<(&KeyShape, ColumnBytes<'_>)>, parts: usize, partials: &mut [Partials]) {
-    let Some((shape, columns)) = long else {
-        if let [only] = partials {
-            only.hashes.extend_from_slice(&packed.hashes);
-        } else {
-            packed.hashes.iter().for_each(|&hash| partials[usize::from(owner(hash, parts).0)].hashes.push(hash));
-        }
-        return;
-    };
+/// Gives each part the hashes of its rows, which come in the order of `packed`.
+fn hand_out_hashes(hashes: &[u64], places: &[u32], sorted: &mut Vec<u64>, partials: &mut [Partials]) {
+    sorted.resize(hashes.len(), 0);
+    hashes.iter().zip(places).for_each(|(&hash, &place)| sorted[place as usize] = hash);
+    let mut rest = sorted.as_slice();
+    for part in partials {
+        let (of_part, others) = rest.split_at(part.rows.len() / part.stride);
+        part.hashes.extend_from_slice(of_part);
+        rest = others;
+    }
+}
+
+/// Gives each part the long strings of its rows, which come in the order of `packed`.
+fn hand_out_long(packed: &PackedKeys, (shape, columns): (&KeyShape, ColumnBytes<'_>), partials: &mut [Partials]) {
+    let parts = partials.len();
     let keys = packed.cells.chunks_exact(shape.words());
     for (row, (&hash, key)) in packed.hashes.iter().zip(keys).enumerate() {
         let part = &mut partials[usize::from(owner(hash, parts).0)];
-        part.hashes.push(hash);
         part.long_starts.push(part.long.len());
         for (column, _) in shape.byte_cells(key).filter(|&(_, cell)| is_long(cell)) {
             part.long.extend_from_slice(columns.bytes(row, column));

@@ -27,6 +27,7 @@ pub struct FoldScratch {
     pub(super) packed: PackedKeys,
     pub(super) ids: Vec<u32>,
     pub(super) rows: Vec<u64>,
+    pub(super) hashes: Vec<u64>,
     pub(super) cold: ColdWords,
     pub(super) update: UpdateScratch,
 }

@@ -24,9 +24,12 @@ use crate::kernels::{Kernels, Level};
 use crate::key::{KeyShape, LongKeys, WINDOW, is_long, string_length};
 
 /// Words of half a cache line.
-const HALF_LINE_WORDS: usize = 4;
+pub(crate) const HALF_LINE_WORDS: usize = 4;
 /// Groups that a slot can tell apart from each other and from none.
 const GROUPS_MAX: usize = u32::MAX as usize - 1;
+/// Where new rows will be is asked for so many words before.
+#[cfg(target_arch = "x86_64")]
+const AHEAD_WORDS: usize = 128;
 /// Number of key words where it is only known at run time.
 const ANY: usize = 0;
 /// Words of slots and rows from which on they are asked for before they are needed: beyond that, the caches do not hold them.
@@ -281,19 +284,23 @@ impl GroupTable {
         let is_far = self.slots.count() + self.rows.len() > NEAR_WORDS_MAX;
         let rows = keys.hashes.len();
         let block = |start: usize| start.min(rows)..(start + BLOCK).min(rows);
+        let groups = self.groups();
         // Of this block and the next one, in turns.
         let mut hints = [Hints::default(); 2];
         if is_far {
             x86::prefetch_slots(&self.slots, &keys.hashes[block(0)]);
             x86::prefetch_slots(&self.slots, &keys.hashes[block(BLOCK)]);
-            hints[0] = self.hint(probe, &keys.hashes[block(0)], &mut ids[block(0)], is_far);
+            hints[0] = self.hint(probe, &keys.hashes[block(0)], &mut ids[block(0)], (is_far, true));
         }
         for start in (0..rows).step_by(BLOCK) {
             let next = if is_far { start + BLOCK } else { start };
             if is_far {
                 x86::prefetch_slots(&self.slots, &keys.hashes[block(start + 2 * BLOCK)]);
             }
-            hints[next / BLOCK % 2] = self.hint(probe, &keys.hashes[block(next)], &mut ids[block(next)], is_far);
+            // Many were new so far.
+            let is_new = (self.groups() - groups) * 8 >= start + BLOCK;
+            let ids_of_next = &mut ids[block(next)];
+            hints[next / BLOCK % 2] = self.hint(probe, &keys.hashes[block(next)], ids_of_next, (is_far, is_new));
             let sides = Sides {
                 rows: &self.rows,
                 row_stride: self.template.len(),
@@ -324,9 +331,12 @@ impl GroupTable {
     }
 
     #[cfg(target_arch = "x86_64")]
-    fn hint(&self, probe: impl Probe, hashes: &[u64], ids: &mut [u32], is_far: bool) -> Hints {
+    fn hint(&self, probe: impl Probe, hashes: &[u64], ids: &mut [u32], (is_far, is_new): (bool, bool)) -> Hints {
         let rows = is_far.then_some((&self.rows[..], self.template.len()));
-        probe.candidates(&self.slots, self.groups(), hashes, ids, rows)
+        match is_new {
+            true => probe.candidates::<true>(&self.slots, self.groups(), hashes, ids, rows),
+            false => probe.candidates::<false>(&self.slots, self.groups(), hashes, ids, rows),
+        }
     }
 
     #[inline(always)]
@@ -390,6 +400,8 @@ impl GroupTable {
         if group >= GROUPS_MAX {
             return Err(AggregateError::TooManyGroups);
         }
+        #[cfg(target_arch = "x86_64")]
+        x86::prefetch_write(&self.rows, self.rows.len() + AHEAD_WORDS);
         let from = &keys.cells[row * keys.stride..];
         if let Some(fresh) = fresh {
             fresh.add(row);

@@ -171,6 +171,32 @@ impl Case {
         (cells, hashes)
     }
 
+    /// A table that was made of rows like its own, the groups, and which keys were fresh.
+    fn run_rows(&self, level: Level) -> (GroupTable, Vec<Vec<u32>>, Vec<Vec<bool>>) {
+        let shape = KeyShape::new(vec![DataType::Utf8View; self.columns].iter());
+        let mut table = GroupTable::new(shape, (&[7, 8, 9], 0), Kernels::Simd);
+        table.level = level;
+        let (mut all_ids, mut all_fresh) = (Vec::new(), Vec::new());
+        for (number, batch) in self.batches.iter().enumerate() {
+            let (keys, hashes) = Self { gap: 0, ..self.clone() }.keys(batch);
+            let mut rows = Vec::new();
+            for (index, key) in keys.chunks(self.columns * CELL_WORDS).enumerate() {
+                rows.extend_from_slice(key);
+                rows.extend([number as u64, index as u64]);
+                rows.resize((index + 1) * table.stride(), 5);
+            }
+            let long = self.has_long.then_some(Digits(batch));
+            let (mut ids, mut fresh) = (vec![99], Fresh::default());
+            let keys = Keys { cells: &rows, stride: table.stride(), hashes: &hashes, long };
+            table.assign_rows(&keys, &mut ids, &mut fresh).unwrap();
+            let mut is_fresh = vec![true; ids.len()];
+            fresh.known(0..ids.len()).for_each(|key| is_fresh[key] = false);
+            all_ids.push(ids);
+            all_fresh.push(is_fresh);
+        }
+        (table, all_ids, all_fresh)
+    }
+
     fn run(&self, level: Level) -> (GroupTable, Vec<Vec<u32>>) {
         let shape = KeyShape::new(vec![DataType::Utf8View; self.columns].iter());
         let mut table = GroupTable::new(shape, (&[7, 8, 9], 0), Kernels::Simd);
@@ -201,6 +227,21 @@ proptest! {
                 let number = *numbers.entry((key, if case.has_long { digits } else { 0 })).or_insert(next);
                 prop_assert_eq!(number, id);
             }
+        }
+        // Whole rows make the same groups, each of the row of its first key.
+        let mut next = 0;
+        for level in levels() {
+            let (table, ids, fresh) = case.run_rows(level);
+            prop_assert_eq!(&ids, &expected_ids, "{:?}", level);
+            let is_first = |&id: &u32| { let is_first = id == next; next += u32::from(is_first); is_first };
+            let first: Vec<bool> = ids.iter().flatten().map(is_first).collect();
+            prop_assert_eq!(fresh.concat(), &first[..], "{:?}", level);
+            let places = ids.iter().enumerate().flat_map(|(batch, ids)| (0..ids.len()).map(move |key| (batch, key)));
+            for (group, ((batch, key), _)) in places.zip(&first).filter(|(_, is_first)| **is_first).enumerate() {
+                let row = &table.rows()[group * table.stride()..][case.columns * CELL_WORDS..][..2];
+                prop_assert_eq!(row, [batch as u64, key as u64], "{:?}", level);
+            }
+            next = 0;
         }
         for level in levels() {
             let (table, ids) = case.run(level);

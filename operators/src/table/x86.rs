@@ -6,11 +6,11 @@
 #![allow(unsafe_code)] // Intrinsics: the branches of the scalar probe are mispredicted for every fourth key.
 
 use std::arch::x86_64::{
-    __m128i, __m256i, __m512i, _MM_HINT_T0, _mm_cmpeq_epi8, _mm_cmpneq_epi64_mask, _mm_loadu_si128, _mm_movemask_epi8,
-    _mm_prefetch, _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cmpeq_epi8, _mm256_cmpeq_epi32, _mm256_cmpeq_epi64,
-    _mm256_cmpneq_epi64_mask, _mm256_load_si256, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_movemask_pd,
-    _mm256_movemask_ps, _mm256_set1_epi32, _mm256_setzero_si256, _mm512_load_si512, _mm512_mask_cmpeq_epi32_mask,
-    _mm512_set1_epi32, _mm512_testn_epi64_mask,
+    __m128i, __m256i, __m512i, _MM_HINT_ET0, _MM_HINT_T0, _mm_cmpeq_epi8, _mm_cmpneq_epi64_mask, _mm_loadu_si128,
+    _mm_movemask_epi8, _mm_prefetch, _mm256_castsi256_pd, _mm256_castsi256_ps, _mm256_cmpeq_epi8, _mm256_cmpeq_epi32,
+    _mm256_cmpeq_epi64, _mm256_cmpneq_epi64_mask, _mm256_load_si256, _mm256_loadu_si256, _mm256_movemask_epi8,
+    _mm256_movemask_pd, _mm256_movemask_ps, _mm256_set1_epi32, _mm256_setzero_si256, _mm512_load_si512,
+    _mm512_mask_cmpeq_epi32_mask, _mm512_set1_epi32, _mm512_testn_epi64_mask,
 };
 use std::hint::select_unpredictable;
 
@@ -74,11 +74,12 @@ impl Hints {
 /// The two steps, with the instructions of one kind.
 pub(super) trait Probe: Copy {
     /// Writes for each hash the number of a group below `groups` (at least 1): the one whose tag it has if there is such a
-    /// one near its home, otherwise the last. Far rows are asked for.
+    /// one near its home, otherwise the last. Far rows are asked for. `NEW`: keys are likely not to be there, so hints are
+    /// worth having.
     ///
     /// # Panics
     /// If there are more than [`BLOCK`] hashes.
-    fn candidates(
+    fn candidates<const NEW: bool>(
         self,
         slots: &Slots,
         groups: usize,
@@ -99,7 +100,7 @@ pub(super) trait Probe: Copy {
 
 impl Probe for Avx512 {
     #[inline]
-    fn candidates(
+    fn candidates<const NEW: bool>(
         self,
         slots: &Slots,
         groups: usize,
@@ -108,7 +109,7 @@ impl Probe for Avx512 {
         rows: Option<(&[u64], usize)>,
     ) -> Hints {
         // SAFETY: there is an `Avx512` only where the processor has the instructions.
-        unsafe { candidates_avx512(slots, groups, hashes, ids, rows) }
+        unsafe { candidates_avx512::<NEW>(slots, groups, hashes, ids, rows) }
     }
 
     #[inline]
@@ -126,7 +127,7 @@ impl Probe for Avx512 {
 
 impl Probe for Avx2 {
     #[inline]
-    fn candidates(
+    fn candidates<const NEW: bool>(
         self,
         slots: &Slots,
         groups: usize,
@@ -135,7 +136,7 @@ impl Probe for Avx2 {
         rows: Option<(&[u64], usize)>,
     ) -> Hints {
         // SAFETY: there is an `Avx2` only where the processor has the instructions.
-        unsafe { candidates_avx2(slots, groups, hashes, ids, rows) }
+        unsafe { candidates_avx2::<NEW>(slots, groups, hashes, ids, rows) }
     }
 
     #[inline]
@@ -149,6 +150,13 @@ impl Probe for Avx2 {
         // SAFETY: there is an `Avx2` only where the processor has the instructions.
         unsafe { differing_long(sides, ids, of) }
     }
+}
+
+/// Asks for the memory that begins with this word, or would if there were as much, to be written to.
+#[inline(always)]
+pub(super) fn prefetch_write(words: &[u64], at: usize) {
+    // SAFETY: a prefetch changes nothing that can be observed, whatever the address; every x86-64 has it.
+    unsafe { _mm_prefetch::<_MM_HINT_ET0>(words.as_ptr().wrapping_add(at).cast()) };
 }
 
 /// Asks for the slots of these hashes.
@@ -175,8 +183,9 @@ impl Seen {
     #[inline(always)]
     fn group(self, line: &Line, last: u32) -> u32 {
         let lane = (self.tagged | 0x8000).trailing_zeros() as usize / 2;
-        let entry = line.0[lane & (LINE_SLOTS - 1)] as u32 & u32::from(self.tagged != 0).wrapping_neg();
-        entry.wrapping_sub(1).min(last)
+        let group = (line.0[lane & (LINE_SLOTS - 1)] as u32).wrapping_sub(1);
+        // A plain `min` became a branch on whether a slot is empty.
+        select_unpredictable((self.tagged != 0) & (group < last), group, last)
     }
 
     /// The first empty slot from `home` on, round to it.
@@ -197,7 +206,7 @@ fn prefetch_row((rows, stride): (&[u64], usize), group: u32) {
 
 /// [`Probe::candidates`], with what `see` finds out about the line of a hash.
 #[inline(always)]
-fn candidates(
+fn candidates<const NEW: bool>(
     slots: &Slots,
     groups: usize,
     (hashes, ids): (&[u64], &mut [u32]),
@@ -213,7 +222,10 @@ fn candidates(
         // SAFETY: `home` is at most `mask`, and there are all lines of `mask + 1` slots, as asserted.
         let line = unsafe { lines.get_unchecked(home / LINE_SLOTS) };
         let seen = see(line, hash);
-        (*id, *vacant) = (seen.group(line, last), seen.vacant(home));
+        *id = seen.group(line, last);
+        if NEW {
+            *vacant = seen.vacant(home);
+        }
         if let Some(rows) = rows {
             prefetch_row(rows, *id);
         }
@@ -222,14 +234,14 @@ fn candidates(
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,bmi1,bmi2,lzcnt,popcnt")]
-fn candidates_avx512(
+fn candidates_avx512<const NEW: bool>(
     slots: &Slots,
     groups: usize,
     hashes: &[u64],
     ids: &mut [u32],
     rows: Option<(&[u64], usize)>,
 ) -> Hints {
-    candidates(slots, groups, (hashes, ids), rows, |line, hash| {
+    candidates::<NEW>(slots, groups, (hashes, ids), rows, |line, hash| {
         // SAFETY: a line is 64 bytes, at a multiple of 64.
         let near = unsafe { _mm512_load_si512(line.0.as_ptr().cast::<__m512i>()) };
         let tagged = _mm512_mask_cmpeq_epi32_mask(0xAAAA, near, _mm512_set1_epi32(hash as i32));
@@ -238,14 +250,14 @@ fn candidates_avx512(
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-fn candidates_avx2(
+fn candidates_avx2<const NEW: bool>(
     slots: &Slots,
     groups: usize,
     hashes: &[u64],
     ids: &mut [u32],
     rows: Option<(&[u64], usize)>,
 ) -> Hints {
-    candidates(slots, groups, (hashes, ids), rows, |line, hash| {
+    candidates::<NEW>(slots, groups, (hashes, ids), rows, |line, hash| {
         let mut seen = Seen { tagged: 0, empty: 0 };
         for (half, slots) in line.0.as_chunks::<4>().0.iter().enumerate() {
             // SAFETY: half a line is 32 bytes, at a multiple of 32.
