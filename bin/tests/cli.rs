@@ -193,7 +193,19 @@ fn manual_has_a_page_for_each_command() {
     assert_eq!(code(&output(&["man", "--out", out.to_str().expect("a plain path")])), 0);
     let mut pages = names(&out);
     pages.sort();
-    let expected = ["check", "completions", "explain", "gen", "gen-measurements", "gen-trades", "man", "run"];
+    let expected = [
+        "bench",
+        "bench-latency",
+        "check",
+        "completions",
+        "explain",
+        "gen",
+        "gen-measurements",
+        "gen-trades",
+        "man",
+        "report",
+        "run",
+    ];
     let mut expected: Vec<String> = expected.iter().map(|name| format!("thalweg-{name}.1")).collect();
     expected.push("thalweg.1".to_owned());
     expected.sort();
