@@ -49,6 +49,12 @@ pub(super) struct SqlArgs {
 }
 
 impl SqlArgs {
+    /// What reports call it.
+    pub(super) fn name(&self) -> String {
+        let file = self.file.as_deref().map(|file| if file == "-" { "<stdin>" } else { file });
+        file.map_or_else(|| self.execute.join("; "), str::to_owned)
+    }
+
     /// What a session starts with.
     pub(super) fn session_options(&self) -> SessionOptions {
         SessionOptions {

@@ -4,6 +4,7 @@
 //! work is done or drained, that of [`crate::error::Kind`] for an error, and 130 when a second Ctrl-C ends it.
 
 mod arguments;
+mod bench;
 mod check;
 mod completions;
 mod explain;
@@ -11,6 +12,7 @@ pub mod generate;
 mod interrupt;
 mod man;
 mod panic;
+mod report;
 mod run;
 mod script;
 mod standard_input;
@@ -46,6 +48,12 @@ enum Command {
     /// Say what would be refused, and why, without reading any rows
     #[command(after_long_help = check::EXAMPLES)]
     Check(check::CheckArgs),
+    /// Load tests for your own machine
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
+    /// Write one page from latency reports
+    #[command(after_long_help = report::EXAMPLES)]
+    Report(report::ReportArgs),
     /// Make test data from a seed
     #[command(subcommand)]
     Gen(GenerateCommand),
@@ -87,6 +95,8 @@ fn dispatch() -> u8 {
         Command::Run(args) => run::run(args),
         Command::Explain(args) => explain::explain(args),
         Command::Check(args) => check::check(args),
+        Command::Bench(command) => bench::run(command),
+        Command::Report(args) => report::report(args).map_err(|error| Reported::new(&error, None)),
         Command::Gen(command) => generate::run(command).map_err(|error| Reported::new(&error, None)),
         Command::Completions(args) => completions::write(args).map_err(|error| Reported::new(&error, None)),
         Command::Man(args) => man::write(args).map_err(|error| Reported::new(&error, None)),

@@ -1,6 +1,7 @@
 //! `thalweg run`: statements in order, each job to its end.
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use clap::Args;
 use super::arguments::{EngineArgs, SqlArgs, error_format_parser, format_parser};
 use super::script::{ParsedScript, parse_all};
 use super::standard_input::StandardInput;
-use super::{Reported, interrupt, say};
+use super::{Reported, interrupt, report, say};
 use crate::connect::result::{self, ResultFormat};
 use crate::error::Result;
 use crate::job::{self, Account, JobControl, JobOptions};
@@ -41,6 +42,9 @@ pub(super) struct RunArgs {
     /// How errors, notes and the account are written on standard error: text or json; without it json with --format json
     #[arg(long, value_name = "FORMAT", value_parser = error_format_parser())]
     error_format: Option<StderrFormat>,
+    /// Directory for a latency report: percentiles, interval log, JSON and a page; of several jobs, the last one's
+    #[arg(long, value_name = "DIR")]
+    latency_report: Option<PathBuf>,
     /// No progress line and no closing account
     #[arg(long, short)]
     quiet: bool,
@@ -98,7 +102,7 @@ fn run_statement(
             let input = boundedness(&plan);
             stdin.take(&args.sql, tables(&plan).into_iter()).map_err(|error| error.at(statement.span.clone()))?;
             let options = args.engine.job_options(session, format_of(args, input))?;
-            let account = run_job(plan, &options, !args.quiet)?;
+            let account = run_job(plan, &options, args)?;
             if !args.quiet {
                 stderr::account(&account);
             }
@@ -108,7 +112,8 @@ fn run_statement(
 }
 
 /// Runs one job to its end, with a progress line; Ctrl-C drains it.
-fn run_job(plan: JobPlan, options: &JobOptions, shows_progress: bool) -> Result<Account> {
+fn run_job(plan: JobPlan, options: &JobOptions, args: &RunArgs) -> Result<Account> {
+    let shows_progress = !args.quiet;
     let control = JobControl::new();
     if shows_progress {
         control.on_note(note);
@@ -121,7 +126,15 @@ fn run_job(plan: JobPlan, options: &JobOptions, shows_progress: bool) -> Result<
             let control = control.clone();
             scope.spawn(move || show_progress(&control, &ended));
         }
-        let account = job::run(plan, options, &control);
+        let account = match &args.latency_report {
+            None => job::run(plan, options, &control),
+            Some(directory) => {
+                report::run_watched(plan, options, &control, Some(directory)).and_then(|(account, seconds)| {
+                    let title = args.sql.name();
+                    report::write(directory, title, (&account, seconds), Vec::new(), options).map(|()| account)
+                })
+            }
+        };
         drop(running);
         account
     })

@@ -86,7 +86,9 @@ impl Track {
                 let span = Span { first: at(first_due), last: at(last_due), rows, origin: Origin::Row };
                 if let Some(taken) = taken {
                     let taken = at(taken);
-                    self.recorder.record_at(Point::Arrived, span, taken);
+                    // A block is due with its last row; that the rows before wait for it is no lag of the schedule.
+                    let due = Span { first: span.last, ..span };
+                    self.recorder.record_at(Point::Arrived, due, taken);
                 }
                 Some(span)
             }

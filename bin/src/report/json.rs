@@ -9,17 +9,22 @@ use crate::error::Error;
 use crate::job::{Account, AggregationAccount, Percentiles};
 
 /// An object in the making; keys come in the order in which they are put.
-struct Object(Vec<u8>);
+pub(super) struct Object(pub(super) Vec<u8>);
 
 impl Object {
+    /// Without a key.
+    pub(super) fn bare() -> Self {
+        Self(b"{".to_vec())
+    }
+
     /// One of the kinds of lines on standard error.
-    fn new(kind: &str) -> Self {
-        let mut object = Self(b"{".to_vec());
+    pub(super) fn new(kind: &str) -> Self {
+        let mut object = Self::bare();
         object.text("type", Some(kind));
         object
     }
 
-    fn key(&mut self, name: &str) {
+    pub(super) fn key(&mut self, name: &str) {
         if self.0.len() > 1 {
             self.0.push(b',');
         }
@@ -27,7 +32,7 @@ impl Object {
         self.0.push(b':');
     }
 
-    fn text(&mut self, name: &str, value: Option<&str>) {
+    pub(super) fn text(&mut self, name: &str, value: Option<&str>) {
         self.key(name);
         match value {
             Some(value) => write_string(value.as_bytes(), &mut self.0),
@@ -35,7 +40,7 @@ impl Object {
         }
     }
 
-    fn number(&mut self, name: &str, value: Option<u64>) {
+    pub(super) fn number(&mut self, name: &str, value: Option<u64>) {
         self.key(name);
         match value {
             Some(value) => put(&mut self.0, format_args!("{value}")),
@@ -48,7 +53,7 @@ impl Object {
         self.0.extend_from_slice(if value { b"true".as_slice() } else { b"false" });
     }
 
-    fn end(mut self) -> String {
+    pub(super) fn end(mut self) -> String {
         self.0.push(b'}');
         String::from_utf8(self.0).expect("keys and values are text")
     }
@@ -107,7 +112,8 @@ pub fn summary(statements: u64, errors: u64, unchecked: u64) -> String {
 }
 
 /// `{"point":"merged","rows":100,"p50_ns":…}`: how long rows took to one point.
-pub fn percentiles(point: &str, figures: &Percentiles) -> String {
+#[must_use]
+pub(super) fn percentiles(point: &str, figures: &Percentiles) -> String {
     let mut object = Object(b"{".to_vec());
     object.text("point", Some(point));
     object.number("rows", Some(figures.count));
@@ -183,7 +189,7 @@ fn aggregation(account: &AggregationAccount) -> String {
 }
 
 /// Writing to memory cannot fail.
-fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+pub(super) fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }
 

@@ -2,6 +2,7 @@
 
 pub mod diagnostic;
 pub mod json;
+pub mod latency;
 pub mod number;
 mod place;
 pub mod progress;

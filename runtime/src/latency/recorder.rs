@@ -33,6 +33,20 @@ impl Histograms {
         }
     }
 
+    /// What was recorded beside `other`, which is part of this.
+    ///
+    /// # Panics
+    /// If it is not.
+    #[must_use]
+    pub fn without(mut self, other: &Self) -> Self {
+        for (own, other) in self.0.iter_mut().zip(&other.0) {
+            if let (Some(own), Some(other)) = (own, other) {
+                own.subtract(other.as_ref()).expect("what was recorded before is part of the whole");
+            }
+        }
+        self
+    }
+
     /// Nothing was recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
