@@ -123,7 +123,7 @@ impl Tail {
                 let output = std::mem::replace(&mut sink.output, Output { bytes, ..Output::default() });
                 cx.send(sink.edge, WorkerId(0), Flow::Output(Output { block, ..output }));
             }
-            (Self::Route(route), Some(block)) => route.end_block(block, cx),
+            (Self::Route(route), block) => route.end_block(block, cx),
             _ => {}
         }
     }
