@@ -47,12 +47,7 @@ impl<'a> Numbered<'a> {
     /// If there are several functions over windows.
     pub(crate) fn of(lowering: &Lowering, plan: &'a LogicalPlan) -> Result<Option<Self>> {
         let LogicalPlan::Filter(filter) = plan else { return Ok(None) };
-        let (input, kept) = match &*filter.input {
-            LogicalPlan::Projection(kept) if kept.expr.iter().all(|expr| matches!(expr, Expr::Column(_))) => {
-                (&*kept.input, Some(kept))
-            }
-            input => (input, None),
-        };
+        let (input, kept) = below(&filter.input);
         let LogicalPlan::Window(window) = input else { return Ok(None) };
         let (params, number) = number_of(lowering, window)?;
         Ok(Some(Self { window, kept, predicate: &filter.predicate, params, number }))
@@ -68,10 +63,29 @@ impl<'a> Numbered<'a> {
     }
 }
 
+/// What is below a choice of columns, which the optimizer puts in, and that choice if there is one.
+fn below(plan: &LogicalPlan) -> (&LogicalPlan, Option<&Projection>) {
+    match plan {
+        LogicalPlan::Projection(kept) if kept.expr.iter().all(|expr| matches!(expr, Expr::Column(_))) => {
+            (&kept.input, Some(kept))
+        }
+        plan => (plan, None),
+    }
+}
+
 /// The call, and the column that it gives.
 fn number_of<'a>(lowering: &Lowering, window: &'a Window) -> Result<(&'a WindowFunctionParams, Column)> {
-    let is_alone = !matches!(&*window.input, LogicalPlan::Window(_));
-    let ([Expr::WindowFunction(call)], true) = (&window.window_expr[..], is_alone) else {
+    let is_alone = !matches!(below(&window.input).0, LogicalPlan::Window(_));
+    // An alias keeps the name of a call whose expressions were given other types.
+    let call = match &window.window_expr[..] {
+        [Expr::WindowFunction(call)] => Some(call),
+        [Expr::Alias(alias)] => match &*alias.expr {
+            Expr::WindowFunction(call) => Some(call),
+            _ => None,
+        },
+        _ => None,
+    };
+    let Some(call) = call.filter(|_| is_alone) else {
         let error = Error::statement("several functions over windows in one query are not supported");
         let error = error.help("number the rows in one derived table, and those that are left in another around it");
         return Err(lowering.place_of(window.window_expr.iter()).into_iter().fold(error, Error::at));

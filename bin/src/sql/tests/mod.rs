@@ -3,6 +3,7 @@
 mod nested;
 mod plans;
 mod pruning;
+mod rank;
 mod refusals;
 mod statements;
 mod types;
