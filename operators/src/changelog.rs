@@ -12,16 +12,19 @@ pub enum RowKind {
     UpdateBefore,
     /// `+U`: the row, as it is now.
     UpdateAfter,
+    /// `-D`: the row goes, and none takes its place.
+    Delete,
 }
 
 impl RowKind {
-    /// As Flink writes it: `+I`, `-U`, `+U`.
+    /// As Flink writes it: `+I`, `-U`, `+U`, `-D`.
     #[must_use]
     pub fn short(self) -> &'static str {
         match self {
             Self::Insert => "+I",
             Self::UpdateBefore => "-U",
             Self::UpdateAfter => "+U",
+            Self::Delete => "-D",
         }
     }
 }

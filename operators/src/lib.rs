@@ -12,6 +12,8 @@ pub mod group;
 pub mod kernels;
 pub mod key;
 pub mod own;
+pub mod rank;
+pub mod route;
 pub mod running;
 pub mod sort;
 pub mod spec;

@@ -190,6 +190,7 @@ pub(super) fn tables(plan: &JobPlan) -> Vec<&Table> {
             | NodeOp::Project { input, .. }
             | NodeOp::Aggregate { input, .. }
             | NodeOp::Running { input, .. }
+            | NodeOp::Rank { input, .. }
             | NodeOp::Sort { input, .. } => nodes.push(input),
             NodeOp::Union { inputs } => nodes.extend(inputs),
         }

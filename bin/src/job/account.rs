@@ -39,7 +39,7 @@ pub struct StageCounters {
     pub taken: AtomicU64,
     /// Rows that left the stage as rows.
     pub passed: AtomicU64,
-    /// Of those that went into a sink: rows that replace another one, and those that are replaced.
+    /// Of those that went into a sink: rows that replace another one, and those that are replaced or go.
     pub updates: AtomicU64,
 }
 
@@ -78,7 +78,7 @@ pub struct OperatorAccount {
     pub folded: u64,
     /// Rows that left as rows.
     pub passed: u64,
-    /// Of those that went into a sink: the `-U` and the `+U`.
+    /// Of those that went into a sink: all but the `+I`.
     pub updates: u64,
     /// Rows that a filter left out.
     pub filtered: u64,

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 use thalweg_operators::group::Emission;
-use thalweg_operators::running::{Router, RunningAggregation, RunningGroups};
+use thalweg_operators::rank::Ranking;
+use thalweg_operators::route::Router;
+use thalweg_operators::running::RunningAggregation;
 use thalweg_operators::sort::Sorter;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 use thalweg_runtime::latency::Latencies;
@@ -24,7 +26,7 @@ use super::latency::Track;
 use super::merge::MergeOperator;
 use super::rejects::{Ledger, Ledgers};
 use super::route::Route;
-use super::running::RunningOperator;
+use super::running::{RowPlan, RunningOperator};
 use super::sort::SortOperator;
 use super::source::SourceOperator;
 use super::state::{LiveState, State};
@@ -42,7 +44,7 @@ use crate::plan::{RuntimeMode, SinkTable, SortKey};
 /// Messages in one lane at most: enough to ride out a neighbour's block, few enough to stay in the caches.
 const LANE_CAPACITY: usize = 8;
 
-/// Blocks of a source that may be sent to the owners of a running aggregation while an earlier one is missing. Enough to
+/// Blocks of a source that may be sent to owners who take in row by row while an earlier one is missing. Enough to
 /// ride out a neighbour that was put to sleep in the middle of a block.
 const BLOCKS_AHEAD_MAX: u64 = 64;
 
@@ -70,8 +72,8 @@ struct BuildStage {
     ledger: Option<Arc<Ledger>>,
     /// Of an aggregation.
     state: Option<State>,
-    /// Of a running aggregation.
-    running: Option<Arc<RunningAggregation>>,
+    /// Of what takes in row by row.
+    row_plan: Option<RowPlan>,
     /// Of a stage that sends to one: how far its blocks may run ahead.
     window: Option<Arc<BlockWindow>>,
 }
@@ -122,16 +124,20 @@ impl Build {
                 }
                 _ => None,
             };
-            let running = match &plan.head {
+            let row_plan = match &plan.head {
                 Head::Running { spec, input } => {
                     let running = RunningAggregation::new(Arc::clone(spec), input, read.kernels);
-                    Some(Arc::new(running.map_err(aggregate_refused)?))
+                    Some(RowPlan::Aggregation(Arc::new(running.map_err(aggregate_refused)?)))
+                }
+                Head::Rank { spec, input } => {
+                    let ranking = Ranking::new(spec.clone(), input, read.kernels);
+                    Some(RowPlan::Rank(Arc::new(ranking.map_err(aggregate_refused)?)))
                 }
                 _ => None,
             };
             let is_routed = matches!(plan.tail, PlannedTail::Route { .. });
             let window = is_routed.then(|| Arc::new(BlockWindow::new(BLOCKS_AHEAD_MAX, bells)));
-            stages.push(BuildStage { plan, source, chain, ledger: None, state, running, window });
+            stages.push(BuildStage { plan, source, chain, ledger: None, state, row_plan, window });
         }
         let mut ledgers = Ledgers::default();
         // Consumers come after their producers, statements after those that follow them: backwards is as it was written.
@@ -295,8 +301,8 @@ impl Build {
                     closed_at: Nanos(0),
                 })
             }
-            Head::Running { .. } => {
-                let groups = RunningGroups::new(self.running(index));
+            Head::Running { .. } | Head::Rank { .. } => {
+                let groups = self.row_plan(index).groups();
                 Box::new(RunningOperator::new(groups, self.windows_to(index), (steps, tail), counters))
             }
             Head::Sort { keys, offset, limit } => Box::new(SortOperator {
@@ -316,15 +322,15 @@ impl Build {
         self.stages[stage].state.as_ref().expect("every aggregation has its state")
     }
 
-    fn running(&self, stage: usize) -> Arc<RunningAggregation> {
-        Arc::clone(self.stages[stage].running.as_ref().expect("every running aggregation has its plan"))
+    fn row_plan(&self, stage: usize) -> &RowPlan {
+        self.stages[stage].row_plan.as_ref().expect("every stage that takes in row by row has its plan")
     }
 
     fn window(&self, stage: usize) -> Arc<BlockWindow> {
         Arc::clone(self.stages[stage].window.as_ref().expect("every stage that routes has its window"))
     }
 
-    /// The edges that lead to a running aggregation, each with the window of its blocks.
+    /// The edges that lead to a stage that takes in row by row, each with the window of its blocks.
     fn windows_to(&self, stage: usize) -> impl Iterator<Item = (EdgeId, Arc<BlockWindow>)> {
         let leads_here = move |other: &BuildStage| matches!(other.plan.tail, PlannedTail::Route { to } if to == stage);
         let senders = (0..self.stages.len()).filter(move |&sender| leads_here(&self.stages[sender]));
@@ -360,7 +366,7 @@ impl Build {
             }
             PlannedTail::Route { to } => Destination::Route(Box::new(Route {
                 edge,
-                router: Router::new(self.running(*to), self.workers),
+                router: Router::new(self.row_plan(*to).routing(), self.workers),
                 parts: (0..self.workers).map(|_| Vec::new()).collect(),
                 window: self.window(stage),
             })),

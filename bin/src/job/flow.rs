@@ -3,7 +3,7 @@
 use arrow_array::RecordBatch;
 use thalweg_operators::batch::Batch;
 use thalweg_operators::group::Partials;
-use thalweg_operators::running::Routed;
+use thalweg_operators::route::Routed;
 use thalweg_runtime::Payload;
 use thalweg_runtime::latency::{Span, Spans};
 
@@ -14,17 +14,17 @@ pub enum Flow {
     Partials(Partials, Spans),
     /// Rows on their way to another stage, also to the owner of all groups, who folds them.
     Rows(Batch, Spans),
-    /// What one block holds for one owner of a running aggregation.
+    /// What one block holds for one owner who takes in row by row.
     Routed(RoutedBlock),
     /// Rows on their way to a sink.
     Output(Output),
 }
 
-/// The rows of one block that are of one owner, in their order. Every block comes, once, also without rows.
+/// The rows of one block that are of one owner, in their order. Every block of a source comes, once, also without rows.
 #[derive(Debug)]
 pub struct RoutedBlock {
-    /// Number of the block.
-    pub block: u64,
+    /// Number of the block; `None`: the rows come out of no source, so no order of their own is theirs.
+    pub block: Option<u64>,
     /// A part for each batch.
     pub parts: Vec<Routed>,
     /// When they were due, if that is measured.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use thalweg_operators::batch::Batch;
-use thalweg_operators::running::{Routed, Router};
+use thalweg_operators::route::{Routed, Router};
 use thalweg_runtime::latency::Span;
 use thalweg_runtime::progress::window::BlockWindow;
 use thalweg_runtime::{Context, EdgeId, WorkerId};
@@ -13,7 +13,7 @@ use super::flow::{Flow, RoutedBlock};
 use super::tail::aggregate_refused;
 use crate::error::Result;
 
-/// The producer's side of a running aggregation.
+/// The producer's side of what takes in row by row.
 pub(super) struct Route {
     pub(super) edge: EdgeId,
     pub(super) router: Router,
@@ -30,10 +30,14 @@ impl Route {
         self.router.route(batch, |owner, routed| parts[owner].push(routed)).map_err(aggregate_refused)
     }
 
-    /// Sends every owner its part of a block whose rows were due in `span`, also an empty one: so all know that they have it.
-    pub(super) fn end_block(&mut self, block: u64, span: Option<Span>, cx: &mut Context<'_, Flow>) {
+    /// Sends every owner its part of a block whose rows were due in `span`, also an empty one: so all know that they have
+    /// it. Of what is no block of a source, only those with rows.
+    pub(super) fn end_block(&mut self, block: Option<u64>, span: Option<Span>, cx: &mut Context<'_, Flow>) {
         for (owner, parts) in self.parts.iter_mut().enumerate() {
             let parts = std::mem::take(parts);
+            if block.is_none() && parts.is_empty() {
+                continue;
+            }
             let mut routed = RoutedBlock { block, parts, span };
             routed.span = span.map(|span| span.with_rows(routed.rows()));
             cx.send(self.edge, WorkerId(owner as u16), Flow::Routed(routed));

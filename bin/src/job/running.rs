@@ -1,13 +1,17 @@
-//! The owner's side of a running aggregation on one worker: rows are taken in in the order of their blocks, and what they
-//! change leaves at once.
+//! The owner's side of a running aggregation or a Top-N on one worker: rows are taken in in the order of their blocks, and
+//! what they change leaves at once; what only the end of the input makes final leaves then.
 //!
 //! Each source's blocks are in their own order; rows of several sources (UNION ALL) meet in the order in which they come,
-//! as in Flink. Blocks that came too early wait here, as many as the [window](BlockWindow) is wide for each source.
+//! as in Flink. Blocks that came too early wait here, as many as the [window](BlockWindow) is wide for each source. What
+//! comes from no source has no order, and is taken in as it comes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use thalweg_operators::running::{Applied, Routed, RunningGroups};
+use thalweg_operators::batch::Batch;
+use thalweg_operators::rank::{RankedGroups, Ranking};
+use thalweg_operators::route::{Applied, Routed, Routing, RowByRow};
+use thalweg_operators::running::{RunningAggregation, RunningGroups};
 use thalweg_runtime::latency::{Point, Span};
 use thalweg_runtime::progress::window::BlockWindow;
 use thalweg_runtime::{Activity, Context, EdgeId, Epoch, EventTimeMs, Fault, Operator, WorkerId};
@@ -25,11 +29,39 @@ const OUTPUT_BYTES: usize = 256 << 10;
 /// As many rows, where they are few bytes.
 const OUTPUT_ROWS: u64 = 32 << 10;
 
+/// What takes in row by row, as planned for all workers.
+pub(super) enum RowPlan {
+    /// A running GROUP BY.
+    Aggregation(Arc<RunningAggregation>),
+    /// A Top-N.
+    Rank(Arc<Ranking>),
+}
+
+impl RowPlan {
+    /// How rows find their owners.
+    pub(super) fn routing(&self) -> Routing {
+        match self {
+            Self::Aggregation(aggregation) => aggregation.routing(),
+            Self::Rank(ranking) => ranking.routing(),
+        }
+    }
+
+    /// One owner's groups.
+    pub(super) fn groups(&self) -> Box<dyn RowByRow> {
+        match self {
+            Self::Aggregation(aggregation) => Box::new(RunningGroups::new(Arc::clone(aggregation))),
+            Self::Rank(ranking) => Box::new(RankedGroups::new(Arc::clone(ranking))),
+        }
+    }
+}
+
 /// Takes in and emits.
 pub(super) struct RunningOperator {
-    groups: RunningGroups,
+    groups: Box<dyn RowByRow>,
     /// By edge: a source's blocks.
     sources: BTreeMap<EdgeId, SourceBlocks>,
+    /// What comes from no source.
+    unordered: VecDeque<RoutedBlock>,
     /// What is being taken in.
     current: Option<Current>,
     steps: Vec<Step>,
@@ -47,7 +79,8 @@ struct SourceBlocks {
 
 /// A block whose turn it is.
 struct Current {
-    edge: EdgeId,
+    /// Where it came from, if it is the block of a source.
+    edge: Option<EdgeId>,
     parts: std::vec::IntoIter<Routed>,
     part: Option<Routed>,
     /// Rows of the part that were taken in.
@@ -60,20 +93,20 @@ struct Current {
 impl RunningOperator {
     /// Without a group. `windows`: that of each edge that leads here.
     pub(super) fn new(
-        groups: RunningGroups,
+        groups: Box<dyn RowByRow>,
         windows: impl Iterator<Item = (EdgeId, Arc<BlockWindow>)>,
         (steps, tail): (Vec<Step>, Tail),
         counters: Arc<StageCounters>,
     ) -> Self {
         let sources = windows.map(|(edge, window)| (edge, SourceBlocks { order: Order::default(), window })).collect();
-        let (frontier, waiting_bytes) = (EventTimeMs::MIN, 0);
-        Self { groups, sources, current: None, steps, tail, counters, frontier, waiting_bytes }
+        let (unordered, current, frontier, waiting_bytes) = (VecDeque::new(), None, EventTimeMs::MIN, 0);
+        Self { groups, sources, unordered, current, steps, tail, counters, frontier, waiting_bytes }
     }
 
     /// Takes up the next block that is due, if there is one.
     fn next_block(&mut self) -> bool {
-        let due = self.sources.iter_mut().find_map(|(edge, source)| Some((*edge, source.order.next()?)));
-        let Some((edge, block)) = due else { return false };
+        let due = self.sources.iter_mut().find_map(|(edge, source)| Some((Some(*edge), source.order.next()?)));
+        let Some((edge, block)) = due.or_else(|| Some((None, self.unordered.pop_front()?))) else { return false };
         self.waiting_bytes -= block.bytes();
         self.current =
             Some(Current { edge, span: block.span, parts: block.parts.into_iter(), part: None, taken: 0, done: 0 });
@@ -98,19 +131,25 @@ impl RunningOperator {
         self.tail.track.record(Point::Merged, span);
         self.tail.track.begin(span);
         add(&self.counters.folded, rows as u64);
-        add(&self.counters.rows_in, changes.rows() as u64);
-        steps::run(&self.steps, changes, &self.counters, &mut |batch| self.tail.push(batch, &self.counters, cx))?;
+        self.emit(changes, cx)?;
+        Ok(true)
+    }
+
+    /// Passes rows on.
+    fn emit(&mut self, batch: Batch, cx: &mut Context<'_, Flow>) -> Result<()> {
+        add(&self.counters.rows_in, batch.rows() as u64);
+        steps::run(&self.steps, batch, &self.counters, &mut |batch| self.tail.push(batch, &self.counters, cx))?;
         let (gathered_rows, gathered_bytes) = self.tail.gathered();
         if gathered_rows >= OUTPUT_ROWS || gathered_bytes >= OUTPUT_BYTES {
             self.tail.end_block(None, cx);
         }
-        Ok(true)
+        Ok(())
     }
 
     /// The block in hand is done with.
     fn end_block(&mut self, worker: WorkerId) {
         if let Some(current) = self.current.take()
-            && let Some(source) = self.sources.get(&current.edge)
+            && let Some(source) = current.edge.and_then(|edge| self.sources.get(&edge))
         {
             source.window.take_in(worker, source.order.next_block());
         }
@@ -120,11 +159,14 @@ impl RunningOperator {
 impl Operator<Flow> for RunningOperator {
     fn receive(&mut self, _: &mut Context<'_, Flow>, edge: EdgeId, _: WorkerId, data: Flow) -> Result<(), Fault> {
         let (Flow::Routed(block), Some(source)) = (data, self.sources.get_mut(&edge)) else {
-            return Err(Error::internal("a running aggregation takes blocks of rows").into());
+            return Err(Error::internal("rows for the owner of their keys come in blocks").into());
         };
         add(&self.counters.taken, block.rows());
         self.waiting_bytes += block.bytes();
-        source.order.take_in(block.block, block);
+        match block.block {
+            Some(number) => source.order.take_in(number, block),
+            None => self.unordered.push_back(block),
+        }
         Ok(())
     }
 
@@ -147,6 +189,11 @@ impl Operator<Flow> for RunningOperator {
         if self.sources.values().any(|source| !source.order.is_empty()) {
             return Err(Error::internal("a block is missing in front of others").into());
         }
+        if let Some(batch) = self.groups.finish().map_err(aggregate_refused)? {
+            self.emit(batch, cx)?;
+            return Ok(Activity::Busy);
+        }
+        self.tail.end_block(None, cx);
         self.tail.finish(cx)?;
         Ok(Activity::Done)
     }

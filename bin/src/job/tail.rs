@@ -146,7 +146,7 @@ impl Tail {
                 track.record_all(Point::Emitted, &spans);
                 cx.send(sink.edge, WorkerId(0), Flow::Output(Output { block, spans, ..output }));
             }
-            (Destination::Route(route), Some(block)) => route.end_block(block, track.block(), cx),
+            (Destination::Route(route), block) => route.end_block(block, track.block(), cx),
             _ => {}
         }
     }

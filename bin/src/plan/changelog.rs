@@ -3,26 +3,54 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use thalweg_operators::rank::{Emit, RankSpec};
 
 use super::{Node, NodeOp, SinkTable};
 use crate::connect::Connector;
 
 /// What the rows of a stream can be, as Flink's EXPLAIN has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ChangelogMode {
-    /// `[I]`: every row is new.
-    AppendOnly,
-    /// `[I,UB,UA]`: rows are replaced by others of the same key.
-    Updating,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangelogMode {
+    /// Rows are replaced by others: `-U` and `+U`.
+    pub has_updates: bool,
+    /// Rows go: `-D`.
+    pub has_deletes: bool,
 }
 
 impl ChangelogMode {
+    /// `[I]`: every row is new.
+    pub const APPEND_ONLY: Self = Self { has_updates: false, has_deletes: false };
+
+    /// `[I,UB,UA]`: rows are replaced by others.
+    pub const UPDATING: Self = Self { has_updates: true, has_deletes: false };
+
+    /// `[I,D]`: rows come and go.
+    pub const DELETING: Self = Self { has_updates: false, has_deletes: true };
+
     /// As EXPLAIN shows it.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::AppendOnly => "[I]",
-            Self::Updating => "[I,UB,UA]",
+        match (self.has_updates, self.has_deletes) {
+            (false, false) => "[I]",
+            (true, false) => "[I,UB,UA]",
+            (false, true) => "[I,D]",
+            (true, true) => "[I,UB,UA,D]",
+        }
+    }
+
+    /// What the rows of two streams together can be.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self { has_updates: self.has_updates || other.has_updates, has_deletes: self.has_deletes || other.has_deletes }
+    }
+
+    /// What comes out of a Top-N.
+    #[must_use]
+    pub fn of_rank(spec: &RankSpec) -> Self {
+        match spec.emit {
+            Emit::Final => Self::APPEND_ONLY,
+            Emit::Changes if spec.last > 1 && spec.first == 1 && spec.number.is_none() => Self::DELETING,
+            Emit::Changes => Self::UPDATING,
         }
     }
 }
@@ -33,27 +61,30 @@ impl Node {
     pub fn changelog_mode(&self) -> ChangelogMode {
         match &self.op {
             // Without a value, nothing of a group can change.
-            NodeOp::Running { spec, .. } if !spec.aggregates.is_empty() => ChangelogMode::Updating,
+            NodeOp::Running { spec, .. } if !spec.aggregates.is_empty() => ChangelogMode::UPDATING,
+            NodeOp::Rank { spec, .. } => ChangelogMode::of_rank(spec),
             NodeOp::Filter { input, .. } | NodeOp::Project { input, .. } | NodeOp::Unnest { input, .. } => {
                 input.changelog_mode()
             }
             NodeOp::Union { inputs } => {
-                inputs.iter().map(Self::changelog_mode).max().unwrap_or(ChangelogMode::AppendOnly)
+                inputs.iter().map(Self::changelog_mode).fold(ChangelogMode::APPEND_ONLY, ChangelogMode::or)
             }
             NodeOp::Scan { .. }
             | NodeOp::Values(_)
             | NodeOp::Watermark { .. }
             | NodeOp::Aggregate { .. }
             | NodeOp::Running { .. }
-            | NodeOp::Sort { .. } => ChangelogMode::AppendOnly,
+            | NodeOp::Sort { .. } => ChangelogMode::APPEND_ONLY,
         }
     }
 
-    /// The aggregation or sort that the rows come out of, if there is one: its rows do not come in the order of a source.
+    /// The aggregation, Top-N or sort that the rows come out of, if there is one: its rows do not come in the order of a source.
     #[must_use]
     pub fn regrouped(&self) -> Option<&NodeOp> {
         match &self.op {
-            NodeOp::Aggregate { .. } | NodeOp::Running { .. } | NodeOp::Sort { .. } => Some(&self.op),
+            NodeOp::Aggregate { .. } | NodeOp::Running { .. } | NodeOp::Rank { .. } | NodeOp::Sort { .. } => {
+                Some(&self.op)
+            }
             NodeOp::Filter { input, .. }
             | NodeOp::Project { input, .. }
             | NodeOp::Unnest { input, .. }

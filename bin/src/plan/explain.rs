@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use thalweg_operators::expr::Scalar;
+use thalweg_operators::rank::{Emit, RankSpec, Ties};
 use thalweg_operators::spec::{GroupSpec, WindowKind, WindowShape, Windows};
 use thalweg_operators::unnest::UnnestBy;
 use thalweg_runtime::state::StrategyName;
@@ -13,7 +14,7 @@ use super::changelog::ChangelogMode;
 use super::pruning;
 use super::stages::{Head, Sink, Stage, StageGraph, Step, Tail};
 use super::strategy::{Decision, StrategyChoice};
-use super::{RuntimeMode, SinkTable, WatermarkStrategy};
+use super::{RuntimeMode, SinkTable, SortKey, WatermarkStrategy};
 
 /// How a job would be run, as far as EXPLAIN shows it.
 #[derive(Clone, Debug)]
@@ -69,16 +70,9 @@ fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGrap
             line(out, 1, close);
         }
         Head::Running { spec, .. } => render_running(out, spec, run),
+        Head::Rank { spec, .. } => render_rank(out, spec, run),
         Head::Sort { keys, offset, limit } => {
-            let keys: Vec<String> = keys
-                .iter()
-                .map(|key| {
-                    let direction = if key.is_descending { "desc" } else { "asc" };
-                    let nulls = if key.is_nulls_first { "nulls first" } else { "nulls last" };
-                    format!("column {} {direction} {nulls}", key.column)
-                })
-                .collect();
-            let keys = if keys.is_empty() { "order of input".to_owned() } else { keys.join(", ") };
+            let keys = if keys.is_empty() { "order of input".to_owned() } else { order(keys) };
             let limit = limit.map_or(String::new(), |rows| format!(", at most {rows} rows"));
             line(out, 1, &format!("sort on worker 0: {keys}, from row {offset}{limit}"));
         }
@@ -104,10 +98,7 @@ fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGrap
                 SinkTable::Result => "the result",
                 SinkTable::Table(table) => table.name.as_str(),
             };
-            let mode = match mode {
-                ChangelogMode::AppendOnly => "append-only",
-                ChangelogMode::Updating => mode.name(),
-            };
+            let mode = if *mode == ChangelogMode::APPEND_ONLY { "append-only" } else { mode.name() };
             line(out, 1, &format!("write {name} ({mode})"));
         }
     }
@@ -116,13 +107,48 @@ fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGrap
 /// Groups whose changes leave as they come.
 fn render_running(out: &mut String, spec: &GroupSpec, run: &Run) {
     line(out, 1, &format!("aggregate row by row at the owner of their key: {}", aggregates(spec)));
-    let mode = if spec.aggregates.is_empty() { ChangelogMode::AppendOnly } else { ChangelogMode::Updating };
+    let mode = if spec.aggregates.is_empty() { ChangelogMode::APPEND_ONLY } else { ChangelogMode::UPDATING };
     line(out, 1, &format!("emit what each row changes: {}", mode.name()));
-    let others = match run.strategy {
-        StrategyChoice::Named(StrategyName::OwnedShards) => String::new(),
-        other => format!("; {other} is for final results"),
+    line(out, 1, &owned_state(run, "as every running aggregation"));
+}
+
+/// The first rows of each key.
+fn render_rank(out: &mut String, spec: &RankSpec, run: &Run) {
+    let ties = match spec.ties {
+        Ties::EarlierFirst => "",
+        Ties::LaterFirst => ", later rows first",
     };
-    line(out, 1, &format!("state: owned-shards, as every running aggregation{others}"));
+    let numbers =
+        if spec.first == spec.last { spec.first.to_string() } else { format!("{} to {}", spec.first, spec.last) };
+    let keys = spec.keys.len();
+    line(
+        out,
+        1,
+        &format!("number row by row at the owner of their key: {}{ties}, by {keys} key columns", order(&spec.order)),
+    );
+    let emit = match spec.emit {
+        Emit::Changes => format!("what each row changes: {}", ChangelogMode::of_rank(spec).name()),
+        Emit::Final => "at the end of input".to_owned(),
+    };
+    let shown = spec.number.as_ref().map_or(String::new(), |name| format!(", shown as {name}"));
+    line(out, 1, &format!("emit numbers {numbers}{shown}, {emit}"));
+    line(out, 1, &owned_state(run, "as every Top-N"));
+}
+
+fn owned_state(run: &Run, what: &str) -> String {
+    match run.strategy {
+        StrategyChoice::Named(StrategyName::OwnedShards) => format!("state: owned-shards, {what}"),
+        other => format!("state: owned-shards, {what}; {other} is for final results"),
+    }
+}
+
+fn order(keys: &[SortKey]) -> String {
+    let keys = keys.iter().map(|key| {
+        let direction = if key.is_descending { "desc" } else { "asc" };
+        let nulls = if key.is_nulls_first { "nulls first" } else { "nulls last" };
+        format!("column {} {direction} {nulls}", key.column)
+    });
+    keys.collect::<Vec<_>>().join(", ")
 }
 
 impl Run {

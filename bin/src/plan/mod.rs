@@ -14,6 +14,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use thalweg_operators::expr::Scalar;
+use thalweg_operators::rank::RankSpec;
 pub use thalweg_operators::sort::SortKey;
 use thalweg_operators::spec::GroupSpec;
 use thalweg_operators::unnest::UnnestSpec;
@@ -147,6 +148,13 @@ pub enum NodeOp {
         input: Box<Node>,
         /// What is computed; without a window.
         spec: GroupSpec,
+    },
+    /// The first rows of each key in some order. Output: the columns of the input, then the number if it is asked for.
+    Rank {
+        /// Input, append-only, which holds keys and what rows are ordered by as columns.
+        input: Box<Node>,
+        /// What is kept.
+        spec: RankSpec,
     },
     /// All rows of all inputs (UNION ALL); their schemas are equal in types.
     Union {

@@ -99,6 +99,7 @@ impl Node {
             | NodeOp::Unnest { .. }
             | NodeOp::Aggregate { .. }
             | NodeOp::Running { .. }
+            | NodeOp::Rank { .. }
             | NodeOp::Union { .. }
             | NodeOp::Sort { .. } => {}
         }

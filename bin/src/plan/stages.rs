@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use thalweg_operators::expr::Scalar;
+use thalweg_operators::rank::RankSpec;
 use thalweg_operators::spec::GroupSpec;
 use thalweg_operators::unnest::UnnestSpec;
 
@@ -40,7 +41,7 @@ impl Sink {
     /// The columns with the kind of each row in front, where they are shown.
     #[must_use]
     pub fn with_kinds(&self) -> Option<SchemaRef> {
-        let is_shown = self.mode == ChangelogMode::Updating && self.table.shows_kinds();
+        let is_shown = self.mode != ChangelogMode::APPEND_ONLY && self.table.shows_kinds();
         is_shown.then(|| with_kinds(&self.schema))
     }
 }
@@ -88,6 +89,13 @@ pub enum Head {
         /// Columns of the rows.
         input: SchemaRef,
     },
+    /// The first rows of each key at its owner, who takes in row by row.
+    Rank {
+        /// What is kept.
+        spec: RankSpec,
+        /// Columns of the rows.
+        input: SchemaRef,
+    },
     /// All rows at worker 0.
     Sort {
         /// Most significant first.
@@ -131,7 +139,7 @@ pub enum Tail {
     },
     /// Rows go to the owners of their keys, block by block.
     Route {
-        /// The stage with the matching [`Head::Running`].
+        /// The stage with the matching [`Head::Running`] or [`Head::Rank`].
         to: usize,
     },
     /// Rows go to worker 0 of this stage.
@@ -263,6 +271,12 @@ impl Cutter {
                 let to = self.push("running".to_owned(), head, steps, tail, schema);
                 self.cut(*input, Vec::new(), Tail::Route { to }, rows);
             }
+            NodeOp::Rank { input, spec } => {
+                let rows = Arc::clone(&input.schema);
+                let to =
+                    self.push("rank".to_owned(), Head::Rank { spec, input: Arc::clone(&rows) }, steps, tail, schema);
+                self.cut(*input, Vec::new(), Tail::Route { to }, rows);
+            }
             NodeOp::Sort { input, keys, offset, limit } => {
                 let gathered = Arc::clone(&input.schema);
                 let to = self.push("sort".to_owned(), Head::Sort { keys, offset, limit }, steps, tail, schema);
@@ -289,6 +303,7 @@ fn sources_of_union(node: &Node) -> usize {
         | NodeOp::Values(_)
         | NodeOp::Aggregate { .. }
         | NodeOp::Running { .. }
+        | NodeOp::Rank { .. }
         | NodeOp::Sort { .. } => 1,
     }
 }

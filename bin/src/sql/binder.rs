@@ -28,6 +28,7 @@ use super::functions::nested;
 use super::known_functions::KnownFunctions;
 use super::locate;
 use super::rewrite::Rewritten;
+use super::row_number::{ROW_NUMBER, row_number};
 use super::types::FlinkTypePlanner;
 use super::typing::FlinkTyping;
 use super::unnest::UnnestPlanner;
@@ -234,8 +235,8 @@ impl ContextProvider for Binder<'_> {
         self.functions.aggregate(name).cloned()
     }
 
-    fn get_window_meta(&self, _name: &str) -> Option<Arc<WindowUDF>> {
-        None
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        name.eq_ignore_ascii_case(ROW_NUMBER).then(row_number)
     }
 
     fn get_variable_type(&self, _variable_names: &[String]) -> Option<DataType> {
@@ -259,7 +260,7 @@ impl ContextProvider for Binder<'_> {
     }
 
     fn udwf_names(&self) -> Vec<String> {
-        Vec::new()
+        vec![ROW_NUMBER.to_owned()]
     }
 }
 

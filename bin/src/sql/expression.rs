@@ -6,13 +6,14 @@ use std::ops::{ControlFlow, Range};
 
 use sqlparser::ast::{
     self, Expr, Function, FunctionArg, FunctionArguments, Ident, Spanned, UnaryOperator, Value, ValueWithSpan,
-    VisitMut, VisitorMut,
+    VisitMut, VisitorMut, WindowType,
 };
 use sqlparser::tokenizer::Span;
 
 use super::known_functions::KnownFunctions;
 use super::mistake;
 use super::nearest;
+use super::row_number::ROW_NUMBER;
 use super::syntax;
 use super::text::SqlText;
 use super::types::FlinkType;
@@ -171,13 +172,8 @@ impl<'a> ExpressionRewriter<'a> {
         let Function { name, args, filter, null_treatment, over, within_group, parameters, .. } = function;
         let upper = name.to_string().to_uppercase();
         let span = name.span();
-        if over.is_some() {
-            let help = if upper == "ROW_NUMBER" {
-                "MIN or MAX with GROUP BY finds the first and the last"
-            } else {
-                "a window table function with GROUP BY: TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE))"
-            };
-            return Err(self.refuse(span, "OVER windows are not supported", help));
+        if let Some(over) = over {
+            return self.check_over(&upper, function, over);
         }
         if let Some(error) = self.special_function(&upper, span) {
             return Err(error);
@@ -235,6 +231,45 @@ impl<'a> ExpressionRewriter<'a> {
         Ok(())
     }
 
+    /// Of the functions over windows, ROW_NUMBER is there: where rows of a smaller number than some are wanted.
+    fn check_over(&self, upper: &str, function: &Function, over: &WindowType) -> Result<()> {
+        let span = function.name.span();
+        if matches!(upper, "RANK" | "DENSE_RANK") {
+            return Err(self.refuse(
+                span,
+                format!("{upper} is not supported: rows that tie have numbers of their own"),
+                "ROW_NUMBER() OVER (PARTITION BY k ORDER BY c DESC), and WHERE rn <= 10 around it",
+            ));
+        }
+        if upper != ROW_NUMBER {
+            return Err(self.refuse(
+                span,
+                "OVER windows are not supported",
+                "a window table function with GROUP BY: TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE))",
+            ));
+        }
+        let has_order = matches!(over, WindowType::WindowSpec(spec)
+            if spec.window_name.is_none() && spec.window_frame.is_none() && !spec.order_by.is_empty());
+        let Function { args, filter, null_treatment, within_group, .. } = function;
+        let has_no_arguments = matches!(args, FunctionArguments::List(list)
+            if list.args.is_empty() && list.clauses.is_empty() && list.duplicate_treatment.is_none());
+        if !has_order || !has_no_arguments || filter.is_some() || null_treatment.is_some() || !within_group.is_empty() {
+            return Err(self.refuse(
+                span,
+                "this form of ROW_NUMBER is not supported",
+                "ROW_NUMBER() OVER (PARTITION BY k ORDER BY c DESC); PARTITION BY may be left out",
+            ));
+        }
+        match self.clause {
+            "SELECT" => Ok(()),
+            clause => Err(self.refuse(
+                span,
+                format!("ROW_NUMBER cannot stand in {clause}"),
+                "SELECT … FROM (SELECT *, ROW_NUMBER() OVER (…) AS rn FROM t) WHERE rn <= 10",
+            )),
+        }
+    }
+
     fn clause_name(&self) -> &'static str {
         if self.clause == "here" { "a computed column or a watermark" } else { self.clause }
     }
@@ -258,6 +293,7 @@ impl<'a> ExpressionRewriter<'a> {
                 "CUMULATE stands in FROM".to_owned(),
                 "TABLE(CUMULATE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' HOUR, INTERVAL '1' DAY))",
             ),
+            ROW_NUMBER => ("ROW_NUMBER lacks OVER".to_owned(), "ROW_NUMBER() OVER (PARTITION BY k ORDER BY c DESC)"),
             "DESCRIPTOR" => (
                 "DESCRIPTOR is an argument of window functions only".to_owned(),
                 "FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE))",

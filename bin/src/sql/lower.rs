@@ -12,6 +12,7 @@ use datafusion_expr::{Expr, ExprSchemable, FetchType, Limit, LogicalPlan, Projec
 use super::compile::describe;
 use super::diagnostic::parser_span;
 use super::lower_aggregate::lower_aggregate;
+use super::lower_rank::{Numbered, lower_rank, refuse_unfiltered};
 use super::lower_scan::lower_scan;
 use super::lower_unnest::lower_unnest;
 use super::relation::{ProjectionBuilder, Relation, Slot, WindowColumn, internal};
@@ -56,6 +57,9 @@ impl Lowering {
             LogicalPlan::TableScan(scan) => lower_scan(self, scan),
             LogicalPlan::Projection(projection) => self.projection(projection),
             LogicalPlan::Filter(filter) => {
+                if let Some(numbered) = Numbered::of(self, plan)? {
+                    return lower_rank(self, &numbered, true);
+                }
                 let logical = filter.input.schema();
                 let input = self.lower(&filter.input)?.with_computed([&filter.predicate], logical)?;
                 let predicate = input.compile(&filter.predicate, logical)?;
@@ -66,6 +70,7 @@ impl Lowering {
                 Ok(Relation { node: Node { schema, op: NodeOp::Filter { input: Box::new(node), predicate } }, slots })
             }
             LogicalPlan::SubqueryAlias(alias) => self.lower(&alias.input),
+            LogicalPlan::Window(window) => Err(refuse_unfiltered(self, window)),
             LogicalPlan::Aggregate(aggregate) => lower_aggregate(self, aggregate),
             LogicalPlan::Extension(extension) => {
                 let node = extension.node.as_any();
@@ -98,7 +103,10 @@ impl Lowering {
     }
 
     fn projection(&self, projection: &Projection) -> Result<Relation> {
-        let mut input = self.lower(&projection.input)?;
+        let mut input = match Numbered::of(self, &projection.input)? {
+            Some(numbered) => lower_rank(self, &numbered, numbered.is_used_by(projection.expr.iter()))?,
+            None => self.lower(&projection.input)?,
+        };
         let logical = projection.input.schema();
         let kept: Vec<Slot> = projection.expr.iter().filter_map(|expr| input.slot_of(expr, logical)).collect();
         if !Relation::keeps_open_window(kept.iter()) {

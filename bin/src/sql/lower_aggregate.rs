@@ -171,6 +171,7 @@ fn window_of(keys: &[Option<WindowColumn>]) -> Option<WindowColumn> {
 fn refuse_input(lowering: &Lowering, aggregate: &Aggregate, input: &Node, is_running: bool) -> Result<()> {
     let what = match input.regrouped() {
         Some(NodeOp::Running { .. }) => "an aggregation over the changing rows of another one",
+        Some(NodeOp::Rank { .. }) => "an aggregation over the changing rows of ROW_NUMBER",
         Some(_) if is_running => "an aggregation without a window over the rows of another one",
         _ => return Ok(()),
     };

@@ -6,13 +6,14 @@ use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt3
 use arrow_select::take::take;
 use thalweg_runtime::EventTimeMs;
 
+use super::RunningAggregation;
 use super::changed::changed;
-use super::{Routed, RunningAggregation};
 use crate::aggregate::{AggregateError, Changes, History, Places, Side, UpdateScratch};
 use crate::batch::{Batch, Ordinal, Ordinals, Stamps};
 use crate::changelog::{RowKind, RowKinds};
-use crate::key::{ColumnBytes, canonical_column};
-use crate::table::{GroupTable, Keys};
+use crate::key::canonical_column;
+use crate::route::{Applied, Routed, RowByRow};
+use crate::table::GroupTable;
 
 /// Bytes of strings, estimated, that the changes of one call repeat: a list of a million values is one long string before
 /// and after each row.
@@ -33,15 +34,6 @@ pub struct RunningGroups {
     update: UpdateScratch,
 }
 
-/// What some rows came to.
-#[derive(Debug)]
-pub struct Applied {
-    /// Rows that were taken in.
-    pub rows: usize,
-    /// The changelog, in their order; possibly without a row.
-    pub changes: Batch,
-}
-
 impl RunningGroups {
     /// Without a group.
     #[must_use]
@@ -53,12 +45,46 @@ impl RunningGroups {
         Self { aggregation, table, sides, begun: 0, ids, places, history, update }
     }
 
-    /// Takes in the rows of `routed` from row `first` on, one after the other: all of them, or as many as do not make too
-    /// much of long strings. Rows are to be taken in from the first to the last before others come.
-    ///
-    /// # Errors
-    /// If a result does not fit its type, or there are too many groups. The groups are of no use then.
-    pub fn apply(&mut self, routed: &Routed, first: usize) -> Result<Applied, AggregateError> {
+    /// Finds or makes the group of each row.
+    fn assign(&mut self, routed: &Routed) -> Result<(), AggregateError> {
+        let Self { aggregation, table, sides, ids, .. } = self;
+        let RunningAggregation { spec, layout, .. } = &**aggregation;
+        routed.assign(spec, layout, table, ids)?;
+        let groups = table.groups();
+        sides.iter_mut().for_each(|side| side.grow(groups));
+        Ok(())
+    }
+
+    /// How many rows from `first` on are taken in at once; at least one, if there is one.
+    fn light_rows(&self, routed: &Routed, first: usize) -> usize {
+        let rows = routed.rows() - first;
+        if self.sides.is_empty() {
+            return rows;
+        }
+        // What comes with a row may take the place of what its group holds; a list keeps it from then on.
+        let of_row = routed.bytes() / routed.rows().max(1);
+        let has_lists = self.aggregation.layout.has_lists();
+        let (mut weight, mut come) = (0, of_row);
+        for (taken, &id) in self.ids[first..].iter().enumerate() {
+            let held: usize = self.sides.iter().map(|side| side.entry(id as usize).repeated()).sum();
+            weight += 2 * (held + come);
+            come += if has_lists { of_row } else { 0 };
+            if weight > WEIGHT_MAX && taken > 0 {
+                return taken;
+            }
+        }
+        rows
+    }
+
+    /// Number of groups.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.table.groups()
+    }
+}
+
+impl RowByRow for RunningGroups {
+    fn apply(&mut self, routed: &Routed, first: usize) -> Result<Applied, AggregateError> {
         if first == 0 {
             self.assign(routed)?;
         }
@@ -93,53 +119,11 @@ impl RunningGroups {
         Ok(Applied { rows, changes })
     }
 
-    /// Finds or makes the group of each row.
-    fn assign(&mut self, routed: &Routed) -> Result<(), AggregateError> {
-        let Self { aggregation, table, sides, ids, .. } = self;
-        let RunningAggregation { spec, layout, .. } = &**aggregation;
-        let key_columns: Vec<&ArrayRef> = spec.keys.iter().map(|key| routed.columns.column(key.column)).collect();
-        let keys = Keys {
-            cells: &routed.keys.cells,
-            stride: layout.shape.words(),
-            hashes: &routed.keys.hashes,
-            long: routed.keys.has_long.then(|| ColumnBytes::new(&key_columns)),
-        };
-        table.assign(&keys, ids)?;
-        let groups = table.groups();
-        sides.iter_mut().for_each(|side| side.grow(groups));
-        Ok(())
+    fn finish(&mut self) -> Result<Option<Batch>, AggregateError> {
+        Ok(None)
     }
 
-    /// How many rows from `first` on are taken in at once; at least one, if there is one.
-    fn light_rows(&self, routed: &Routed, first: usize) -> usize {
-        let rows = routed.rows() - first;
-        if self.sides.is_empty() {
-            return rows;
-        }
-        // What comes with a row may take the place of what its group holds; a list keeps it from then on.
-        let of_row = routed.bytes() / routed.rows().max(1);
-        let has_lists = self.aggregation.layout.has_lists();
-        let (mut weight, mut come) = (0, of_row);
-        for (taken, &id) in self.ids[first..].iter().enumerate() {
-            let held: usize = self.sides.iter().map(|side| side.entry(id as usize).repeated()).sum();
-            weight += 2 * (held + come);
-            come += if has_lists { of_row } else { 0 };
-            if weight > WEIGHT_MAX && taken > 0 {
-                return taken;
-            }
-        }
-        rows
-    }
-
-    /// Number of groups.
-    #[must_use]
-    pub fn groups(&self) -> usize {
-        self.table.groups()
-    }
-
-    /// Bytes held in memory.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
+    fn bytes(&self) -> usize {
         self.table.bytes() + self.sides.iter().map(Side::bytes).sum::<usize>()
     }
 }

@@ -4,23 +4,23 @@
 //! leaves all values as they are gives nothing, as in Flink without a time to live. DISTINCT is a GROUP BY without
 //! aggregates, so only first rows give anything.
 //!
-//! A key's rows are taken in by its owner alone, in the order of their ordinals: [`Router`] divides a batch among the owners,
-//! [`RunningGroups`] are the groups of one of them. Who brings the rows into their order is the caller's business.
+//! A key's rows are taken in by its owner alone, in the order of their ordinals: a [`Router`](crate::route::Router) divides a
+//! batch among the owners, [`RunningGroups`] are the groups of one of them. Who brings the rows into their order is the
+//! caller's business.
 
 mod changed;
 mod groups;
-mod route;
 
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 
-pub use groups::{Applied, RunningGroups};
-pub use route::{Routed, Router};
+pub use groups::RunningGroups;
 
 use crate::aggregate::{AggregateError, Layout};
 use crate::group::output_schema;
 use crate::kernels::Kernels;
+use crate::route::Routing;
 use crate::spec::GroupSpec;
 
 /// One running GROUP BY: the plan of its groups.
@@ -42,6 +42,12 @@ impl RunningAggregation {
         let (layout, schema) = (Layout::running(&spec, input, kernels)?, output_schema(&spec, input));
         let always_changes = layout.counts_rows();
         Ok(Self { spec, layout, schema, always_changes })
+    }
+
+    /// How rows find their owners.
+    #[must_use]
+    pub fn routing(&self) -> Routing {
+        Routing::new(&self.spec.keys, &self.layout, !self.layout.sides.is_empty())
     }
 
     /// The columns of the changelog: keys, then aggregates.

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use thalweg_operators::batch::Batch;
 use thalweg_operators::changelog::RowKind;
 use thalweg_operators::kernels::Kernels;
-use thalweg_operators::running::{Routed, Router, RunningAggregation, RunningGroups};
+use thalweg_operators::route::{Routed, Router, RowByRow};
+use thalweg_operators::running::{RunningAggregation, RunningGroups};
 use thalweg_operators::spec::{AggregateFunction as F, AggregateSpec, GroupSpec};
 
 use crate::oracle::{self, Expected, Row};
@@ -91,7 +92,7 @@ fn run(case: &Case, rows: &[Row], spec: GroupSpec, owners: usize) -> BTreeMap<St
     let keys = spec.keys.len();
     let running = RunningAggregation::new(Arc::new(spec), &schema, Kernels::ALL[owners % 2]).expect("a plan");
     let running = Arc::new(running);
-    let mut router = Router::new(Arc::clone(&running), owners);
+    let mut router = Router::new(running.routing(), owners);
     let mut groups: Vec<RunningGroups> = (0..owners).map(|_| RunningGroups::new(Arc::clone(&running))).collect();
     let mut logs: BTreeMap<String, Vec<Change>> = BTreeMap::new();
     let (mut rest, mut step) = (rows, 0);
@@ -179,7 +180,7 @@ fn a_long_list_is_emitted_in_bounded_batches() {
     let rows: Vec<Row> = (0..300).map(row).collect();
     let mut groups = RunningGroups::new(Arc::clone(&running));
     let mut parts = Vec::new();
-    Router::new(running, 1).route(&batch(&schema, &rows), |_, part| parts.push(part)).expect("rows fit");
+    Router::new(running.routing(), 1).route(&batch(&schema, &rows), |_, part| parts.push(part)).expect("rows fit");
     let (mut taken, mut calls, mut changes) = (0, 0, 0);
     while taken < rows.len() {
         let applied = groups.apply(&parts[0], taken).expect("no overflow");

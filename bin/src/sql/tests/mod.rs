@@ -3,6 +3,7 @@
 mod nested;
 mod plans;
 mod pruning;
+mod rank;
 mod refusals;
 mod statements;
 mod types;
@@ -153,6 +154,28 @@ fn render(node: &Node, depth: usize, out: &mut String) {
         }
         NodeOp::Running { input, spec } => {
             let _ = writeln!(out, "running {}", aggregated(input, spec));
+            inputs.push(input);
+        }
+        NodeOp::Rank { input, spec } => {
+            let keys: Vec<&str> = spec.keys.iter().map(|key| input.schema.field(key.column).name().as_str()).collect();
+            let order: Vec<String> = spec
+                .order
+                .iter()
+                .map(|key| {
+                    format!("{}{}", input.schema.field(key.column).name(), if key.is_descending { " desc" } else { "" })
+                })
+                .collect();
+            let _ = writeln!(
+                out,
+                "rank {}..={} by [{}] order [{}] {:?} {:?}: {}",
+                spec.first,
+                spec.last,
+                keys.join(", "),
+                order.join(", "),
+                spec.ties,
+                spec.emit,
+                names(&node.schema)
+            );
             inputs.push(input);
         }
         NodeOp::Union { inputs: all } => {

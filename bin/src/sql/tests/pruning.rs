@@ -19,6 +19,7 @@ fn hint(query: &str) -> String {
             | NodeOp::Project { input, .. }
             | NodeOp::Aggregate { input, .. }
             | NodeOp::Running { input, .. }
+            | NodeOp::Rank { input, .. }
             | NodeOp::Sort { input, .. } => input,
             other => panic!("no such plan is tested: {other:?}"),
         };

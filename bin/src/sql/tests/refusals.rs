@@ -24,11 +24,6 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("SELECT price FROM trades AS t, LATERAL (SELECT 1) AS x", "joins are not supported", "SELECT 1) AS x"),
     ("SELECT SUM(price) OVER (PARTITION BY symbol) FROM trades", "OVER windows are not supported", "SUM"),
     (
-        "SELECT ROW_NUMBER() OVER (PARTITION BY symbol ORDER BY ts) FROM trades",
-        "OVER windows are not supported",
-        "ROW_NUMBER",
-    ),
-    (
         "SELECT * FROM trades WHERE price IN (SELECT price FROM trades)",
         "subqueries in expressions are not supported",
         "price IN (SELECT price FROM trades)",
