@@ -121,7 +121,7 @@ pub(crate) fn lower_rank(lowering: &Lowering, numbered: &Numbered<'_>, is_number
     let (range, others) = range_of(numbered, predicate);
     let (first, last) = numbers(range).map_err(|error| at(error, lowering, params))?;
     let is_number_used = is_number_used || others.iter().any(|other| numbered.uses_number(other));
-    let input = lowering.lower(&window.input)?;
+    let input = lowering.lower(&window.input)?.spread()?;
     if lowering.mode == RuntimeMode::Streaming {
         refuse_input(&input.node).map_err(|error| at(error, lowering, params))?;
     }
