@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 use thalweg_operators::group::Emission;
+use thalweg_operators::kernels::Kernels;
 use thalweg_operators::rank::Ranking;
 use thalweg_operators::route::Router;
 use thalweg_operators::running::RunningAggregation;
@@ -60,6 +61,7 @@ pub(super) struct Build {
     progress: Arc<Progress>,
     batch_rows: usize,
     batch_delay: Option<Duration>,
+    kernels: Kernels,
     workers: usize,
     pub(super) latencies: Latencies,
 }
@@ -155,6 +157,7 @@ impl Build {
             progress: control.counters(),
             batch_rows: read.batch_rows,
             batch_delay,
+            kernels: read.kernels,
             workers: read.workers,
             latencies: latencies.clone(),
         })
@@ -261,7 +264,7 @@ impl Build {
         let steps = plan.steps.clone();
         Ok(match &plan.head {
             Head::Scan { table, .. } => {
-                let (computed, watermark, steps) = split_at_watermark(steps, chain.as_ref());
+                let (computed, watermark, steps) = split_at_watermark(steps, chain.as_ref(), self.kernels);
                 let watermark = watermark.map(|watermark| Watermark { future: Future::of(table), ..watermark });
                 let source = source.as_ref().expect("every scan has its source opened");
                 let ledger = ledger.as_ref().expect("every scan has a ledger of its rejects");
@@ -406,14 +409,18 @@ fn event_times(graph: &StageGraph) -> BTreeMap<usize, (Arc<EventTime>, usize)> {
 }
 
 /// The steps below the watermark, the watermark, and the steps above it.
-fn split_at_watermark(steps: Vec<Step>, chain: Option<&Arc<Chain>>) -> (Vec<Step>, Option<Watermark>, Vec<Step>) {
+fn split_at_watermark(
+    steps: Vec<Step>,
+    chain: Option<&Arc<Chain>>,
+    kernels: Kernels,
+) -> (Vec<Step>, Option<Watermark>, Vec<Step>) {
     let place = steps.iter().position(|step| matches!(step, Step::Watermark { .. }));
     let (Some(place), Some(chain)) = (place, chain) else { return (Vec::new(), None, steps) };
     let mut computed = steps;
     let mut above = computed.split_off(place).into_iter();
     let watermark = match above.next() {
         Some(Step::Watermark { time_column, strategy }) => {
-            Some(Watermark { time_column, strategy, future: None, chain: Arc::clone(chain) })
+            Some(Watermark { time_column, strategy, future: None, chain: Arc::clone(chain), kernels })
         }
         _ => None,
     };

@@ -10,6 +10,7 @@ use arrow_select::filter::filter;
 use chrono::DateTime;
 use thalweg_operators::batch::{Batch, Stamps};
 use thalweg_operators::extent::extent;
+use thalweg_operators::kernels::Kernels;
 use thalweg_runtime::EventTimeMs;
 
 use super::account::{StageCounters, add};
@@ -26,6 +27,7 @@ pub(super) struct Watermark {
     pub(super) strategy: WatermarkStrategy,
     pub(super) future: Option<Future>,
     pub(super) chain: Arc<Chain>,
+    pub(super) kernels: Kernels,
 }
 
 /// How far ahead an event time may be, in milliseconds.
@@ -75,16 +77,17 @@ impl RowTimes {
         time: &PrimitiveArray<TimestampMillisecondType>,
         values: PrimitiveArray<TimestampMillisecondType>,
         lag_ms: i64,
+        kernels: Kernels,
     ) -> Self {
         let is_time = values.values().ptr_eq(time.values()) && values.null_count() == 0;
         let (mut least_time, mut greatest_time, mut greatest) = (i64::MAX, i64::MIN, i64::MIN);
         let mut spans = Vec::with_capacity(time.len().div_ceil(SPAN_ROWS));
         for (number, times) in time.values().chunks(SPAN_ROWS).enumerate() {
-            let (least, latest) = extent(times);
+            let (least, latest) = extent(times, kernels);
             let rows = number * SPAN_ROWS..number * SPAN_ROWS + times.len();
             let greatest_value = match (is_time, values.null_count()) {
                 (true, _) => latest,
-                (false, 0) => extent(&values.values()[rows]).1,
+                (false, 0) => extent(&values.values()[rows], kernels).1,
                 // A NULL promises nothing.
                 _ => rows.filter(|&row| values.is_valid(row)).map(|row| values.value(row)).max().unwrap_or(i64::MIN),
             };
@@ -151,7 +154,7 @@ impl Watermark {
                 (values[0].as_primitive::<TimestampMillisecondType>().clone(), 0)
             }
         };
-        Ok((batch.rows() > 0).then(|| RowTimes::new(self.time(batch), values, lag_ms)))
+        Ok((batch.rows() > 0).then(|| RowTimes::new(self.time(batch), values, lag_ms, self.kernels)))
     }
 
     /// Whether all rows up to `greatest` may follow when `reached` is the greatest event time before them.
@@ -191,7 +194,7 @@ impl Watermark {
         self.leave_out(batch, &kept, RejectReason::Future, message, counters, failed)?;
         let values = filter(&times.values, &kept).map_err(|error| Error::internal(error.to_string()))?;
         let values = values.as_primitive::<TimestampMillisecondType>().clone();
-        Ok((batch.rows() > 0).then(|| RowTimes::new(self.time(batch), values, times.lag_ms)))
+        Ok((batch.rows() > 0).then(|| RowTimes::new(self.time(batch), values, times.lag_ms, self.kernels)))
     }
 
     fn time<'a>(&self, batch: &'a Batch) -> &'a PrimitiveArray<TimestampMillisecondType> {
@@ -262,7 +265,7 @@ mod tests {
 
     fn row_times(values: &[i64], lag_ms: i64) -> RowTimes {
         let values = PrimitiveArray::from(values.to_vec());
-        RowTimes::new(&values.clone(), values, lag_ms)
+        RowTimes::new(&values.clone(), values, lag_ms, Kernels::default())
     }
 
     #[test]
@@ -309,7 +312,7 @@ mod tests {
                 true => times.clone(),
                 false => times.iter().zip(&nulls).map(|(time, null)| time.filter(|_| !null)).collect(),
             };
-            let row_times = RowTimes::new(&times, values.clone(), lag_ms);
+            let row_times = RowTimes::new(&times, values.clone(), lag_ms, Kernels::default());
             let (found, after) = stamps(Some(&row_times), EventTimeMs(before), EventTimeMs(others));
             let mut running = before;
             for row in 0..times.len() {

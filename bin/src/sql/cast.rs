@@ -83,7 +83,7 @@ fn convert(
         return Ok(all_null(to, rows));
     }
     if is_widening(from, to) {
-        return arrow_cast::cast(&value.array, &to.to_arrow()).map_err(|error| error.to_string());
+        return Ok(widened(value, to)?.array);
     }
     let failed = Failed { from, to, on_failure };
     match to {
@@ -218,7 +218,20 @@ fn parse_boolean(text: &str) -> Option<bool> {
 
 /// The same column in a wider type.
 fn widened(value: &Value, to: FlinkType) -> Result<Value, String> {
-    let array = arrow_cast::cast(&value.array, &to.to_arrow()).map_err(|error| error.to_string())?;
+    let (array, to) = (&value.array, to.to_arrow());
+    // What every row has a counterpart for needs no look at each of them.
+    let array: ArrayRef = match (array.data_type(), &to) {
+        (DataType::Int32, DataType::Int64) => {
+            Arc::new(array.as_primitive::<Int32Type>().unary::<_, Int64Type>(i64::from))
+        }
+        (DataType::Int32, DataType::Float64) => {
+            Arc::new(array.as_primitive::<Int32Type>().unary::<_, Float64Type>(f64::from))
+        }
+        (DataType::Int64, DataType::Float64) => {
+            Arc::new(array.as_primitive::<Int64Type>().unary::<_, Float64Type>(|value| value as f64))
+        }
+        _ => arrow_cast::cast(array, &to).map_err(|error| error.to_string())?,
+    };
     Ok(Value { array, is_scalar: value.is_scalar })
 }
 

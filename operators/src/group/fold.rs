@@ -62,7 +62,7 @@ impl GroupAggregation {
             return Err(AggregateError::Mismatch("a row has no event time"));
         }
         let times: &[i64] = column.as_primitive::<TimestampMillisecondType>().values();
-        let (first, last) = extent(times);
+        let (first, last) = extent(times, self.layout.kernels);
         let (least, greatest) = least_and_greatest(&batch.stamps);
         let mut cursor = PaneCursor::new(windows);
         // Windows that hold both ends of a stretch hold what is between them, and what is open at both stamps is open.

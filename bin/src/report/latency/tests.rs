@@ -76,7 +76,7 @@ fn files_say_the_same() {
 fn what_is_no_report_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().to_str().unwrap().to_owned();
-    assert!(compare(&[path.clone()]).unwrap_err().message.starts_with("cannot read"));
+    assert!(compare(std::slice::from_ref(&path)).unwrap_err().message.starts_with("cannot read"));
     fs::write(directory.path().join("latency.json"), "{}").unwrap();
     assert!(compare(&[path]).unwrap_err().message.contains("is no latency report"));
 }

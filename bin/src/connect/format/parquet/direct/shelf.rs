@@ -43,9 +43,9 @@ impl Shelf {
         let most = length.saturating_mul(WASTE).max(SMALL_BYTES);
         {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            let fits = |(_, buffer): &(usize, &Box<[u8]>)| (length..=most).contains(&buffer.len());
-            let found = idle.buffers.iter().enumerate().filter(fits).min_by_key(|(_, buffer)| buffer.len());
-            if let Some((place, _)) = found {
+            let lengths = idle.buffers.iter().map(|buffer| buffer.len()).enumerate();
+            let fitting = lengths.filter(|(_, available)| (length..=most).contains(available));
+            if let Some((place, _)) = fitting.min_by_key(|(_, available)| *available) {
                 let buffer = idle.buffers.swap_remove(place);
                 idle.bytes -= buffer.len();
                 return buffer;
