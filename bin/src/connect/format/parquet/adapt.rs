@@ -48,12 +48,22 @@ pub struct Column {
     pub step: Step,
 }
 
+/// What is known of the strings that are not nested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Texts {
+    /// Each was found to be UTF-8.
+    CheckedEach,
+    /// All of a page as one: between two of them, a damaged file may cut a character in half, which then is one neither here
+    /// nor there.
+    CheckedTogether,
+}
+
 /// What is done to the values of a column.
 #[derive(Debug)]
 pub enum Step {
     /// Nothing: the types are equal.
     Same,
-    /// Strings, whose starts are checked: see [`is_cut`].
+    /// Strings, which are looked at if they come from [`Texts::CheckedTogether`].
     Text,
     /// Bytes that must be UTF-8.
     BytesAsText,
@@ -126,8 +136,13 @@ impl Column {
     ///
     /// # Errors
     /// If Arrow refuses, which it should not.
-    pub fn adapt(&self, array: &ArrayRef, refusals: &mut Vec<Refusal>) -> Result<ArrayRef, ArrowError> {
-        self.adapt_within(array, None, refusals)
+    pub fn adapt(
+        &self,
+        array: &ArrayRef,
+        texts: Texts,
+        refusals: &mut Vec<Refusal>,
+    ) -> Result<ArrayRef, ArrowError> {
+        self.adapt_within(array, texts, None, refusals)
     }
 
     /// Bounds of the file's values as those of the table's; NULL where there is none.
@@ -136,7 +151,7 @@ impl Column {
     /// As for [`adapt`](Self::adapt).
     pub fn bounds(&self, array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         let mut refusals = Vec::new();
-        let bounds = self.step(array, &mut refusals)?;
+        let bounds = self.step(array, Texts::CheckedTogether, &mut refusals)?;
         let mut is_unknown = vec![false; bounds.len()];
         refusals.iter().for_each(|refusal| is_unknown[refusal.row] = true);
         nullif(&bounds, &is_unknown.into())
@@ -146,10 +161,11 @@ impl Column {
     fn adapt_within(
         &self,
         array: &ArrayRef,
+        texts: Texts,
         parent: Option<&NullBuffer>,
         refusals: &mut Vec<Refusal>,
     ) -> Result<ArrayRef, ArrowError> {
-        let adapted = self.step(array, refusals)?;
+        let adapted = self.step(array, texts, refusals)?;
         if self.field.is_nullable() || adapted.null_count() == 0 {
             return Ok(adapted);
         }
@@ -163,9 +179,10 @@ impl Column {
         without_nulls(&adapted)
     }
 
-    fn step(&self, array: &ArrayRef, refusals: &mut Vec<Refusal>) -> Result<ArrayRef, ArrowError> {
+    fn step(&self, array: &ArrayRef, texts: Texts, refusals: &mut Vec<Refusal>) -> Result<ArrayRef, ArrowError> {
         match &self.step {
             Step::Same => Ok(Arc::clone(array)),
+            Step::Text if texts == Texts::CheckedEach => Ok(Arc::clone(array)),
             Step::Nothing => Ok(arrow_array::new_null_array(self.field.data_type(), array.len())),
             Step::Text => Ok(self.text(array, refusals)),
             Step::BytesAsText => Ok(Arc::new(self.bytes_as_text(array.as_binary_view(), refusals))),
@@ -307,7 +324,7 @@ impl Column {
 
     fn list(&self, list: &ListArray, element: &Column, refusals: &mut Vec<Refusal>) -> Result<ArrayRef, ArrowError> {
         let mut inner = Vec::new();
-        let values = element.adapt(list.values(), &mut inner)?;
+        let values = element.adapt(list.values(), Texts::CheckedTogether, &mut inner)?;
         raise(inner, list.value_offsets(), list.nulls(), refusals);
         let DataType::List(field) = self.field.data_type() else { return Err(self.not_planned()) };
         let list = ListArray::try_new(Arc::clone(field), list.offsets().clone(), values, list.nulls().cloned())?;
@@ -325,7 +342,7 @@ impl Column {
         let mut parts = Vec::with_capacity(columns.len());
         for (place, column) in columns {
             let part = row.columns().get(*place).ok_or_else(|| self.not_planned())?;
-            parts.push(column.adapt_within(part, row.nulls(), &mut inner)?);
+            parts.push(column.adapt_within(part, Texts::CheckedTogether, row.nulls(), &mut inner)?);
         }
         refusals.extend(inner.into_iter().filter(|refusal| row.is_valid(refusal.row)));
         Ok(Arc::new(StructArray::try_new(fields.clone(), parts, row.nulls().cloned())?))
@@ -340,7 +357,8 @@ impl Column {
         let DataType::Map(entries, is_sorted) = self.field.data_type() else { return Err(self.not_planned()) };
         let DataType::Struct(fields) = entries.data_type() else { return Err(self.not_planned()) };
         let mut inner = Vec::new();
-        let parts = vec![key.adapt(map.keys(), &mut inner)?, value.adapt(map.values(), &mut inner)?];
+        let texts = Texts::CheckedTogether;
+        let parts = vec![key.adapt(map.keys(), texts, &mut inner)?, value.adapt(map.values(), texts, &mut inner)?];
         raise(inner, map.value_offsets(), map.nulls(), refusals);
         let parts = StructArray::try_new(fields.clone(), parts, None)?;
         let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
@@ -387,8 +405,7 @@ fn raise(inner: Vec<Refusal>, offsets: &[i32], nulls: Option<&NullBuffer>, refus
     }
 }
 
-/// Whether a string begins within a character. The decoder checks the strings of a page as one: between two of them a
-/// damaged file may cut a character in half, which then is one neither here nor there.
+/// Whether a string begins within a character.
 fn is_cut(text: &StringViewArray) -> bool {
     // A view holds the length in its low 32 bits, the first bytes of the string behind it.
     let is_cut = |view: u128| (view as u32 > 0) & ((view >> 32) as u8 & 0xc0 == 0x80);

@@ -7,7 +7,7 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, RowSelection, RowSelector};
 
-use super::adapt::Refusal;
+use super::adapt::{Refusal, Texts};
 use super::contained::contained;
 use super::file::Fault;
 use super::layout::{Layout, OpenFile, PlannedGroup};
@@ -205,12 +205,13 @@ pub fn adapted(
     open: &OpenFile,
     schema: &SchemaRef,
     batch: &RecordBatch,
+    texts: Texts,
 ) -> Result<(RecordBatch, Vec<Refusal>), String> {
     contained(|| {
         let mut refusals = Vec::new();
         let mut columns = Vec::with_capacity(schema.fields().len());
         for column in &open.projection.columns {
-            columns.push(column.column.adapt(batch.column(column.place), &mut refusals)?);
+            columns.push(column.column.adapt(batch.column(column.place), texts, &mut refusals)?);
         }
         // Of several in a row the first column's counts.
         refusals.sort_by_key(|refusal| refusal.row);

@@ -19,7 +19,7 @@ use arrow_select::filter::filter_record_batch;
 use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 
-use super::adapt::Refusal;
+use super::adapt::{Refusal, Texts};
 use super::direct::{GroupChunks, Loader, Shelf};
 use super::file::Fault;
 use super::group::{self, PieceDecoder, PieceRows};
@@ -267,9 +267,12 @@ impl ParquetReader {
                 Verdict::Unknown | Verdict::Whole => {}
             }
         }
-        let decoded = match self.decode_direct(&open, &rows) {
-            Some(decoded) => Ok(decoded),
-            None => self.decoder.decode(&shared.layout, &open, &rows, shared.batch_rows),
+        let (decoded, texts) = match self.decode_direct(&open, &rows) {
+            Some(decoded) => (Ok(decoded), Texts::CheckedEach),
+            None => {
+                let decoded = self.decoder.decode(&shared.layout, &open, &rows, shared.batch_rows);
+                (decoded, Texts::CheckedTogether)
+            }
         };
         self.ahead = self.next_columns(&open, piece);
         planned.piece_done();
@@ -285,7 +288,7 @@ impl ParquetReader {
         };
         self.pass_over(rows.rows.end - rows.rows.start - kept);
         let block = SourceBlock { bytes: planned.bytes_of(piece.piece), ..empty_block(piece, 0) };
-        self.adapt(&open, planned, &rows, decoded, block).map(Outcome::Block)
+        self.adapt(&open, planned, &rows, (decoded, texts), block).map(Outcome::Block)
     }
 
     /// The rows of a piece from the pages that all workers share; `None` if they must be decoded otherwise. While others
@@ -384,7 +387,7 @@ impl ParquetReader {
         open: &OpenFile,
         planned: &PlannedGroup,
         piece: &PieceRows,
-        decoded: Vec<RecordBatch>,
+        (decoded, texts): (Vec<RecordBatch>, Texts),
         mut block: SourceBlock,
     ) -> Result<SourceBlock> {
         let origin = &self.shared.layout.files[piece.file].origin;
@@ -392,7 +395,7 @@ impl ParquetReader {
         let mut places = PiecePlaces::new(origin, planned.rows_before, kept);
         let mut before = 0;
         for source in decoded {
-            let (mut batch, refusals) = group::adapted(open, &self.shared.schema, &source)
+            let (mut batch, refusals) = group::adapted(open, &self.shared.schema, &source, texts)
                 .map_err(|why| Error::internal(format!("{origin}: row group {}: {why}", piece.group)))?;
             if !refusals.is_empty() {
                 let mut keep = vec![true; source.num_rows()];

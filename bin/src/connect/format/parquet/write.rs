@@ -9,7 +9,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::errors::ParquetError;
 
-use super::adapt::{Column, Refusal, Step};
+use super::adapt::{Column, Refusal, Step, Texts};
 use super::options::ParquetOptions;
 use super::schema::type_name;
 use crate::error::{Error, Result};
@@ -93,7 +93,7 @@ impl<W: Write + Send> ParquetFileWriter<W> {
             Some(columns) => {
                 let mut refusals = Vec::new();
                 let adapted = columns.iter().zip(batch.columns());
-                let adapted = adapted.map(|(column, array)| column.adapt(array, &mut refusals));
+                let adapted = adapted.map(|(column, array)| column.adapt(array, Texts::CheckedEach, &mut refusals));
                 let adapted =
                     adapted.collect::<Result<Vec<_>, _>>().map_err(|error| Error::internal(error.to_string()))?;
                 if let Some(Refusal { message, .. }) = refusals.into_iter().min_by_key(|refusal| refusal.row) {
