@@ -136,12 +136,7 @@ impl Column {
     ///
     /// # Errors
     /// If Arrow refuses, which it should not.
-    pub fn adapt(
-        &self,
-        array: &ArrayRef,
-        texts: Texts,
-        refusals: &mut Vec<Refusal>,
-    ) -> Result<ArrayRef, ArrowError> {
+    pub fn adapt(&self, array: &ArrayRef, texts: Texts, refusals: &mut Vec<Refusal>) -> Result<ArrayRef, ArrowError> {
         self.adapt_within(array, texts, None, refusals)
     }
 
