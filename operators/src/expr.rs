@@ -38,6 +38,9 @@ pub trait Scalar: Debug + Send + Sync {
     /// The input column that this expression only passes on, if it is no more than that.
     fn column(&self) -> Option<usize>;
 
+    /// The input columns that are looked at, in any order.
+    fn columns(&self) -> Vec<usize>;
+
     /// The expression for EXPLAIN and for errors.
     fn describe(&self) -> String;
 }

@@ -7,6 +7,7 @@ use arrow_array::{Array, ArrayRef, ListArray, MapArray, RecordBatch, RecordBatch
 use arrow_schema::{ArrowError, DataType};
 
 use crate::batch::Batch;
+use crate::key::{coded, coded_type, plain};
 
 /// The same rows, with [`column()`]s of their own.
 ///
@@ -29,6 +30,8 @@ pub fn column(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     Ok(match column.data_type() {
         DataType::Utf8View => Arc::new(column.as_string_view().gc()),
         DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+        // Of a dictionary, no more than what is used.
+        _ if *column.data_type() == coded_type() => coded(&self::column(&plain(column)?)?),
         DataType::List(field) => {
             let list = column.as_list::<i32>();
             let values = self::column(&used(list.values(), list.value_offsets()))?;
@@ -54,6 +57,7 @@ pub fn column(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 fn has_views(data_type: &DataType) -> bool {
     match data_type {
         DataType::Utf8View | DataType::BinaryView => true,
+        DataType::Dictionary(_, values) => has_views(values),
         DataType::List(field) | DataType::Map(field, _) => has_views(field.data_type()),
         DataType::Struct(fields) => fields.iter().any(|field| has_views(field.data_type())),
         _ => false,

@@ -15,10 +15,9 @@ use super::options::{OptionPart, OptionPlace, OptionReader, any_of, nearest};
 use super::print::PrintOptions;
 use super::sink::{self, HeaderDefault, PartOptions, TextRows};
 use super::stdout::{Stream, StreamWriter};
-use super::{Doorbells, OpenSink, ReadOptions, Source, TableScan, blackhole, filesystem, partitioned};
+use super::{Doorbells, OpenSink, ReadOptions, ScanHints, Source, TableScan, blackhole, filesystem, partitioned};
 use crate::error::{Error, Result};
 use crate::plan::Table;
-use crate::plan::pruning::ColumnTest;
 
 /// Where a table's rows are.
 #[derive(Clone, Debug)]
@@ -255,6 +254,12 @@ impl Connector {
         matches!(self, Self::Filesystem { format: Format::Parquet(_), parts, .. } if parts.partitions.is_empty())
     }
 
+    /// Whether strings may come as codes of a dictionary.
+    #[must_use]
+    pub fn gives_codes(&self) -> bool {
+        self.is_pruned()
+    }
+
     /// Starts reading `columns` of `table`, whose connector this is, in that order.
     ///
     /// # Errors
@@ -266,18 +271,19 @@ impl Connector {
         read: &ReadOptions,
         bells: &Doorbells,
     ) -> Result<Arc<dyn Source>> {
-        self.open_pruned_source(table, columns, &[], read, bells)
+        self.open_hinted_source(table, columns, &ScanHints::default(), read, bells)
     }
 
-    /// As [`open_source`](Self::open_source); rows that fail one of the tests in `pruning` need not be read.
+    /// As [`open_source`](Self::open_source); rows that fail one of the tests in `hints` need not be read, and
+    /// columns may come as codes.
     ///
     /// # Errors
     /// As for [`open_source`](Self::open_source).
-    pub fn open_pruned_source(
+    pub fn open_hinted_source(
         &self,
         table: &Table,
         columns: &[usize],
-        pruning: &[ColumnTest],
+        hints: &ScanHints<'_>,
         read: &ReadOptions,
         bells: &Doorbells,
     ) -> Result<Arc<dyn Source>> {
@@ -288,6 +294,7 @@ impl Connector {
             name: &table.name,
             schema: &table.schema,
             columns,
+            codes: hints.codes,
             format,
             bad_input: &bad_input,
             read,
@@ -295,7 +302,7 @@ impl Connector {
         };
         match self {
             Self::Filesystem { path, format, parts, monitor_interval, .. } if parts.partitions.is_empty() => {
-                filesystem::open(path, *monitor_interval, &scan(format), pruning)
+                filesystem::open(path, *monitor_interval, &scan(format), hints.pruning)
             }
             Self::Filesystem { path, format, parts, .. } => partitioned::open(path, parts, &scan(format)),
             Self::Stdin { format, peeked, .. } => pipe::open_stdin(peeked.as_ref(), &scan(format)),

@@ -36,6 +36,7 @@ use thalweg_runtime::WorkerId;
 use self::bad_input::{BadInput, Rejects, RowPlaces};
 use self::format::Format;
 use crate::error::{Error, Result};
+use crate::plan::pruning::ColumnTest;
 
 pub use connector::Connector;
 pub use infer::infer_file;
@@ -63,6 +64,8 @@ pub struct TableScan<'a> {
     pub schema: &'a SchemaRef,
     /// Those that are read, as positions in `schema`; batches hold them in this order.
     pub columns: &'a [usize],
+    /// Places among `columns` of strings that come as [codes](thalweg_operators::key::coded_type).
+    pub codes: &'a [usize],
     /// How rows are written down.
     pub format: &'a Format,
     /// What becomes of those that cannot be read.
@@ -71,6 +74,15 @@ pub struct TableScan<'a> {
     pub read: &'a ReadOptions,
     /// Rung when there is something to read.
     pub bells: &'a Doorbells,
+}
+
+/// What a query can do without.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ScanHints<'a> {
+    /// Rows that fail one of these.
+    pub pruning: &'a [ColumnTest],
+    /// Places among the columns of strings that may stay codes, if the connector [gives some](Connector::gives_codes).
+    pub codes: &'a [usize],
 }
 
 /// A table's input, shared by all workers.

@@ -34,6 +34,6 @@ impl Numbers {
     /// The scan.
     pub fn scan(&self) -> TableScan<'_> {
         let Self { schema, format, bad_input, read, bells } = self;
-        TableScan { name: "t", schema, columns: &[0], format, bad_input, read, bells }
+        TableScan { name: "t", schema, columns: &[0], codes: &[], format, bad_input, read, bells }
     }
 }

@@ -261,7 +261,7 @@ impl Shared {
                 PartState::Closed
             } else {
                 let FileScan { name, schema, columns, format, bad_input, read, bells } = &self.file_scan;
-                let scan = TableScan { name, schema, columns, format, bad_input, read, bells };
+                let scan = TableScan { name, schema, columns, codes: &[], format, bad_input, read, bells };
                 PartState::Open(filesystem::open_listed(std::mem::take(files), &scan)?)
             };
         }

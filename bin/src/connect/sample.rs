@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use super::connector::is_live;
-use super::{Connector, Doorbells, ReadOptions, Source};
+use super::{Connector, Doorbells, ReadOptions, ScanHints, Source};
 use crate::error::Result;
 use crate::plan::Table;
-use crate::plan::pruning::ColumnTest;
 
 impl Connector {
-    /// Opens it to look at its first rows, as [`open_pruned_source`](Self::open_pruned_source) would; `None` if what is
+    /// Opens it to look at its first rows, as [`open_hinted_source`](Self::open_hinted_source) would; `None` if what is
     /// read so would be missing afterwards, or may keep the reader waiting: a pipe, standard input, followed files.
     ///
     /// # Errors
@@ -18,13 +17,13 @@ impl Connector {
         &self,
         table: &Table,
         columns: &[usize],
-        pruning: &[ColumnTest],
+        hints: &ScanHints<'_>,
         read: &ReadOptions,
         bells: &Doorbells,
     ) -> Result<Option<Arc<dyn Source>>> {
         match self {
             Self::Filesystem { path, monitor_interval: None, .. } if path != "-" && !is_live(path) => {
-                self.open_pruned_source(table, columns, pruning, read, bells).map(Some)
+                self.open_hinted_source(table, columns, hints, read, bells).map(Some)
             }
             Self::Datagen(options) => options.open_unpaced(&table.schema, columns, read, bells).map(Some),
             _ => Ok(None),

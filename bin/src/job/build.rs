@@ -36,7 +36,7 @@ use super::union::UnionOperator;
 use super::values::ValuesOperator;
 use super::watermark::{Future, Watermark};
 use crate::connect::bad_input::RejectCounts;
-use crate::connect::{MakeEncoder, ReadOptions, Source};
+use crate::connect::{MakeEncoder, ReadOptions, ScanHints, Source};
 use crate::error::{Error, Result};
 use crate::plan::stages::{Head, Sink, Stage, StageGraph, Step, Tail as PlannedTail};
 use crate::plan::strategy::Decision;
@@ -109,8 +109,9 @@ impl Build {
         let mut stages = Vec::with_capacity(graph.stages.len());
         for (index, (plan, aggregation)) in graph.stages.into_iter().zip(aggregations).enumerate() {
             let source = match &plan.head {
-                Head::Scan { table, columns, pruning } => {
-                    Some(table.connector.open_pruned_source(table, columns, pruning, read, bells)?)
+                Head::Scan { table, columns, pruning, codes } => {
+                    let hints = ScanHints { pruning, codes };
+                    Some(table.connector.open_hinted_source(table, columns, &hints, read, bells)?)
                 }
                 _ => None,
             };

@@ -10,14 +10,14 @@ use arrow_array::{ArrayRef, RecordBatch};
 use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
 use thalweg_operators::changelog::RowKinds;
 use thalweg_operators::kernels::Kernels;
-use thalweg_operators::key::PackedKeys;
+use thalweg_operators::key::{PackedKeys, plain};
 use thalweg_operators::spec::GroupSpec;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 use thalweg_runtime::{EventTimeMs, WorkerId};
 
 use super::account::StageCounters;
 use super::steps;
-use crate::connect::{ReadOptions, Source, SourceEvent};
+use crate::connect::{ReadOptions, ScanHints, Source, SourceEvent};
 use crate::error::{Error, Result};
 use crate::plan::distinct::KeyEstimate;
 use crate::plan::stages::{Head, Stage};
@@ -69,9 +69,10 @@ impl Sample<'_> {
                 self.take_in(stage, rows.clone())?;
                 Ok(Some(self.rows - rows_before))
             }
-            Head::Scan { table, columns, pruning } => {
+            Head::Scan { table, columns, pruning, codes } => {
                 let bells = Doorbells::new(1);
-                let source = table.connector.open_sample(table, columns, pruning, read, &bells)?;
+                let source =
+                    table.connector.open_sample(table, columns, &ScanHints { pruning, codes }, read, &bells)?;
                 source.map_or(Ok(None), |source| self.read(stage, source.as_ref(), &bells, rows_max))
             }
             Head::Merge { .. } | Head::Running { .. } | Head::Rank { .. } | Head::Sort { .. } | Head::Union => Ok(None),
@@ -123,7 +124,9 @@ impl Sample<'_> {
     }
 
     fn count(&mut self, batch: &Batch) -> Result<()> {
-        let keys: Vec<&ArrayRef> = self.spec.keys.iter().map(|key| batch.columns.column(key.column)).collect();
+        let keys = self.spec.keys.iter().map(|key| plain(batch.columns.column(key.column)));
+        let keys: Vec<ArrayRef> = keys.collect::<Result<_, _>>().map_err(|error| Error::internal(error.to_string()))?;
+        let keys: Vec<&ArrayRef> = keys.iter().collect();
         self.packed.pack(&keys, batch.rows(), self.kernels).map_err(|error| Error::internal(error.to_string()))?;
         self.rows += batch.rows() as u64;
         for hash in &self.packed.hashes {

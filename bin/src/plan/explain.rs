@@ -48,11 +48,15 @@ pub fn render(graph: &StageGraph, run: &Run) -> String {
 fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGraph, run: &Run) {
     line(out, 0, &format!("Stage {index}: {}", stage.name));
     match &stage.head {
-        Head::Scan { table, columns, pruning } => {
+        Head::Scan { table, columns, pruning, codes } => {
             let names: Vec<&str> = columns.iter().map(|&column| table.schema.field(column).name().as_str()).collect();
             line(out, 1, &format!("read {} ({})", table.name, names.join(", ")));
             if let Some(tests) = pruning::describe(pruning).filter(|_| table.connector.is_pruned()) {
                 line(out, 2, &format!("but what cannot have {tests}"));
+            }
+            if !codes.is_empty() {
+                let names: Vec<&str> = codes.iter().map(|&place| names[place]).collect();
+                line(out, 2, &format!("as codes of dictionaries: {}", names.join(", ")));
             }
         }
         Head::Values(rows) => line(out, 1, &format!("rows of the statement: {}", rows.num_rows())),

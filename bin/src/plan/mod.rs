@@ -3,6 +3,7 @@
 //! `sql` makes it; [`stages`] cuts it where rows must move to the owner of another key; `job` runs it.
 
 pub mod changelog;
+pub mod codes;
 pub mod distinct;
 pub mod explain;
 pub mod pruning;

@@ -72,6 +72,8 @@ pub enum Head {
         columns: Vec<usize>,
         /// What every row must pass that is let through above.
         pruning: Vec<ColumnTest>,
+        /// Places among `columns` of those that may come as codes of a dictionary, ascending.
+        codes: Vec<usize>,
     },
     /// Rows of the plan itself, emitted by worker 0.
     Values(RecordBatch),
@@ -175,6 +177,7 @@ impl StageGraph {
         stages.reverse();
         let last = stages.len().saturating_sub(1);
         for stage in &mut stages {
+            stage.take_codes();
             match &mut stage.tail {
                 Tail::Fold { to, .. } | Tail::Route { to } | Tail::Gather { to } | Tail::Pass { to } => {
                     *to = last - *to;
@@ -233,7 +236,7 @@ impl Cutter {
         match node.op {
             NodeOp::Scan { table, columns, pruning } => {
                 let name = format!("scan {}", table.name);
-                self.push(name, Head::Scan { table, columns, pruning }, steps, tail, schema);
+                self.push(name, Head::Scan { table, columns, pruning, codes: Vec::new() }, steps, tail, schema);
             }
             NodeOp::Values(rows) => {
                 self.push("values".to_owned(), Head::Values(rows), steps, tail, schema);

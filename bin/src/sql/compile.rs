@@ -41,7 +41,9 @@ pub fn compile(expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn Scalar>> {
     let expr = rewritten(expr.clone(), schema, Literals::Typed).map_err(from_datafusion)?;
     let root = node(&expr, schema, 0)?;
     let flink = type_of(&expr, schema).map_err(from_datafusion)?;
-    Ok(Arc::new(Compiled { text: root.text(), data_type: flink.to_arrow(), root }))
+    let columns = expr.column_refs().into_iter().map(|column| schema.index_of_column(column));
+    let columns = columns.collect::<Result<_, _>>().map_err(from_datafusion)?;
+    Ok(Arc::new(Compiled { text: root.text(), data_type: flink.to_arrow(), columns, root }))
 }
 
 /// An expression as SQL text, as EXPLAIN and errors show it.
@@ -54,6 +56,7 @@ pub fn describe(expr: &Expr, schema: &DFSchema) -> String {
 struct Compiled {
     root: Node,
     data_type: DataType,
+    columns: Vec<usize>,
     text: String,
 }
 
@@ -82,6 +85,10 @@ impl Scalar for Compiled {
             Node::Column { index, .. } => Some(index),
             _ => None,
         }
+    }
+
+    fn columns(&self) -> Vec<usize> {
+        self.columns.clone()
     }
 
     fn describe(&self) -> String {

@@ -92,6 +92,10 @@ impl Scalar for WindowBound {
         None
     }
 
+    fn columns(&self) -> Vec<usize> {
+        vec![self.window.time]
+    }
+
     fn describe(&self) -> String {
         format!("{}({})", self.name(), self.time_name)
     }

@@ -12,7 +12,7 @@ use thalweg_runtime::state::Divided;
 use super::{FoldScratch, GroupAggregation, Partials};
 use crate::aggregate::{AggregateError, Rows, Side, update};
 use crate::batch::Batch;
-use crate::key::{ColumnBytes, KeyShape, LongKeys, PackedKeys, is_long};
+use crate::key::{ColumnBytes, KeyShape, LongKeys, PackedKeys, is_long, plain};
 use crate::table::HALF_LINE_WORDS;
 use crate::window::TimeWindow;
 
@@ -46,10 +46,12 @@ impl GroupAggregation {
     ) -> Result<Vec<Partials>, AggregateError> {
         let Self { layout, spec, spares, .. } = self;
         // Those of one owner get places side by side.
-        let FoldScratch { packed, ids: places, rows, hashes: sorted, cold, update: update_scratch } = scratch;
+        let FoldScratch { packed, ids: places, rows, hashes: sorted, cold, update: update_scratch, .. } = scratch;
         cold.resize(layout.cold_words);
         cold.clear();
-        let key_columns: Vec<_> = spec.keys.iter().map(|key| batch.columns.column(key.column)).collect();
+        let key_columns = spec.keys.iter().map(|key| plain(batch.columns.column(key.column)));
+        let key_columns = key_columns.collect::<Result<Vec<_>, _>>()?;
+        let key_columns: Vec<_> = key_columns.iter().collect();
         packed.pack(&key_columns, batch.rows(), layout.kernels)?;
         let counts = place(&packed.hashes, parts, places);
         let stride = layout.stride();

@@ -10,7 +10,7 @@ use crate::aggregate::{
     AggregateError, ColdWords, GroupWords, Groups, Layout, Side, UpdateScratch, evaluate, merge, update,
 };
 use crate::batch::Ordinals;
-use crate::key::{ColumnBytes, KeyCells, LongKeys, PackedKeys, WINDOW, hash, key_column};
+use crate::key::{ColumnBytes, DistinctKeys, KeyCells, LongKeys, PackedKeys, WINDOW, hash, key_column, plain};
 use crate::spec::KeyColumn;
 use crate::table::{Fresh, GroupTable, Keys};
 use crate::window::TimeWindow;
@@ -25,6 +25,9 @@ pub(super) struct GroupStore {
 #[derive(Debug, Default)]
 pub struct FoldScratch {
     pub(super) packed: PackedKeys,
+    pub(super) distinct: DistinctKeys,
+    /// Groups of the distinct keys.
+    pub(super) groups: Vec<u32>,
     pub(super) ids: Vec<u32>,
     pub(super) rows: Vec<u64>,
     pub(super) hashes: Vec<u64>,
@@ -69,19 +72,42 @@ impl GroupStore {
         (columns, ordinals): (&RecordBatch, &Ordinals),
         scratch: &mut FoldScratch,
     ) -> Result<(), AggregateError> {
-        let FoldScratch { packed, ids, update: update_scratch, .. } = scratch;
+        let FoldScratch { packed, distinct, groups, ids, update: update_scratch, .. } = scratch;
         // At most a few pointers per batch, not per row.
         let key_columns: Vec<&ArrayRef> = keys.iter().map(|key| columns.column(key.column)).collect();
-        packed.pack(&key_columns, columns.num_rows(), layout.kernels)?;
+        match distinct.find(&key_columns)? {
+            Some(columns) => {
+                self.assign(layout, &columns, columns[0].len(), packed, groups)?;
+                ids.clear();
+                ids.extend(distinct.rows().iter().map(|&number| groups[number as usize]));
+            }
+            None => {
+                let key_columns = key_columns.into_iter().map(plain).collect::<Result<Vec<_>, _>>()?;
+                self.assign(layout, &key_columns, columns.num_rows(), packed, ids)?;
+            }
+        }
+        self.grow_sides();
+        update(layout, self.table.words_mut(), &mut self.sides, (columns, ordinals), ids, update_scratch)
+    }
+
+    /// Finds or makes the groups of `rows` keys.
+    fn assign(
+        &mut self,
+        layout: &Layout,
+        columns: &[ArrayRef],
+        rows: usize,
+        packed: &mut PackedKeys,
+        ids: &mut Vec<u32>,
+    ) -> Result<(), AggregateError> {
+        let columns: Vec<&ArrayRef> = columns.iter().collect();
+        packed.pack(&columns, rows, layout.kernels)?;
         let keys = Keys {
             cells: &packed.cells,
             stride: layout.shape.words(),
             hashes: &packed.hashes,
-            long: packed.has_long.then(|| ColumnBytes::new(&key_columns)),
+            long: packed.has_long.then(|| ColumnBytes::new(&columns)),
         };
-        self.table.assign(&keys, ids)?;
-        self.grow_sides();
-        update(layout, self.table.words_mut(), &mut self.sides, (columns, ordinals), ids, update_scratch)
+        self.table.assign(&keys, ids)
     }
 
     /// Adds groups that were taken out of another table, or rows that are groups by themselves. Their layout is this

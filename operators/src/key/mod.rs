@@ -4,6 +4,7 @@
 //! when their cells are and, for strings longer than 12 bytes, when the bytes behind the cells are too.
 
 mod cell;
+mod codes;
 mod column;
 pub mod hash;
 mod long;
@@ -11,6 +12,7 @@ mod strings;
 
 pub use cell::{CELL_WORDS, INLINE_BYTES_MAX, KeyShape, PackedKeys, is_long, is_supported, string_length};
 pub(crate) use cell::{canonical_column, canonical_f64};
+pub use codes::{DistinctKeys, coded, coded_type, plain};
 pub(crate) use column::{KeyCells, array_of_cells, key_column};
 pub(crate) use long::ColumnBytes;
 pub use long::{LongKeys, WINDOW};

@@ -64,7 +64,7 @@ impl Journey {
                 break;
             }
             let end = rows.len().min(next + step.rows);
-            let batch = batch(&schema, &rows[next..end]);
+            let batch = step.batch(&schema, &rows[next..end]);
             let folded = if step.flushes {
                 let (folded, parts) = aggregation.divide(&batch, step.rotation + 1, &mut scratch).expect("rows fit");
                 for (to, partials) in parts {

@@ -10,7 +10,9 @@ mod values;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt32Type;
+use arrow_array::{DictionaryArray, RecordBatch, StringViewArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use oracle::{Expected, Groups, Row};
 use proptest::prelude::*;
@@ -18,7 +20,7 @@ use thalweg_operators::batch::{Batch, Ordinal, Ordinals, Stamps};
 use thalweg_operators::changelog::RowKinds;
 use thalweg_operators::group::{CloseMode, Emission, FoldScratch, GroupAggregation, GroupShard, Partials};
 use thalweg_operators::kernels::Kernels;
-use thalweg_operators::key::is_supported;
+use thalweg_operators::key::{coded_type, is_supported};
 use thalweg_operators::spec::{
     AggregateFunction as F, AggregateSpec, GroupSpec, KeyColumn, WindowKind, WindowShape, Windows,
 };
@@ -64,6 +66,8 @@ struct Step {
     advances: bool,
     /// Turns the order in which partials arrive.
     rotation: usize,
+    /// Keys that are strings come as codes of a dictionary.
+    is_coded: bool,
 }
 
 fn any_type() -> impl Strategy<Value = DataType> {
@@ -83,8 +87,16 @@ fn any_case() -> impl Strategy<Value = Case> {
     let time = prop_oneof![8 => -30..60i64, 1 => -1000..1000i64];
     let row = (proptest::array::uniform3(0..12usize), 0..256usize, 0..6usize, time)
         .prop_map(|(keys, argument, filter, time)| RowChoices { keys, argument, filter, time });
-    let step = (1..20usize, 0..4usize, any::<bool>(), any::<bool>(), 0..8usize)
-        .prop_map(|(rows, worker, flushes, advances, rotation)| Step { rows, worker, flushes, advances, rotation });
+    let step = (1..20usize, 0..4usize, any::<bool>(), any::<bool>(), 0..8usize, any::<bool>()).prop_map(
+        |(rows, worker, flushes, advances, rotation, is_coded)| Step {
+            rows,
+            worker,
+            flushes,
+            advances,
+            rotation,
+            is_coded,
+        },
+    );
     let window = proptest::option::weighted(0.8, any_shape());
     let mode = prop_oneof![Just(CloseMode::WhenPassed), Just(CloseMode::AtEnd)];
     let types = (proptest::collection::vec(any_type(), 0..4), any_type());
@@ -230,6 +242,28 @@ fn batch(schema: &SchemaRef, rows: &[Row]) -> Batch {
         stamps: if is_uniform { Stamps::Uniform(stamps[0]) } else { Stamps::Each(stamps) },
         kinds: RowKinds::Inserts,
     }
+}
+
+impl Step {
+    fn batch(&self, schema: &SchemaRef, rows: &[Row]) -> Batch {
+        let batch = batch(schema, rows);
+        if self.is_coded { with_codes(&batch) } else { batch }
+    }
+}
+
+/// The same rows with codes for the strings among the first three columns.
+fn with_codes(batch: &Batch) -> Batch {
+    let mut columns = batch.columns.columns().to_vec();
+    let mut fields = batch.columns.schema().fields().to_vec();
+    for (column, field) in columns.iter_mut().zip(&mut fields).take(ARGUMENT) {
+        if *field.data_type() == DataType::Utf8View {
+            let codes: DictionaryArray<UInt32Type> = column.as_string_view().iter().collect();
+            let values: StringViewArray = codes.values().as_string::<i32>().iter().collect();
+            *column = Arc::new(DictionaryArray::new(codes.keys().clone(), Arc::new(values)));
+            *field = Arc::new(Field::clone(field).with_data_type(coded_type()));
+        }
+    }
+    batch.with_columns(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns of the schema"))
 }
 
 /// A job of several workers in one thread.
@@ -395,7 +429,7 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     while next < rows.len() {
         let step = steps.next().expect("a cycle");
         let end = rows.len().min(next + step.rows);
-        let batch = batch(&schema, &rows[next..end]);
+        let batch = step.batch(&schema, &rows[next..end]);
         let counts = if step.rotation.is_multiple_of(3) {
             job.divide(&batch)
         } else {

@@ -131,6 +131,10 @@ mod tests {
             None
         }
 
+        fn columns(&self) -> Vec<usize> {
+            vec![0]
+        }
+
         fn describe(&self) -> String {
             "100 / x".into()
         }

@@ -1,5 +1,6 @@
 //! Statements in, plans and errors out.
 
+mod codes;
 mod nested;
 mod plans;
 mod pruning;

@@ -164,6 +164,7 @@ impl Reading {
             name: "t",
             schema: &self.schema,
             columns: &self.columns,
+            codes: &[],
             format: &Format::Csv(self.options.clone()),
             bad_input: &self.bad_input,
             read,

@@ -16,6 +16,7 @@ use arrow_cast::display::array_value_to_string;
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType, FieldRef, TimeUnit};
 use arrow_select::nullif::nullif;
+use thalweg_operators::key::{coded, coded_type};
 
 use super::schema::type_name;
 use crate::connect::bad_input::RejectReason;
@@ -67,6 +68,8 @@ pub enum Step {
     Text,
     /// Bytes that must be UTF-8.
     BytesAsText,
+    /// Strings, or bytes that must be UTF-8, as codes; if they are not already.
+    Codes,
     /// All NULL.
     Nothing,
     /// Every value has a counterpart or none, and none is rounded.
@@ -95,6 +98,7 @@ impl Step {
             (T::Null, _) => Self::Nothing,
             (T::Utf8View, T::Utf8View) => Self::Text,
             (T::BinaryView, T::Utf8View) => Self::BytesAsText,
+            (T::Utf8View | T::BinaryView, to) if *to == coded_type() => Self::Codes,
             (T::Utf8View | T::FixedSizeBinary(_), T::BinaryView) => Self::Cast(to.clone()),
             (T::Time32(_) | T::Time64(_), T::Time32(TimeUnit::Millisecond)) => Self::TimeOfDay(match from {
                 T::Time64(TimeUnit::Microsecond) => 1_000,
@@ -181,6 +185,7 @@ impl Column {
             Step::Nothing => Ok(arrow_array::new_null_array(self.field.data_type(), array.len())),
             Step::Text => Ok(self.text(array, refusals)),
             Step::BytesAsText => Ok(Arc::new(self.bytes_as_text(array.as_binary_view(), refusals))),
+            Step::Codes => Ok(self.codes(array, texts, refusals)),
             Step::Cast(to) => self.cast(array, to, refusals),
             Step::Coarser(factor, to) => self.coarser(array, *factor, to, refusals),
             Step::Decimal(cut, precision, scale) => self.decimal(array, *cut, (*precision, *scale), refusals),
@@ -299,6 +304,17 @@ impl Column {
             return Arc::clone(array);
         }
         Arc::new(self.bytes_as_text(&text.clone().to_binary_view(), refusals))
+    }
+
+    fn codes(&self, array: &ArrayRef, texts: Texts, refusals: &mut Vec<Refusal>) -> ArrayRef {
+        match array.data_type() {
+            DataType::Utf8View if texts == Texts::CheckedEach => coded(array),
+            DataType::Utf8View => coded(&self.text(array, refusals)),
+            DataType::BinaryView => {
+                coded(&(Arc::new(self.bytes_as_text(array.as_binary_view(), refusals)) as ArrayRef))
+            }
+            _ => Arc::clone(array),
+        }
     }
 
     fn bytes_as_text(&self, bytes: &BinaryViewArray, refusals: &mut Vec<Refusal>) -> StringViewArray {

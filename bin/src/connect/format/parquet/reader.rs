@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use arrow_array::{BooleanArray, RecordBatch};
-use arrow_schema::{Schema, SchemaRef};
+use arrow_schema::SchemaRef;
 use arrow_select::filter::filter_record_batch;
 use thalweg_runtime::WorkerId;
 use thalweg_runtime::exchange::doorbell::Doorbells;
@@ -28,6 +28,7 @@ use super::places::{PiecePlaces, record_of};
 use crate::connect::bad_input::{OnError, Reject, RejectReason, Rejects, RowPlaces};
 use crate::connect::{Source, SourceBlock, SourceEvent, SourceReader, TableScan};
 use crate::error::{Error, Result};
+use crate::plan::codes::coded_fields;
 use crate::plan::pruning::ColumnTest;
 
 /// "No block": above every block's number.
@@ -46,14 +47,14 @@ const DAMAGE_HELP: &str = "write the file again, or read what is whole of it wit
 /// `Connector`, if the system refuses; `Data`, if a column is not in a file, or of a type that cannot
 /// be read as the table's.
 pub fn open(files: Vec<PathBuf>, scan: &TableScan<'_>, pruning: &[ColumnTest]) -> Result<Arc<dyn Source>> {
-    let fields: Vec<_> = scan.columns.iter().map(|&column| Arc::clone(&scan.schema.fields()[column])).collect();
+    let schema = coded_fields(scan.schema, scan.columns, scan.codes);
     let tests = pruning.iter().filter_map(|test| {
         let column = scan.columns.iter().position(|column| *column == test.column)?;
         Some(ColumnTest { column, ..test.clone() })
     });
     let tests: Vec<ColumnTest> = tests.collect();
     let plan = Plan {
-        wanted: &fields,
+        wanted: schema.fields(),
         tests: &tests,
         block_bytes: scan.read.block_bytes,
         gives_out_early: scan.bad_input.on_error == OnError::Fail,
@@ -65,7 +66,7 @@ pub fn open(files: Vec<PathBuf>, scan: &TableScan<'_>, pruning: &[ColumnTest]) -
             layout,
             shelf: Arc::default(),
             bytes,
-            schema: Arc::new(Schema::new(fields)),
+            schema,
             keeps: scan.bad_input.for_format().on_error,
             on_error: scan.bad_input.on_error,
             batch_rows: scan.read.batch_rows.max(1),

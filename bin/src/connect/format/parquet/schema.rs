@@ -307,6 +307,8 @@ pub fn table_type(file: &DataType) -> Option<DataType> {
         DataType::Float16 => DataType::Float32,
         DataType::Decimal256(precision, scale) if *precision <= 38 => DataType::Decimal128(*precision, *scale),
         DataType::FixedSizeBinary(_) => DataType::BinaryView,
+        // Codes are of what they stand for.
+        DataType::Dictionary(_, values) => table_type(values)?,
         DataType::Time32(_) | DataType::Time64(_) => DataType::Time32(TimeUnit::Millisecond),
         DataType::Null => DataType::Utf8View,
         DataType::List(element) => {

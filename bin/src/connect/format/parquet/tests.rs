@@ -69,8 +69,16 @@ fn read(path: &Path, schema: &SchemaRef, columns: &[usize], tests: &[ColumnTest]
     let format = Format::Parquet(ParquetOptions::default());
     let bad_input = BadInput { on_error: way.on_error, ..BadInput::default() };
     let bells = Doorbells::new(way.workers);
-    let scan =
-        TableScan { name: "t", schema, columns, format: &format, bad_input: &bad_input, read: &read, bells: &bells };
+    let scan = TableScan {
+        name: "t",
+        schema,
+        columns,
+        codes: &[],
+        format: &format,
+        bad_input: &bad_input,
+        read: &read,
+        bells: &bells,
+    };
     let source = open(vec![path.to_path_buf()], &scan, tests)?;
     let mut readers: Vec<Option<Box<dyn SourceReader>>> =
         (0..way.workers).map(|worker| Some(source.reader(WorkerId(worker as u16)))).collect();

@@ -121,6 +121,7 @@ impl Reading {
             name: "t",
             schema: &self.schema,
             columns: &self.columns,
+            codes: &[],
             format: &Format::Json(self.options.clone()),
             bad_input: &self.bad_input,
             read: &read,

@@ -28,10 +28,13 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use parquet::basic::{Encoding, Type};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
+use thalweg_operators::key::{coded, coded_type};
+
 pub use chunk::GroupChunks;
 pub use raw::Loader;
 pub use shelf::Shelf;
 
+use super::adapt::Step;
 use super::schema::Projection;
 use chunk::Part;
 use page::{Gathered, Kind};
@@ -52,6 +55,8 @@ pub struct DirectColumn {
     data_type: DataType,
     /// Whether its pages say which rows are NULL.
     is_optional: bool,
+    /// Whether it is wanted as codes of a dictionary.
+    is_coded: bool,
 }
 
 impl DirectColumns {
@@ -69,8 +74,12 @@ impl DirectColumns {
             let data_type = column.field.data_type().clone();
             let kind = kind(description.physical_type(), &data_type)?;
             let is_optional = description.max_def_level() == 1;
-            fields.push(Field::new(column.field.name(), data_type.clone(), is_optional));
-            columns.push(DirectColumn { leaf, kind, data_type, is_optional });
+            // The same column of a file may be read for several of a table's.
+            let mut readers = projection.columns.iter().filter(|column| column.leaves == [leaf]);
+            let is_coded = kind == Kind::Text && readers.all(|column| matches!(column.column.step, Step::Codes));
+            let given = if is_coded { coded_type() } else { data_type.clone() };
+            fields.push(Field::new(column.field.name(), given, is_optional));
+            columns.push(DirectColumn { leaf, kind, data_type, is_optional, is_coded });
         }
         (!columns.is_empty()).then(|| Self { schema: Arc::new(Schema::new(fields)), columns })
     }
@@ -153,6 +162,9 @@ impl DirectColumn {
                 _ => self.typed(&PrimitiveArray::<UInt64Type>::new(ScalarBuffer::new(words, 0, length), None)),
             };
         }
+        if let Some(coded) = whole.filter(|_| self.is_coded).and_then(|(page, _)| page.codes(rows)) {
+            return Some(coded);
+        }
         let mut gathered = Gathered::with_capacity(self.kind, length);
         let mut valid = Vec::with_capacity(1);
         let mut lengths = Vec::with_capacity(1);
@@ -176,7 +188,8 @@ impl DirectColumn {
                 Some(NullBuffer::new(all.finish()))
             }
         };
-        self.finish(gathered, nulls, length)
+        let array = self.finish(gathered, nulls, length)?;
+        Some(if self.is_coded { coded(&array) } else { array })
     }
 
     /// The same bytes as values of this column.

@@ -4,7 +4,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer};
+use arrow_array::types::UInt32Type;
+use arrow_array::{ArrayRef, DictionaryArray, StringViewArray, UInt32Array};
+use arrow_buffer::{ArrowNativeType, BooleanBuffer, Buffer, ScalarBuffer};
 use bytes::Bytes;
 
 use super::hybrid::Hybrid;
@@ -34,8 +36,8 @@ pub enum Dictionary {
     Words4(Vec<u32>),
     /// [`Kind::Words8`].
     Words8(Vec<u64>),
-    /// Views, and what the long ones point into as buffer 0.
-    Views(Vec<u128>, Option<Buffer>),
+    /// Views, and what the long ones point into as buffer 0; the same as an array, if they are text.
+    Views(ScalarBuffer<u128>, Option<Buffer>, Option<ArrayRef>),
 }
 
 /// A page of values.
@@ -85,7 +87,14 @@ impl Dictionary {
                 let text = PlainText::new(Buffer::from(buf.clone()), values, kind == Kind::Text)?;
                 let mut views = Vec::new();
                 text.views(0..values, 0, &mut views)?;
-                Self::Views(views, text.buffer().cloned())
+                let (views, buffer) = (ScalarBuffer::from(views), text.buffer().cloned());
+                let texts = (kind == Kind::Text).then(|| {
+                    let buffers: Vec<Buffer> = buffer.iter().cloned().collect();
+                    // SAFETY: `PlainText` made the views from values that it had checked to be UTF-8 and to lie within the
+                    // buffer that they point into.
+                    Arc::new(unsafe { StringViewArray::new_unchecked(views.clone(), buffers, None) }) as ArrayRef
+                });
+                Self::Views(views, buffer, texts)
             }
         })
     }
@@ -163,7 +172,7 @@ impl DataPage {
                 match (&**dictionary, out) {
                     (Dictionary::Words4(words), Gathered::Words4(out)) => pick(words, codes, out),
                     (Dictionary::Words8(words), Gathered::Words8(out)) => pick(words, codes, out),
-                    (Dictionary::Views(views, buffer), Gathered::Views(out, buffers)) => {
+                    (Dictionary::Views(views, buffer, _), Gathered::Views(out, buffers)) => {
                         let first = out.len();
                         pick(views, codes, out)?;
                         let Some(buffer) = buffer else { return Some(()) };
@@ -205,6 +214,26 @@ impl DataPage {
         }
         let place = |row: u64| (row - self.rows.start) as usize * width;
         Some(Buffer::from(bytes.slice(place(rows.start)..place(rows.end))))
+    }
+
+    /// `rows` of the row group, which are in this page, as codes of its dictionary, if it is one of text and none of the page's
+    /// rows is NULL.
+    #[must_use]
+    pub fn codes(&self, rows: &Range<u64>) -> Option<ArrayRef> {
+        let Values::Codes(hybrid, dictionary) = &self.values else { return None };
+        let Dictionary::Views(_, _, Some(texts)) = &**dictionary else { return None };
+        if self.valid.is_some() {
+            return None;
+        }
+        let (start, length) = ((rows.start - self.rows.start) as usize, (rows.end - rows.start) as usize);
+        let mut codes = Vec::with_capacity(length);
+        hybrid.read(start..start + length, &mut codes)?;
+        if greatest(&codes) as usize >= texts.len() {
+            return None;
+        }
+        let codes = UInt32Array::new(codes.into(), None);
+        // SAFETY: each code is less than the number of texts, and none is NULL.
+        Some(Arc::new(unsafe { DictionaryArray::<UInt32Type>::new_unchecked(codes, Arc::clone(texts)) }))
     }
 
     /// Notes that `rows` rows have been decoded, once and for all.
@@ -265,12 +294,15 @@ fn spread<T: Copy + Default>(values: &mut Vec<T>, begin: usize, valid: &BooleanB
 
 /// Adds what `codes` stand for; `None` if one stands for nothing.
 fn pick<T: ArrowNativeType>(dictionary: &[T], codes: &[u32], out: &mut Vec<T>) -> Option<()> {
-    let greatest = codes.iter().fold(0, |greatest, &code| code.max(greatest)) as usize;
-    if greatest >= dictionary.len() {
+    if greatest(codes) as usize >= dictionary.len() {
         return codes.is_empty().then_some(());
     }
     out.extend(codes.iter().map(|&code| dictionary[code as usize]));
     Some(())
+}
+
+fn greatest(codes: &[u32]) -> u32 {
+    codes.iter().fold(0, |greatest, &code| code.max(greatest))
 }
 
 fn words<const BYTES: usize>(bytes: &[u8], words: Range<usize>) -> Option<impl ExactSizeIterator<Item = [u8; BYTES]>> {

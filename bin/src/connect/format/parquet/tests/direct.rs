@@ -91,6 +91,7 @@ fn blocks(path: &Path, schema: &SchemaRef, on_error: OnError) -> usize {
         name: "t",
         schema,
         columns: &columns,
+        codes: &[],
         format: &format,
         bad_input: &bad_input,
         read: &read,
