@@ -15,11 +15,13 @@ impl Random {
     /// The stream for `seed` and the numbers of `path`, such as column and block: other numbers, another stream.
     #[must_use]
     pub fn new(seed: u64, path: &[u64]) -> Self {
-        let mut state = mix(seed ^ GOLDEN_GAMMA);
-        for step in path {
-            state = mix(state.wrapping_add(GOLDEN_GAMMA) ^ step.wrapping_mul(0xD6E8_FEB8_6659_FD93));
-        }
-        Self { state }
+        path.iter().fold(Self { state: mix(seed ^ GOLDEN_GAMMA) }, |random, &step| random.branch(step))
+    }
+
+    /// The stream with `step` behind the path of this one, if nothing was drawn from it.
+    #[must_use]
+    pub fn branch(&self, step: u64) -> Self {
+        Self { state: mix(self.state.wrapping_add(GOLDEN_GAMMA) ^ step.wrapping_mul(0xD6E8_FEB8_6659_FD93)) }
     }
 
     /// 64 random bits.

@@ -40,7 +40,8 @@ pub struct DriveOptions {
 /// What a worker without work does until its bell rings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Idle {
-    /// Spins: the shortest wake-up, for a core that nobody else needs.
+    /// Spins: the shortest wake-up, for a core that nobody else needs. Where workers and outside consumers are more than the
+    /// cores, a worker that has spun for a few microseconds lets whoever waits for its core have it, each time it looks.
     Spin,
     /// Spins for a few microseconds, unless there are more workers than cores, and then sleeps.
     #[default]
@@ -73,18 +74,21 @@ pub fn drive<D: Payload>(
 ) -> Result<DriveReport, JobFailure> {
     let cores = usable_cores();
     let choices = plan(&options.pin, workers.len(), cores.as_deref());
+    let cores = cores.map_or(1, |cores| cores.len());
     let spin = match options.idle {
         Idle::Spin => None,
-        Idle::Adaptive if workers.len() <= cores.map_or(1, |cores| cores.len()) => Some(SPIN),
+        Idle::Adaptive if workers.len() <= cores => Some(SPIN),
         Idle::Adaptive | Idle::Park => Some(Duration::ZERO),
     };
+    let consumers = control.topology().edges.iter().filter(|edge| matches!(edge.to, Target::External)).count();
+    let idle = Waiting { spin, yields: workers.len() + consumers > cores };
     let clock = MonotonicClock::start();
     let pinned = thread::scope(|scope| {
         let start = |(worker, choice): (Worker<D>, Result<usize, NotPinned>)| {
             let id = worker.id();
             let run = move || {
                 let pinned = pin_current(choice);
-                run_worker(worker, clock, spin, control);
+                run_worker(worker, clock, idle, control);
                 pinned
             };
             let spawned = thread::Builder::new().name(format!("thalweg-{}", id.0)).spawn_scoped(scope, run);
@@ -104,14 +108,23 @@ pub fn drive<D: Payload>(
     Ok(DriveReport { edges, pinned, state_peak_bytes: control.state_peak_bytes() })
 }
 
-/// Steps one worker until it is done; a panic becomes the job's failure. `spin` is how long to spin for: None is for ever.
-fn run_worker<D: Payload>(mut worker: Worker<D>, clock: MonotonicClock, spin: Option<Duration>, control: &Control) {
+/// How a worker waits.
+#[derive(Clone, Copy)]
+struct Waiting {
+    /// How long it spins before it sleeps: None is for ever.
+    spin: Option<Duration>,
+    /// Whether somebody may need its core while it spins.
+    yields: bool,
+}
+
+/// Steps one worker until it is done; a panic becomes the job's failure.
+fn run_worker<D: Payload>(mut worker: Worker<D>, clock: MonotonicClock, idle: Waiting, control: &Control) {
     // Unwind safety: after a panic the worker is asked for its stage, and dropped.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         loop {
             match worker.step(clock.now(), STEP_BUDGET) {
                 Progress::Worked => {}
-                Progress::Idle => rest(&worker, clock, spin),
+                Progress::Idle => rest(&worker, clock, idle),
                 Progress::Done => break,
             }
         }
@@ -129,7 +142,7 @@ fn run_worker<D: Payload>(mut worker: Worker<D>, clock: MonotonicClock, spin: Op
 }
 
 /// Waits for the bell, or for the time at which an operator wants to be called.
-fn rest<D: Payload>(worker: &Worker<D>, clock: MonotonicClock, spin: Option<Duration>) {
+fn rest<D: Payload>(worker: &Worker<D>, clock: MonotonicClock, Waiting { spin, yields }: Waiting) {
     let bell = worker.bell();
     let wake_at = worker.wake_at().map_or(u64::MAX, |time| time.0);
     let start = clock.now();
@@ -150,6 +163,10 @@ fn rest<D: Payload>(worker: &Worker<D>, clock: MonotonicClock, spin: Option<Dura
             if wake_at == u64::MAX || spin_nanos == 0 {
                 return;
             }
+            continue;
+        }
+        if yields && now - start.0 >= SPIN.as_nanos() as u64 {
+            thread::yield_now();
             continue;
         }
         for _ in 0..32 {

@@ -48,13 +48,10 @@ pub(super) fn run_watched(
     control: &JobControl,
     directory: Option<&Path>,
 ) -> Result<(Account, Seconds)> {
-    let mut log: Box<dyn std::io::Write + Send> = match directory {
-        Some(directory) => Box::new(BufWriter::new(latency::prepare(directory)?)),
-        None => Box::new(std::io::sink()),
-    };
+    let mut log = directory.map(|directory| latency::prepare(directory).map(BufWriter::new)).transpose()?;
     let (running, ended) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
-        let log = &mut log;
+        let log = log.as_mut().map(|log| log as &mut (dyn std::io::Write + Send));
         let watcher = scope.spawn(move || latency::watch(control, &ended, log));
         let account = job::run(plan, options, control);
         drop(running);

@@ -1,32 +1,25 @@
-//! The `blackhole` connector: takes rows and throws them away.
+//! The `blackhole` connector: takes rows and throws them away, where they are made.
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 
-use super::{Encoder, OpenSink, SinkRows, SinkWriter, WriteOutcome};
+use super::{OpenSink, SinkRows, SinkWriter, WriteOutcome};
 use crate::error::Result;
 
 /// Opens one for rows of `schema`.
 #[must_use]
 pub fn open(schema: &SchemaRef) -> OpenSink {
-    OpenSink {
-        encoder: Some(Arc::new(|| Box::new(Blackhole))),
-        writer: Box::new(Blackhole),
-        schema: Arc::clone(schema),
-    }
+    OpenSink { encoder: None, writer: Box::new(Blackhole), schema: Arc::clone(schema) }
 }
 
 struct Blackhole;
 
-impl Encoder for Blackhole {
-    fn encode(&mut self, _batch: &RecordBatch, _out: &mut Vec<u8>) -> Result<()> {
-        Ok(())
-    }
-}
-
 impl SinkWriter for Blackhole {
+    fn discards(&self) -> bool {
+        true
+    }
+
     fn write(&mut self, _rows: SinkRows<'_>) -> Result<WriteOutcome> {
         Ok(WriteOutcome::Written)
     }

@@ -137,8 +137,17 @@ pub struct Arrival {
     pub first_due: Instant,
     /// When its last row was due; the rows between are taken to be spread evenly.
     pub last_due: Instant,
-    /// When the block was taken, of a schedule: how much later is the schedule's lag.
-    pub taken: Option<Instant>,
+    /// Of a block of a schedule.
+    pub taken: Option<Taken>,
+}
+
+/// When a block of a schedule was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// When it could have been: the schedule's lag counts from then on, and for rows that were due later, from when they were.
+    pub from: Instant,
+    /// When it was.
+    pub at: Instant,
 }
 
 /// What a reader has for its worker.
@@ -183,6 +192,11 @@ pub trait SinkWriter: Send {
     /// # Errors
     /// `Connector`, if the device refuses; [`WriteOutcome::Closed`] is not an error.
     fn write(&mut self, rows: SinkRows<'_>) -> Result<WriteOutcome>;
+
+    /// Whether it throws all rows away: then they are not brought here, but end where they are made.
+    fn discards(&self) -> bool {
+        false
+    }
 
     /// Looks at the clock, before each write and at times between: finishes what is due, and says after how long it wants
     /// to look again at the latest. What has no use for a clock never does.

@@ -31,12 +31,12 @@ use super::running::{RowPlan, RunningOperator};
 use super::sort::SortOperator;
 use super::source::SourceOperator;
 use super::state::{LiveState, State};
-use super::tail::{Destination, Fold, SinkTail, Tail, aggregate_refused};
+use super::tail::{Destination, Fold, SinkTail, Tail, Writes, aggregate_refused};
 use super::union::UnionOperator;
 use super::values::ValuesOperator;
 use super::watermark::{Future, Watermark};
 use crate::connect::bad_input::RejectCounts;
-use crate::connect::{MakeEncoder, ReadOptions, ScanHints, Source};
+use crate::connect::{MakeEncoder, OpenSink, ReadOptions, ScanHints, Source};
 use crate::error::{Error, Result};
 use crate::plan::stages::{Head, Sink, Stage, StageGraph, Step, Tail as PlannedTail};
 use crate::plan::strategy::Decision;
@@ -52,7 +52,8 @@ const BLOCKS_AHEAD_MAX: u64 = 64;
 /// A job's stages with their sources opened, ready to give operators to workers.
 pub(super) struct Build {
     stages: Vec<BuildStage>,
-    encoders: Vec<Option<MakeEncoder>>,
+    /// By sink.
+    wanted: Vec<SinkInput>,
     /// By sink: its columns that are NOT NULL.
     required: Vec<Vec<(usize, String)>>,
     /// By sink: its columns with the kinds of rows in front, where they are shown.
@@ -80,6 +81,26 @@ struct BuildStage {
     window: Option<Arc<BlockWindow>>,
 }
 
+/// What the writer of a sink takes.
+pub(super) enum SinkInput {
+    /// Rows that workers have encoded.
+    Encoded(MakeEncoder),
+    /// Batches as they are.
+    Batches,
+    /// No rows at all.
+    Nothing,
+}
+
+impl SinkInput {
+    pub(super) fn of(sink: &OpenSink) -> Self {
+        match &sink.encoder {
+            _ if sink.writer.discards() => Self::Nothing,
+            Some(make) => Self::Encoded(Arc::clone(make)),
+            None => Self::Batches,
+        }
+    }
+}
+
 /// How a job's stages are to be run.
 pub(super) struct BuildOptions<'a> {
     pub(super) mode: RuntimeMode,
@@ -93,10 +114,10 @@ pub(super) struct BuildOptions<'a> {
 }
 
 impl Build {
-    /// Opens the sources of `graph`. `encoders`: one for each sink.
+    /// Opens the sources of `graph`. `wanted`: by sink.
     pub(super) fn open(
         graph: StageGraph,
-        encoders: Vec<Option<MakeEncoder>>,
+        wanted: Vec<SinkInput>,
         options: &BuildOptions<'_>,
         control: &JobControl,
     ) -> Result<Self> {
@@ -151,7 +172,7 @@ impl Build {
         }
         Ok(Self {
             stages,
-            encoders,
+            wanted,
             required,
             with_kinds,
             counters,
@@ -378,7 +399,11 @@ impl Build {
             PlannedTail::Pass { .. } => Destination::Pass(edge),
             PlannedTail::Sink { sink } => Destination::Sink(SinkTail {
                 edge,
-                encoder: self.encoders[*sink].as_ref().map(|make| make()),
+                writes: match &self.wanted[*sink] {
+                    SinkInput::Encoded(make) => Writes::Encoded(make()),
+                    SinkInput::Batches => Writes::Batches,
+                    SinkInput::Nothing => Writes::Nothing(Arc::clone(&self.progress)),
+                },
                 output: Output::default(),
                 required: self.required[*sink].clone(),
                 with_kinds: self.with_kinds[*sink].clone(),

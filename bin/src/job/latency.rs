@@ -85,10 +85,8 @@ impl Track {
                 let at = |moment: Instant| self.recorder.moment(moment);
                 let span = Span { first: at(first_due), last: at(last_due), rows, origin: Origin::Row };
                 if let Some(taken) = taken {
-                    let taken = at(taken);
-                    // A block is due with its last row; that the rows before wait for it is no lag of the schedule.
-                    let due = Span { first: span.last, ..span };
-                    self.recorder.record_at(Point::Arrived, due, taken);
+                    // That rows wait for those with which they are gathered is no lag of the schedule.
+                    self.recorder.record_at(Point::Arrived, Span { first: at(taken.from), ..span }, at(taken.at));
                 }
                 Some(span)
             }
@@ -114,6 +112,15 @@ impl Track {
     /// `rows` of those in hand are at `point`.
     pub(super) fn reach(&mut self, point: Point, rows: u64) {
         self.record(point, self.span.map(|span| span.with_rows(rows)));
+    }
+
+    /// `rows` of those in hand have left for a sink that throws them away, and so are there already.
+    pub(super) fn discard(&mut self, rows: u64) {
+        if let Some(span) = self.span {
+            let now = self.recorder.now();
+            self.recorder.record_at(Point::Emitted, span.with_rows(rows), now);
+            self.recorder.record_at(Point::Written, span.with_rows(rows), now);
+        }
     }
 
     /// `rows` of those in hand wait to be sent.

@@ -47,12 +47,12 @@ pub use latency::{LatencyAccount, Metrics, Percentiles};
 pub use state::LiveState;
 
 use self::account::StageCounters;
-use self::build::{Build, BuildOptions};
+use self::build::{Build, BuildOptions, SinkInput};
 use self::flow::Flow;
 use self::sink::Collector;
 use crate::connect::bad_input::RejectCounts;
 use crate::connect::result::{self, ResultFormat};
-use crate::connect::{MakeEncoder, OpenSink, ReadOptions, SinkWriter};
+use crate::connect::{OpenSink, ReadOptions, SinkWriter};
 use crate::error::{Error, Kind, Result};
 use crate::plan::explain::{Run, render};
 use crate::plan::stages::{Sink, StageGraph};
@@ -131,10 +131,10 @@ pub fn run_into(
     let mode = plan.mode;
     let graph = StageGraph::new(plan);
     let sinks: Vec<OpenSink> = graph.sinks.iter().map(open).collect::<Result<_>>()?;
-    let encoders = sinks.iter().map(|sink| sink.encoder.clone()).collect();
+    let wanted = sinks.iter().map(SinkInput::of).collect();
     let mut writers: Vec<Box<dyn SinkWriter>> = sinks.into_iter().map(|sink| sink.writer).collect();
     let started = Instant::now();
-    let (build, mesh) = assemble(graph, mode, encoders, options, control)?;
+    let (build, mesh) = assemble(graph, mode, wanted, options, control)?;
     let Mesh { workers, externals, control: runtime } = mesh;
     let progress = control.counters();
     let (outcome, emitted) = std::thread::scope(|scope| {
@@ -179,8 +179,8 @@ pub fn collect(plan: JobPlan, options: &JobOptions) -> Result<(Vec<RecordBatch>,
     let started = Instant::now();
     let mode = plan.mode;
     let graph = StageGraph::new(plan);
-    let encoders = graph.sinks.iter().map(|_| None).collect();
-    let (build, mesh) = assemble(graph, mode, encoders, options, &control)?;
+    let wanted = graph.sinks.iter().map(|_| SinkInput::Batches).collect();
+    let (build, mesh) = assemble(graph, mode, wanted, options, &control)?;
     let Mesh { workers, externals, control: runtime } = mesh;
     let progress = control.counters();
     let (outcome, batches) = std::thread::scope(|scope| {
@@ -211,8 +211,8 @@ pub fn simulate(plan: JobPlan, options: &JobOptions, seed: u64) -> Result<(Vec<R
     let started = Instant::now();
     let mode = plan.mode;
     let graph = StageGraph::new(plan);
-    let encoders = graph.sinks.iter().map(|_| None).collect();
-    let (build, mesh) = assemble(graph, mode, encoders, options, &control)?;
+    let wanted = graph.sinks.iter().map(|_| SinkInput::Batches).collect();
+    let (build, mesh) = assemble(graph, mode, wanted, options, &control)?;
     let (runtime, progress) = (mesh.control.clone(), control.counters());
     let mut collectors: BTreeMap<EdgeId, Collector> = BTreeMap::new();
     let outcome = Simulator::new(seed).run(mesh, |edge, _, data| {
@@ -258,7 +258,7 @@ fn open_sink(sink: &Sink, options: &JobOptions) -> Result<OpenSink> {
 fn assemble(
     graph: StageGraph,
     mode: RuntimeMode,
-    encoders: Vec<Option<MakeEncoder>>,
+    wanted: Vec<SinkInput>,
     options: &JobOptions,
     control: &JobControl,
 ) -> Result<(Build, Mesh<Flow>)> {
@@ -277,7 +277,7 @@ fn assemble(
         latencies: &latencies,
         batch_delay: options.batch_delay,
     };
-    let build = Build::open(graph, encoders, &how, control)?;
+    let build = Build::open(graph, wanted, &how, control)?;
     let sources = build.sources();
     control.show_stages(build.counters.clone());
     control.show_states(build.live_states());

@@ -16,6 +16,7 @@ use thalweg_runtime::state::{Message, Producer, Release, Sends};
 use thalweg_runtime::{Context, EdgeId, EventTimeMs, Nanos, WorkerId};
 
 use super::account::{StageCounters, add};
+use super::control::Progress;
 use super::costs::Tally;
 use super::flow::{Flow, Output};
 use super::latency::Track;
@@ -64,13 +65,22 @@ pub(super) struct Fold {
 /// The end of a pipeline.
 pub(super) struct SinkTail {
     pub(super) edge: EdgeId,
-    /// `None`: batches leave as they are.
-    pub(super) encoder: Option<Box<dyn Encoder>>,
+    pub(super) writes: Writes,
     pub(super) output: Output,
     /// Columns that the sink declares NOT NULL, and their names.
     pub(super) required: Vec<(usize, String)>,
     /// The columns with the kinds of rows in front, where the sink shows them.
     pub(super) with_kinds: Option<SchemaRef>,
+}
+
+/// As what rows leave for a sink.
+pub(super) enum Writes {
+    /// As bytes.
+    Encoded(Box<dyn Encoder>),
+    /// As they are.
+    Batches,
+    /// Not at all: the sink throws them away. They are counted here.
+    Nothing(Arc<Progress>),
 }
 
 impl Tail {
@@ -109,12 +119,19 @@ impl Tail {
                 if let RowKinds::Each(kinds) = &batch.kinds {
                     add(&counters.updates, kinds.iter().filter(|kind| **kind != RowKind::Insert).count() as u64);
                 }
-                let batch = sink.with_kinds(batch)?;
-                sink.output.rows += rows;
-                match &mut sink.encoder {
-                    Some(encoder) => encoder.encode(&batch.columns, &mut sink.output.bytes)?,
-                    None => sink.output.batches.push(owned(&batch)?.columns),
+                let SinkTail { writes, output, with_kinds: schema, .. } = sink;
+                match writes {
+                    Writes::Nothing(progress) => {
+                        progress.add_emitted(rows);
+                        track.discard(rows);
+                        return Ok(());
+                    }
+                    Writes::Encoded(encoder) => {
+                        encoder.encode(&with_kinds(schema.as_ref(), batch)?.columns, &mut output.bytes)?;
+                    }
+                    Writes::Batches => output.batches.push(owned(&with_kinds(schema.as_ref(), batch)?)?.columns),
                 }
+                output.rows += rows;
                 track.gather(rows);
             }
         }
@@ -123,7 +140,11 @@ impl Tail {
 
     /// Whether it wants to know which block rows come from, and every block.
     pub(super) fn is_ordered(&self) -> bool {
-        matches!(self.to, Destination::Sink(_) | Destination::Route(_))
+        match &self.to {
+            Destination::Sink(sink) => !sink.discards(),
+            Destination::Route(_) => true,
+            Destination::Fold(_) | Destination::Gather(_) | Destination::Pass(_) => false,
+        }
     }
 
     /// Whether a block may be pushed now; if not, the worker is rung when it is worth asking again.
@@ -176,6 +197,8 @@ impl Tail {
             }
             // Owners go by blocks.
             Destination::Route(_) => Ok(false),
+            // Nobody waits for what is thrown away.
+            Destination::Sink(sink) if sink.discards() => Ok(false),
             Destination::Gather(_) | Destination::Pass(_) | Destination::Sink(_) => {
                 cx.promise(time);
                 Ok(false)
@@ -229,13 +252,8 @@ impl Tail {
 }
 
 impl SinkTail {
-    /// The kinds of the rows as a column in front of the others, if they are shown.
-    fn with_kinds(&self, batch: Batch) -> Result<Batch> {
-        let Some(schema) = &self.with_kinds else { return Ok(batch) };
-        let kinds: StringViewArray = (0..batch.rows()).map(|row| Some(batch.kinds.get(row).short())).collect();
-        let columns = std::iter::once(Arc::new(kinds) as ArrayRef).chain(batch.columns.columns().iter().cloned());
-        let columns = RecordBatch::try_new(Arc::clone(schema), columns.collect());
-        Ok(batch.with_columns(columns.map_err(|error| Error::internal(error.to_string()))?))
+    fn discards(&self) -> bool {
+        matches!(self.writes, Writes::Nothing(_))
     }
 
     /// As Flink's `table.exec.sink.not-null-enforcer` does by default.
@@ -246,6 +264,15 @@ impl SinkTail {
                 .help("leave such rows out with WHERE … IS NOT NULL, give a value with COALESCE, or declare the column without NOT NULL")),
         }
     }
+}
+
+/// The kinds of the rows as a column in front of the others, if they are to be shown: `schema` says so.
+fn with_kinds(schema: Option<&SchemaRef>, batch: Batch) -> Result<Batch> {
+    let Some(schema) = schema else { return Ok(batch) };
+    let kinds: StringViewArray = (0..batch.rows()).map(|row| Some(batch.kinds.get(row).short())).collect();
+    let columns = std::iter::once(Arc::new(kinds) as ArrayRef).chain(batch.columns.columns().iter().cloned());
+    let columns = RecordBatch::try_new(Arc::clone(schema), columns.collect());
+    Ok(batch.with_columns(columns.map_err(|error| Error::internal(error.to_string()))?))
 }
 
 impl Fold {

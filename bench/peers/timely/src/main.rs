@@ -5,10 +5,12 @@
 //! numbers of fixed size, money is whole cents, nothing is checked that `thalweg gen` never writes. At its end it prints the time and
 //! the totals of all groups as JSON.
 
+mod fold;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -20,8 +22,8 @@ use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::operator::Operator;
 use timely::dataflow::operators::{Input, Probe};
 
-/// Trader and symbol, as their bytes.
-type Key = (u128, u64);
+use fold::{Folded, Key, folded};
+
 /// Key, price in cents, quantity.
 type Row = (Key, i64, i64);
 /// Key, and its count, sum of cents, quantity and turnover after a row.
@@ -183,34 +185,4 @@ fn parse(lines: &[u8]) -> Option<(Row, usize)> {
     // The time has 23 characters.
     at += 24;
     (*lines.get(at)? == b'\n').then_some((((trader, symbol), cents, quantity), at + 1))
-}
-
-fn folded(key: &Key) -> u64 {
-    let word = key.0 as u64 ^ (key.0 >> 64) as u64 ^ key.1.rotate_left(32);
-    let product = u128::from(word).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-    product as u64 ^ (product >> 64) as u64
-}
-
-/// Folds the words of a key by multiplication.
-#[derive(Default)]
-struct Folded(u64);
-
-impl Hasher for Folded {
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("keys are numbers");
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15;
-        self.0 = product as u64 ^ (product >> 64) as u64;
-    }
-
-    fn write_u128(&mut self, word: u128) {
-        self.write_u64(word as u64);
-        self.write_u64((word >> 64) as u64);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }

@@ -103,19 +103,20 @@ impl FieldGenerator {
         }
     }
 
-    /// One value for each entry of `times_ms`: the rows from number `first` on and when they are due.
+    /// One value for each entry of `times_ms`: the rows from number `first` on and when they are due. Each row draws from
+    /// a stream of its own, which is found from `random`.
     pub(super) fn generate(
         &self,
         data_type: &DataType,
-        random: &mut Random,
+        random: &Random,
         first: u64,
         times_ms: &[i64],
     ) -> Result<ArrayRef> {
-        let mut column = Column { generator: self, random, first, times_ms };
+        let column = Column { generator: self, random, first, times_ms };
         Ok(match data_type {
             DataType::Boolean => {
                 let mut builder = BooleanBuilder::with_capacity(times_ms.len());
-                column.each(|value| builder.append_option(value.map(|drawn| drawn.random.bits() & 1 == 1)));
+                column.each(|value| builder.append_option(value.map(|mut drawn| drawn.random.bits() & 1 == 1)));
                 Arc::new(builder.finish())
             }
             DataType::Int8 => column.primitive::<Int8Type>(data_type, |drawn| drawn.integer() as i8),
@@ -218,7 +219,7 @@ impl FieldKind {
 /// The rows of one column while they are made.
 struct Column<'a> {
     generator: &'a FieldGenerator,
-    random: &'a mut Random,
+    random: &'a Random,
     first: u64,
     times_ms: &'a [i64],
 }
@@ -226,32 +227,50 @@ struct Column<'a> {
 /// One row's value while it is drawn.
 struct Drawn<'a> {
     kind: &'a FieldKind,
-    random: &'a mut Random,
+    random: Random,
     row: u64,
     due_ms: i64,
 }
 
 impl Column<'_> {
     /// Calls `take` for each row, with `None` for a NULL.
-    fn each(&mut self, mut take: impl FnMut(Option<Drawn<'_>>)) {
-        for (row, &due_ms) in (self.first..).zip(self.times_ms) {
-            let is_null = self.generator.null_rate > 0.0 && self.random.unit() < self.generator.null_rate;
-            let drawn = Drawn { kind: &self.generator.kind, random: self.random, row, due_ms };
+    fn each(&self, mut take: impl FnMut(Option<Drawn<'_>>)) {
+        for drawn in self.rows() {
+            let (drawn, is_null) = self.is_null(drawn);
             take((!is_null).then_some(drawn));
         }
     }
 
+    /// The rows, before it is drawn which of them are NULL.
+    fn rows(&self) -> impl ExactSizeIterator<Item = Drawn<'_>> {
+        let rows = self.times_ms.iter().enumerate();
+        rows.map(|(offset, &due_ms)| {
+            let row = self.first + offset as u64;
+            Drawn { kind: &self.generator.kind, random: self.random.branch(row), row, due_ms }
+        })
+    }
+
+    fn is_null<'a>(&self, mut drawn: Drawn<'a>) -> (Drawn<'a>, bool) {
+        let is_null = self.generator.null_rate > 0.0 && drawn.random.unit() < self.generator.null_rate;
+        (drawn, is_null)
+    }
+
     fn primitive<T: ArrowPrimitiveType>(
-        &mut self,
+        &self,
         data_type: &DataType,
         mut value: impl FnMut(Drawn<'_>) -> T::Native,
     ) -> ArrayRef {
-        let mut values = Vec::with_capacity(self.times_ms.len());
-        self.each(|drawn| values.push(drawn.map(&mut value)));
-        Arc::new(PrimitiveArray::<T>::from_iter(values).with_data_type(data_type.clone()))
+        let values = match self.generator.null_rate > 0.0 {
+            false => PrimitiveArray::<T>::from_iter_values(self.rows().map(value)),
+            true => {
+                let drawn = self.rows().map(|drawn| self.is_null(drawn));
+                PrimitiveArray::<T>::from_iter(drawn.map(|(drawn, is_null)| (!is_null).then(|| value(drawn))))
+            }
+        };
+        Arc::new(values.with_data_type(data_type.clone()))
     }
 
-    fn text(&mut self, data_type: &DataType) -> Result<ArrayRef> {
+    fn text(&self, data_type: &DataType) -> Result<ArrayRef> {
         macro_rules! build {
             ($builder:expr, $is_bytes:expr, $cut:expr) => {{
                 let (mut builder, mut buffer) = ($builder, Vec::new());
@@ -286,14 +305,14 @@ impl Drawn<'_> {
         }
     }
 
-    fn integer(self) -> i64 {
+    fn integer(mut self) -> i64 {
         match self.kind {
             FieldKind::Integer { min, max } => self.random.between(*min, *max),
             _ => self.counted().unwrap_or_default(),
         }
     }
 
-    fn float(self) -> f64 {
+    fn float(mut self) -> f64 {
         match self.kind {
             FieldKind::Float { min, max } => {
                 // Not `min + unit * (max - min)`: the difference of the extremes is infinite.
@@ -305,7 +324,7 @@ impl Drawn<'_> {
     }
 
     /// Unscaled; `unit` is one whole in the column's scale.
-    fn decimal(self, unit: i128) -> i128 {
+    fn decimal(mut self, unit: i128) -> i128 {
         match self.kind {
             FieldKind::Decimal { min, max } => {
                 let span = max.wrapping_sub(*min) as u128;
@@ -316,7 +335,7 @@ impl Drawn<'_> {
         }
     }
 
-    fn time_ms(self) -> i64 {
+    fn time_ms(mut self) -> i64 {
         let past_max_ms = match self.kind {
             FieldKind::Time { past_max_ms } => *past_max_ms,
             _ => 0,
@@ -324,7 +343,7 @@ impl Drawn<'_> {
         self.due_ms.saturating_sub(self.random.between(0, past_max_ms))
     }
 
-    fn text(self, is_bytes: bool, out: &mut Vec<u8>) {
+    fn text(mut self, is_bytes: bool, out: &mut Vec<u8>) {
         let FieldKind::Text { length, length_varies } = self.kind else {
             out.extend_from_slice(self.counted().unwrap_or_default().to_string().as_bytes());
             return;
@@ -454,7 +473,7 @@ mod tests {
             let map = std::collections::BTreeMap::new();
             let mut reader = OptionReader::new("t", "datagen", &map, &|_, _| None);
             let generator = FieldGenerator::read(&mut reader, &Field::new("f", data_type.clone(), true)).unwrap();
-            let column = generator.generate(&data_type, &mut Random::new(1, &[]), 0, &[1_700_000_000_000; 50]).unwrap();
+            let column = generator.generate(&data_type, &Random::new(1, &[]), 0, &[1_700_000_000_000; 50]).unwrap();
             assert_eq!((column.len(), column.null_count()), (50, 0), "{data_type}");
             assert_eq!(column.data_type(), &data_type);
             if let DataType::Decimal128(precision, _) = data_type {

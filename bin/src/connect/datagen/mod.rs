@@ -1,14 +1,16 @@
 //! The `datagen` connector: rows made up from a seed, with Flink's options.
 //!
-//! A block is a pure function of the seed, its number and the start time, so the rows are the same for any number of
-//! workers. Row *n* is due *n* ÷ `rows-per-second` after the start; a column of time takes its value from that schedule
-//! and not from the clock at which a worker gets round to it. A helper thread rings the workers when a block is due.
+//! A row is a pure function of the seed, its number and the start time, so the rows are the same for any number of
+//! workers, and wherever blocks are cut. Row *n* is due *n* ÷ `rows-per-second` after the start, which is when the first
+//! worker asks for rows; a column of time takes its value from that schedule and not from the clock at which a worker gets
+//! round to it. A block is handed over when `rows-per-batch` rows are due, and takes along all that are due by then: so
+//! batches grow with the load, and who has fallen behind catches up. A helper thread rings the workers when a block is due.
 
 mod fields;
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -19,11 +21,11 @@ use thalweg_runtime::WorkerId;
 use self::fields::FieldGenerator;
 use super::bad_input::{BadInput, Rejects, RowPlace, RowPlaces};
 use super::options::OptionReader;
-use super::{Arrival, Doorbells, ReadOptions, Source, SourceBlock, SourceEvent, SourceReader};
+use super::{Arrival, Doorbells, ReadOptions, Source, SourceBlock, SourceEvent, SourceReader, Taken};
 use crate::error::{Error, Result};
 use crate::random::Random;
 
-/// Rows of a block at most; fewer where rows are due slowly.
+/// Rows of a block at most.
 const BLOCK_ROWS_MAX: u64 = 4_096;
 
 /// Blocks in a second where rows are due slowly.
@@ -37,7 +39,7 @@ const RING_AFTER: Duration = Duration::from_millis(10);
 #[derive(Clone, Debug)]
 pub struct DatagenOptions {
     rows_per_second: u64,
-    /// Rows that are handed over together, if that was said.
+    /// Rows that are handed over together at least, if that was said.
     rows_per_batch: Option<u64>,
     /// Rows in all; `None`: without end.
     rows_max: Option<u64>,
@@ -107,8 +109,7 @@ impl DatagenOptions {
         Ok(Arc::new(DatagenSource { shared }))
     }
 
-    /// Rows of the same kind, all of them due at once: to look at some beforehand. Random values are others, since they
-    /// depend on how rows are divided into blocks.
+    /// The same rows, all of them due at once: to look at some beforehand.
     ///
     /// # Errors
     /// None that data could cause.
@@ -131,25 +132,15 @@ impl DatagenOptions {
         is_paced: bool,
     ) -> Result<Arc<Shared>> {
         let schema = Arc::new(schema.project(columns).map_err(|error| Error::internal(error.to_string()))?);
-        let start_ms = self.start_ms.unwrap_or_else(|| Utc::now().timestamp_millis());
-        let generator = Generator {
-            options: self.clone(),
-            columns: columns.to_vec(),
-            schema,
-            start_ms,
-            block_rows: match is_paced {
-                true => {
-                    self.rows_per_batch.unwrap_or((self.rows_per_second / BLOCKS_PER_SECOND).clamp(1, BLOCK_ROWS_MAX))
-                }
-                false => BLOCK_ROWS_MAX,
-            },
-            batch_rows: read.batch_rows.max(1),
-        };
+        let generator =
+            Generator { options: self.clone(), columns: columns.to_vec(), schema, batch_rows: read.batch_rows.max(1) };
+        let paced_rows = (self.rows_per_second / BLOCKS_PER_SECOND).clamp(1, BLOCK_ROWS_MAX);
         Ok(Arc::new(Shared {
             generator,
             is_paced,
-            started_at: Instant::now(),
-            next_block: AtomicU64::new(0),
+            rows_gathered: self.rows_per_batch.unwrap_or(paced_rows),
+            start: OnceLock::new(),
+            next: Mutex::default(),
             is_drained: AtomicBool::new(false),
             bells: bells.clone(),
             stop: Arc::default(),
@@ -176,47 +167,52 @@ impl RowPlaces for GeneratedRows {
     }
 }
 
-/// The blocks, each a pure function of its number.
+/// The rows, each a pure function of its number and the start.
 struct Generator {
     options: DatagenOptions,
     columns: Vec<usize>,
     schema: SchemaRef,
-    start_ms: i64,
-    block_rows: u64,
     batch_rows: usize,
 }
 
+/// When a schedule starts: on the machine's clock, and in the time of events.
+#[derive(Clone, Copy)]
+struct Start {
+    at: Instant,
+    ms: i64,
+}
+
+/// A run of rows, and the number of the block that it is.
+#[derive(Clone, Default)]
+struct Block {
+    index: u64,
+    rows: Range<u64>,
+}
+
 impl Generator {
-    /// Number of blocks; `None`: without end.
-    fn blocks(&self) -> Option<u64> {
-        self.options.rows_max.map(|rows| rows.div_ceil(self.block_rows))
-    }
-
-    /// The numbers of the rows of block `index`.
-    fn rows(&self, index: u64) -> Range<u64> {
-        let first = index * self.block_rows;
-        first..(first + self.block_rows).min(self.options.rows_max.unwrap_or(u64::MAX))
-    }
-
-    /// When block `index` is due, counted from the start: with its last row, so that no row comes before its time.
-    fn block_due(&self, index: u64) -> Duration {
-        self.due(self.rows(index).end.saturating_sub(1))
+    fn rows_max(&self) -> u64 {
+        self.options.rows_max.unwrap_or(u64::MAX)
     }
 
     /// When row `row` is due, counted from the start.
     fn due(&self, row: u64) -> Duration {
-        let nanos = u128::from(row) * 1_000_000_000 / u128::from(self.options.rows_per_second);
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        Duration::from_nanos(per_second(row, 1_000_000_000, self.options.rows_per_second))
     }
 
-    fn block(&self, index: u64) -> Result<SourceBlock> {
-        let Range { start: first, end } = self.rows(index);
+    /// How many rows are due when `passed` has passed since the start.
+    fn rows_due(&self, passed: Duration) -> u64 {
+        // Row n is due n ÷ rate after the start, cut to a nanosecond, so that it is if n ÷ rate is below the next one.
+        let rows = ((passed.as_nanos() + 1) * u128::from(self.options.rows_per_second)).div_ceil(1_000_000_000);
+        u64::try_from(rows).unwrap_or(u64::MAX)
+    }
+
+    fn block(&self, Block { index, rows: Range { start: first, end } }: Block, start: Start) -> Result<SourceBlock> {
         let rows = (end - first) as usize;
-        let times_ms: Vec<i64> = (first..end).map(|row| self.time_ms(row)).collect();
+        let times_ms: Vec<i64> = (first..end).map(|row| self.time_ms(row, start)).collect();
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
         for (&column, field) in self.columns.iter().zip(self.schema.fields()) {
-            let mut random = Random::new(self.options.seed, &[column as u64, index]);
-            arrays.push(self.options.fields[column].generate(field.data_type(), &mut random, first, &times_ms)?);
+            let random = Random::new(self.options.seed, &[column as u64]);
+            arrays.push(self.options.fields[column].generate(field.data_type(), &random, first, &times_ms)?);
         }
         let bytes = arrays.iter().map(|array| array.get_buffer_memory_size() as u64).sum();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
@@ -231,10 +227,19 @@ impl Generator {
     }
 
     /// When row `row` is due, as event time.
-    fn time_ms(&self, row: u64) -> i64 {
-        let after = u128::from(row) * 1_000 / u128::from(self.options.rows_per_second);
-        self.start_ms.saturating_add(i64::try_from(after).unwrap_or(i64::MAX))
+    fn time_ms(&self, row: u64, start: Start) -> i64 {
+        let after = per_second(row, 1_000, self.options.rows_per_second);
+        start.ms.saturating_add(i64::try_from(after).unwrap_or(i64::MAX))
     }
+}
+
+/// `row * unit / rate`, at most `u64::MAX`.
+fn per_second(row: u64, unit: u64, rate: u64) -> u64 {
+    // A division of 128 bits takes several times as long, and is needed for rows that nobody lives to see.
+    row.checked_mul(unit).map_or_else(
+        || u64::try_from(u128::from(row) * u128::from(unit) / u128::from(rate)).unwrap_or(u64::MAX),
+        |product| product / rate,
+    )
 }
 
 /// What the source, its readers and the pacing thread share. When the last of the former goes, the latter stops.
@@ -242,34 +247,69 @@ struct Shared {
     generator: Generator,
     /// Whether a row waits until it is due.
     is_paced: bool,
-    started_at: Instant,
-    next_block: AtomicU64,
+    /// Rows that have to be due before a block is handed over.
+    rows_gathered: u64,
+    /// Known when the first worker asks for rows: before that nobody could take them.
+    start: OnceLock<Start>,
+    /// The block that comes next, still without rows.
+    next: Mutex<Block>,
     is_drained: AtomicBool,
     bells: Doorbells,
     stop: Arc<Stop>,
 }
 
 impl Shared {
-    /// Takes the next block, if it is due.
+    fn start(&self) -> Start {
+        *self.start.get_or_init(|| {
+            let ms = self.generator.options.start_ms.unwrap_or_else(|| Utc::now().timestamp_millis());
+            Start { at: Instant::now(), ms }
+        })
+    }
+
+    fn next(&self) -> MutexGuard<'_, Block> {
+        // No holder panics, and a block is never left half changed.
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When a block that starts with row `first` is due, counted from the start: with the last of the rows that are
+    /// gathered for it, so that no row comes before its time. `None`: there is no such row.
+    fn block_due(&self, first: u64) -> Option<Duration> {
+        let rows_max = self.generator.rows_max();
+        let last = first.saturating_add(self.rows_gathered).min(rows_max) - 1;
+        (first < rows_max).then(|| self.generator.due(last))
+    }
+
+    /// When the next block is due.
+    fn next_due(&self) -> Option<Instant> {
+        let first = self.next().rows.start;
+        Some(self.start().at + self.block_due(first)?)
+    }
+
+    /// Takes all rows that are due, if they are enough for a block.
     fn claim(&self) -> Claim {
-        loop {
-            // Relaxed: a block's content depends on nothing but its number, so nothing rides on the counter or the flag.
-            let next = self.next_block.load(Ordering::Relaxed);
-            if self.is_drained.load(Ordering::Relaxed) || self.generator.blocks().is_some_and(|blocks| next >= blocks) {
-                return Claim::End;
-            }
-            if self.is_paced && self.started_at.elapsed() < self.generator.block_due(next) {
+        let start = self.start();
+        let mut next = self.next();
+        let first = next.rows.start;
+        // Relaxed: nothing rides on the flag.
+        let due = self.block_due(first).filter(|_| !self.is_drained.load(Ordering::Relaxed));
+        let Some(due) = due else { return Claim::End };
+        let mut end = u64::MAX;
+        if self.is_paced {
+            let passed = start.at.elapsed();
+            if passed < due {
                 return Claim::NotDue;
             }
-            let claimed = self.next_block.compare_exchange(next, next + 1, Ordering::Relaxed, Ordering::Relaxed);
-            if claimed.is_ok() {
-                if self.generator.blocks() == Some(next + 1) {
-                    // The other workers may sleep until a block is due: there will be none.
-                    self.bells.ring_all();
-                }
-                return Claim::Block(next);
-            }
+            end = self.generator.rows_due(passed);
         }
+        let end = end.min(first.saturating_add(BLOCK_ROWS_MAX)).min(self.generator.rows_max()).max(first + 1);
+        let block = Block { index: next.index, rows: first..end };
+        *next = Block { index: next.index + 1, rows: end..end };
+        drop(next);
+        if end == self.generator.rows_max() {
+            // The other workers may sleep until a block is due: there will be none.
+            self.bells.ring_all();
+        }
+        Claim::Block(block)
     }
 }
 
@@ -280,7 +320,7 @@ impl Drop for Shared {
 }
 
 enum Claim {
-    Block(u64),
+    Block(Block),
     NotDue,
     End,
 }
@@ -313,11 +353,8 @@ fn ring_when_due(shared: &Weak<Shared>, stop: &Stop) {
     loop {
         let wait = {
             let Some(shared) = shared.upgrade() else { return };
-            let next = shared.next_block.load(Ordering::Relaxed);
-            if shared.generator.blocks().is_some_and(|blocks| next >= blocks) {
-                return;
-            }
-            shared.generator.block_due(next).saturating_sub(shared.started_at.elapsed())
+            let Some(due) = shared.next_due() else { return };
+            due.saturating_duration_since(Instant::now())
         };
         if stop.wait(wait + RING_AFTER) {
             return;
@@ -356,13 +393,13 @@ struct DatagenReader {
 impl SourceReader for DatagenReader {
     fn poll(&mut self) -> Result<SourceEvent> {
         match self.shared.claim() {
-            Claim::Block(index) => {
-                let Shared { generator, started_at, .. } = &*self.shared;
-                let (rows, taken) = (generator.rows(index), Instant::now());
-                let due = |row: u64| *started_at + generator.due(row);
-                let (first_due, last_due) = (due(rows.start), due(rows.end.saturating_sub(1)));
-                self.arrival = Some(Arrival { first_due, last_due, taken: Some(taken) });
-                generator.block(index).map(SourceEvent::Block)
+            Claim::Block(block) => {
+                let (generator, start, taken) = (&self.shared.generator, self.shared.start(), Instant::now());
+                let due = |row: u64| start.at + generator.due(row);
+                let (first_due, last_due) = (due(block.rows.start), due(block.rows.end - 1));
+                let from = self.shared.block_due(block.rows.start).map_or(last_due, |due| start.at + due).min(last_due);
+                self.arrival = Some(Arrival { first_due, last_due, taken: Some(Taken { from, at: taken }) });
+                generator.block(block, start).map(SourceEvent::Block)
             }
             Claim::NotDue => Ok(SourceEvent::Pending),
             Claim::End => Ok(SourceEvent::End),
@@ -374,11 +411,8 @@ impl SourceReader for DatagenReader {
     }
 
     fn wakes_at(&self) -> Option<Instant> {
-        let Shared { generator, started_at, next_block, .. } = &*self.shared;
-        // Relaxed: whoever takes this block meanwhile only makes the worker wake up for nothing.
-        let next = next_block.load(Ordering::Relaxed);
-        let is_there = generator.blocks().is_none_or(|blocks| next < blocks);
-        is_there.then(|| *started_at + generator.block_due(next))
+        // Whoever takes this block meanwhile only makes the worker wake up for nothing.
+        self.shared.next_due()
     }
 }
 
@@ -456,6 +490,69 @@ mod tests {
     }
 
     #[test]
+    fn rows_do_not_depend_on_how_many_are_gathered() {
+        let start = ("start-time", "2024-01-31 12:00:00");
+        let of = |batch| {
+            options(&[
+                FAST,
+                start,
+                ("number-of-rows", "5000"),
+                ("rows-per-batch", batch),
+                ("fields.id.null-rate", "0.5"),
+            ])
+        };
+        let whole = read_all(&of("4096").unwrap(), &[0, 1, 2, 3], 4_096, 1);
+        for batch in ["1", "7", "1000"] {
+            assert_eq!(read_all(&of(batch).unwrap(), &[0, 1, 2, 3], 4_096, 2), whole, "{batch}");
+        }
+    }
+
+    #[test]
+    fn who_has_fallen_behind_takes_all_rows_that_are_due() {
+        let options = options(&[("rows-per-second", "1000"), ("rows-per-batch", "1")]).unwrap();
+        let read = ReadOptions { batch_rows: 4_096, block_bytes: 1, workers: 1, kernels: Default::default() };
+        let source = options.open(&schema(), &[0], &read, &Doorbells::new(1)).unwrap();
+        let mut reader = source.reader(WorkerId(0));
+        // The schedule starts with this call, however long ago the source was opened.
+        std::thread::sleep(Duration::from_millis(5));
+        let SourceEvent::Block(first) = reader.poll().unwrap() else { panic!("the first row is due at once") };
+        let mut rows = first.records;
+        let start = reader.arrival().unwrap().first_due;
+        std::thread::sleep(Duration::from_millis(30));
+        let SourceEvent::Block(second) = reader.poll().unwrap() else { panic!("rows are due") };
+        rows += second.records;
+        assert_eq!((second.index, rows > 30), (1, true), "{rows}");
+        let Arrival { first_due, last_due, taken } = reader.arrival().unwrap();
+        let taken = taken.unwrap();
+        let due = |row: u64| start + Duration::from_millis(row);
+        assert_eq!((first_due, last_due), (due(first.records), due(rows - 1)));
+        // It could have been taken with its first row.
+        assert_eq!(taken.from, first_due);
+        assert!(taken.at >= last_due, "{taken:?}");
+    }
+
+    #[test]
+    fn rows_are_due_when_their_number_says_so() {
+        for (row, unit, rate, expected) in [
+            (0, 1_000_000_000, 3, 0),
+            (1, 1_000_000_000, 3, 333_333_333),
+            (u64::MAX, 1_000_000_000, 1_000_000_000, u64::MAX),
+            (u64::MAX, 1_000_000_000, 1, u64::MAX),
+            (u64::MAX, 1_000, 500_000, u64::MAX / 500),
+        ] {
+            assert_eq!(per_second(row, unit, rate), expected, "row {row} at {rate}");
+        }
+        let options = options(&[("rows-per-second", "3")]).unwrap();
+        let columns = vec![0];
+        let generator = Generator { options, columns, schema: schema(), batch_rows: 1 };
+        for row in 0..1_000 {
+            let due = generator.due(row);
+            assert_eq!(generator.rows_due(due), row + 1);
+            assert_eq!(generator.rows_due(due.saturating_sub(Duration::from_nanos(1))), row.max(1));
+        }
+    }
+
+    #[test]
     fn another_seed_gives_other_rows() {
         let of = |seed| options(&[FAST, ("number-of-rows", "10"), ("seed", seed)]).unwrap();
         assert_ne!(read_all(&of("1"), &[0], 4_096, 1), read_all(&of("2"), &[0], 4_096, 1));
@@ -491,7 +588,7 @@ mod tests {
         let bells = Doorbells::new(1);
         let source = options.open(&schema(), &[0], &read, &bells).unwrap();
         let mut reader = source.reader(WorkerId(0));
-        assert!(matches!(reader.poll().unwrap(), SourceEvent::Block(block) if block.records == 1));
+        assert!(matches!(reader.poll().unwrap(), SourceEvent::Block(block) if block.records >= 1));
         assert!(matches!(reader.poll().unwrap(), SourceEvent::Pending));
         bells.bell(WorkerId(0)).take();
         source.drain();
@@ -511,7 +608,7 @@ mod tests {
             bells.bell(WorkerId(0)).take();
             match reader.poll().unwrap() {
                 SourceEvent::Block(block) => {
-                    assert_eq!((block.index, block.records), (blocks, 2));
+                    assert_eq!((block.index, block.records >= 2), (blocks, true), "{}", block.records);
                     blocks += 1;
                 }
                 // A limit that would fail the test by hanging it.

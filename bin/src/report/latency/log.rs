@@ -19,15 +19,15 @@ const EVERY: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// `Connector`, if the log cannot be written.
-pub fn watch(control: &JobControl, ended: &Receiver<()>, log: &mut dyn Write) -> Result<Seconds> {
+pub fn watch(control: &JobControl, ended: &Receiver<()>, mut log: Option<&mut (dyn Write + Send)>) -> Result<Seconds> {
     let mut serializer = V2DeflateSerializer::new();
     let start = Instant::now();
     let mut builder = IntervalLogWriterBuilder::new();
     builder.add_comment("nanoseconds; one histogram for each second and point").with_start_time(SystemTime::now());
     builder.with_base_time(SystemTime::now()).with_max_value_divisor(1e6);
     let failed = |error: &dyn std::fmt::Display| Error::connector(format!("cannot write the interval log: {error}"));
-    let mut log = log;
-    let mut writer = builder.begin_log_with(&mut log, &mut serializer).map_err(|error| failed(&error))?;
+    let writer = log.as_mut().map(|log| builder.begin_log_with(log, &mut serializer));
+    let mut writer = writer.transpose().map_err(|error| failed(&error))?;
     let mut seconds = Seconds::default();
     let mut seen = Histograms::default();
     let (mut from, mut before) = (Duration::ZERO, ProgressSnapshot::default());
@@ -40,9 +40,12 @@ pub fn watch(control: &JobControl, ended: &Receiver<()>, log: &mut dyn Write) ->
             true => control.latencies().total().without(&seen),
         };
         seen.add(&interval);
-        for point in Point::ALL {
-            let (Some(histogram), Some(tag)) = (interval.at(point), Tag::new(point.name())) else { continue };
-            writer.write_histogram(histogram, from, to - from, Some(tag)).map_err(|error| failed(&error))?;
+        // To pack them takes milliseconds of a core, which a worker may spin on.
+        if let Some(writer) = &mut writer {
+            for point in Point::ALL {
+                let (Some(histogram), Some(tag)) = (interval.at(point), Tag::new(point.name())) else { continue };
+                writer.write_histogram(histogram, from, to - from, Some(tag)).map_err(|error| failed(&error))?;
+            }
         }
         let progress = control.progress();
         let latency = headline(&interval).and_then(|point| interval.at(point)).map(Percentiles::of);

@@ -100,7 +100,7 @@ fn the_interval_log_holds_what_was_recorded() {
     let (sender, ended) = mpsc::channel::<()>();
     drop(sender);
     let mut log = Vec::new();
-    watch(&control, &ended, &mut log).unwrap();
+    watch(&control, &ended, Some(&mut log)).unwrap();
     let total = control.latencies().total();
     let mut found = 0;
     for entry in IntervalLogIterator::new(&log) {
