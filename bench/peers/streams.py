@@ -70,7 +70,6 @@ def parse_arguments():
     parser.add_argument("--flink", help="a Python with apache-flink")
     parser.add_argument("--clink", help="a Python with pyclink and pyarrow")
     parser.add_argument("--timely", help="the program of bench/peers/timely")
-    parser.add_argument("--mini-batch", action="store_true", help="also with table.exec.mini-batch.enabled, if Thalweg heeds it")
     return parser.parse_args()
 
 
@@ -102,7 +101,7 @@ def seed(job, bench, arguments, rows):
 def running(path, bench, arguments, rows):
     title = "running GROUP BY, 200 keys, changelog"
     totals, seconds, peak = None, [], 0
-    ours = {False: []} | ({True: []} if arguments.mini_batch else {})
+    ours = {False: [], True: []}
     for _ in range(arguments.rounds):
         took, mib, printed = measured([arguments.timely, str(path), "2"], bench.cores)
         answer = json.loads(printed)

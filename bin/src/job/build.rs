@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow_schema::SchemaRef;
-use thalweg_operators::group::Emission;
+use thalweg_operators::group::{Emission, MiniBatchedGroups};
 use thalweg_operators::kernels::Kernels;
 use thalweg_operators::rank::Ranking;
 use thalweg_operators::route::Router;
@@ -25,13 +25,14 @@ use super::event_time::{Chain, EventTime};
 use super::flow::{Flow, Output};
 use super::latency::Track;
 use super::merge::MergeOperator;
+use super::mini_batch::MiniBatchOperator;
 use super::rejects::{Ledger, Ledgers};
 use super::route::Route;
 use super::running::{RowPlan, RunningOperator};
 use super::sort::SortOperator;
 use super::source::SourceOperator;
 use super::state::{LiveState, State};
-use super::tail::{Destination, Fold, SinkTail, Tail, Writes, aggregate_refused};
+use super::tail::{Destination, Fold, Hold, SinkTail, Tail, Writes, aggregate_refused};
 use super::union::UnionOperator;
 use super::values::ValuesOperator;
 use super::watermark::{Future, Watermark};
@@ -142,7 +143,7 @@ impl Build {
                 event_time.chain(*chains - 1, read.workers, bells)
             });
             let state = match &plan.head {
-                Head::Merge { spec, input } => {
+                Head::Merge { spec, input } | Head::MiniBatched { spec, input, .. } => {
                     let decision = decisions.get(&index).copied().unwrap_or(Decision::LATER);
                     Some(State::new(decision, (spec, input), mode, (read, bells, meter))?)
                 }
@@ -236,7 +237,9 @@ impl Build {
 
     /// The state of every aggregation, for readers.
     pub(super) fn live_states(&self) -> Vec<LiveState> {
-        self.states().map(|(name, state)| state.live(name)).collect()
+        // What a running aggregation holds leaves as it changes: who wants it reads the changelog.
+        let is_shared = |stage: &BuildStage| matches!(stage.plan.head, Head::Merge { .. });
+        self.states(is_shared).map(|(name, state)| state.live(name)).collect()
     }
 
     /// What became of the state of every aggregation, for the account.
@@ -246,11 +249,12 @@ impl Build {
             decision: state.decision,
             cost: state.costs.account(),
         };
-        self.states().map(account).collect()
+        self.states(|_| true).map(account).collect()
     }
 
-    fn states(&self) -> impl Iterator<Item = (String, &State)> {
-        let stages = self.stages.iter().enumerate();
+    /// The states of the stages that are `wanted`.
+    fn states(&self, wanted: impl Fn(&BuildStage) -> bool) -> impl Iterator<Item = (String, &State)> {
+        let stages = self.stages.iter().enumerate().filter(move |(_, stage)| wanted(stage));
         stages.filter_map(|(index, stage)| Some((format!("{index} {}", stage.plan.name), stage.state.as_ref()?)))
     }
 
@@ -326,6 +330,10 @@ impl Build {
                     closed_at: Nanos(0),
                 })
             }
+            Head::MiniBatched { .. } => {
+                let groups = MiniBatchedGroups::new(Arc::clone(&self.state(index).aggregation));
+                Box::new(MiniBatchOperator::new(groups, self.batch_rows, (steps, tail), counters))
+            }
             Head::Running { .. } | Head::Rank { .. } => {
                 let groups = self.row_plan(index).groups();
                 Box::new(RunningOperator::new(groups, self.windows_to(index), (steps, tail), counters))
@@ -375,7 +383,7 @@ impl Build {
     fn tail(&self, stage: usize, worker: WorkerId) -> Tail {
         let edge = EdgeId(stage as u16);
         let to = match &self.stages[stage].plan.tail {
-            PlannedTail::Fold { spec, to } => {
+            PlannedTail::Fold { spec, batch, to } => {
                 let state = self.state(*to);
                 Destination::Fold(Box::new(Fold {
                     producer: state.strategy.producer(worker),
@@ -385,8 +393,13 @@ impl Build {
                     next_close: EventTimeMs::MIN,
                     tally: state.costs.tally(),
                     merges_at_once: !state.decision.strategy.sends(),
-                    delay: self.batch_delay,
+                    hold: match (batch, self.batch_delay) {
+                        (Some(batch), _) => Hold::MiniBatch(*batch),
+                        (None, Some(delay)) => Hold::Delay(delay),
+                        (None, None) => Hold::Window,
+                    },
                     held_since: None,
+                    held_rows: 0,
                 }))
             }
             PlannedTail::Route { to } => Destination::Route(Box::new(Route {

@@ -8,6 +8,7 @@ mod event_time;
 mod flow;
 mod latency;
 mod merge;
+mod mini_batch;
 mod order;
 mod rejects;
 mod route;

@@ -75,7 +75,12 @@ impl Sample<'_> {
                     table.connector.open_sample(table, columns, &ScanHints { pruning, codes }, read, &bells)?;
                 source.map_or(Ok(None), |source| self.read(stage, source.as_ref(), &bells, rows_max))
             }
-            Head::Merge { .. } | Head::Running { .. } | Head::Rank { .. } | Head::Sort { .. } | Head::Union => Ok(None),
+            Head::Merge { .. }
+            | Head::Running { .. }
+            | Head::MiniBatched { .. }
+            | Head::Rank { .. }
+            | Head::Sort { .. }
+            | Head::Union => Ok(None),
         }
     }
 

@@ -23,6 +23,7 @@ use super::latency::Track;
 use super::route::Route;
 use crate::connect::Encoder;
 use crate::error::{Error, Result};
+use crate::plan::MiniBatch;
 
 /// The end of a stage: where its batches go, and when their rows were due.
 pub(super) struct Tail {
@@ -56,10 +57,28 @@ pub(super) struct Fold {
     pub(super) tally: Tally,
     /// Nothing is held privately: what was taken in is part of the state.
     pub(super) merges_at_once: bool,
-    /// How long rows may be held privately; `None`: until a window closes.
-    pub(super) delay: Option<Duration>,
+    pub(super) hold: Hold,
     /// Time of the step in which the oldest row was taken in that may be held.
     pub(super) held_since: Option<Nanos>,
+    /// Rows that may be held.
+    pub(super) held_rows: u64,
+}
+
+/// When rows leave that are held privately and that no window lets go of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Hold {
+    /// When their window does.
+    Window,
+    /// After this time, and as soon as no more input is there.
+    Delay(Duration),
+    /// When there are enough of them, or after their time.
+    MiniBatch(MiniBatch),
+}
+
+impl Hold {
+    fn rows_max(self) -> u64 {
+        if let Self::MiniBatch(batch) = self { batch.rows } else { u64::MAX }
+    }
 }
 
 /// The end of a pipeline.
@@ -93,13 +112,16 @@ impl Tail {
         let Self { to, track } = self;
         match to {
             Destination::Fold(fold) => {
-                let began = fold.tally.begin_batch();
-                let processed = fold.producer.process(&batch, &mut fold.sends).map_err(aggregate_refused)?;
-                fold.tally.end_batch(began, rows, processed.cost);
-                add(&counters.folded, processed.folded.folded);
-                add(&counters.late, processed.folded.late);
-                add(&counters.handed, processed.passed);
-                fold.took(track, rows, cx);
+                let (mut first, rows_max) = (0, fold.hold.rows_max());
+                while first < rows {
+                    let taken = (rows - first).min(rows_max - fold.held_rows);
+                    let part = if taken == rows { batch.clone() } else { batch.slice(first as usize, taken as usize) };
+                    fold.take(&part, counters, track, cx)?;
+                    first += taken;
+                    if fold.held_rows >= rows_max {
+                        fold.release(Release::All, track, cx)?;
+                    }
+                }
             }
             Destination::Route(route) => {
                 route.push(&batch, counters)?;
@@ -215,12 +237,18 @@ impl Tail {
     }
 
     /// Lets go of what has been held for the delay of a batch, or of all that is held if no more input `is_there`: nobody
-    /// is to wait for what may not come. Without a delay nothing goes before its window closes.
+    /// is to wait for what may not come. A mini-batch waits for it as long as it was told to. Without a delay nothing goes
+    /// before its window closes.
     pub(super) fn release_aged(&mut self, is_there: bool, cx: &mut Context<'_, Flow>) -> Result<()> {
         let Destination::Fold(fold) = &mut self.to else { return Ok(()) };
-        let (Some(since), Some(delay)) = (fold.held_since, fold.delay) else { return Ok(()) };
+        let Some(since) = fold.held_since else { return Ok(()) };
+        let (delay, waits) = match fold.hold {
+            Hold::Window => return Ok(()),
+            Hold::Delay(delay) => (delay, is_there),
+            Hold::MiniBatch(batch) => (batch.latency, true),
+        };
         let over = Nanos(since.0.saturating_add(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX)));
-        if is_there && cx.now() < over {
+        if waits && cx.now() < over {
             cx.wake_at(over);
             return Ok(());
         }
@@ -276,16 +304,30 @@ fn with_kinds(schema: Option<&SchemaRef>, batch: Batch) -> Result<Batch> {
 }
 
 impl Fold {
-    /// The producer has taken in `rows` rows of those that are tracked.
-    fn took(&mut self, track: &mut Track, rows: u64, cx: &mut Context<'_, Flow>) {
+    /// Has the producer take in some rows of those that are tracked.
+    fn take(
+        &mut self,
+        batch: &Batch,
+        counters: &StageCounters,
+        track: &mut Track,
+        cx: &mut Context<'_, Flow>,
+    ) -> Result<()> {
+        let (began, rows) = (self.tally.begin_batch(), batch.rows() as u64);
+        let processed = self.producer.process(batch, &mut self.sends).map_err(aggregate_refused)?;
+        self.tally.end_batch(began, rows, processed.cost);
+        add(&counters.folded, processed.folded.folded);
+        add(&counters.late, processed.folded.late);
+        add(&counters.handed, processed.passed);
         track.reach(Point::Folded, rows);
         if self.merges_at_once {
             track.reach(Point::Merged, rows);
         } else {
             track.gather(rows);
             self.held_since.get_or_insert(cx.now());
+            self.held_rows += rows;
         }
         self.send(track, cx);
+        Ok(())
     }
 
     fn release(&mut self, release: Release, track: &mut Track, cx: &mut Context<'_, Flow>) -> Result<()> {
@@ -293,7 +335,7 @@ impl Fold {
         self.tally.add(cost);
         self.send(track, cx);
         if release == Release::All {
-            self.held_since = None;
+            (self.held_since, self.held_rows) = (None, 0);
         }
         Ok(())
     }

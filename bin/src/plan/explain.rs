@@ -14,7 +14,8 @@ use super::changelog::ChangelogMode;
 use super::pruning;
 use super::stages::{Head, Sink, Stage, StageGraph, Step, Tail};
 use super::strategy::{Decision, StrategyChoice};
-use super::{RuntimeMode, SinkTable, SortKey, WatermarkStrategy};
+use super::{MiniBatch, RuntimeMode, SinkTable, SortKey, WatermarkStrategy};
+use crate::report::number::duration;
 
 /// How a job would be run, as far as EXPLAIN shows it.
 #[derive(Clone, Debug)]
@@ -73,7 +74,8 @@ fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGrap
             };
             line(out, 1, close);
         }
-        Head::Running { spec, .. } => render_running(out, spec, run),
+        Head::Running { spec, .. } => render_running(out, spec, None, run),
+        Head::MiniBatched { spec, batch, .. } => render_running(out, spec, Some(*batch), run),
         Head::Rank { spec, .. } => render_rank(out, spec, run),
         Head::Sort { keys, offset, limit } => {
             let keys = if keys.is_empty() { "order of input".to_owned() } else { order(keys) };
@@ -86,7 +88,7 @@ fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGrap
         render_step(out, step);
     }
     match &stage.tail {
-        Tail::Fold { spec, to } => {
+        Tail::Fold { spec, to, .. } => {
             let [fold, exchange] = at_producer(run.strategy_of(*to));
             line(out, 1, &format!("{fold}: {}", aggregates(spec)));
             line(out, 1, &format!("{exchange} stage {to}"));
@@ -109,10 +111,20 @@ fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGrap
 }
 
 /// Groups whose changes leave as they come.
-fn render_running(out: &mut String, spec: &GroupSpec, run: &Run) {
-    line(out, 1, &format!("aggregate row by row at the owner of their key: {}", aggregates(spec)));
+fn render_running(out: &mut String, spec: &GroupSpec, batch: Option<MiniBatch>, run: &Run) {
+    let how = match batch {
+        None => "aggregate row by row at the owner of their key",
+        Some(_) => at_owner(StrategyName::OwnedShards),
+    };
+    line(out, 1, &format!("{how}: {}", aggregates(spec)));
     let mode = if spec.aggregates.is_empty() { ChangelogMode::APPEND_ONLY } else { ChangelogMode::UPDATING };
-    line(out, 1, &format!("emit what each row changes: {}", mode.name()));
+    let of = match batch {
+        None => "what each row changes".to_owned(),
+        Some(MiniBatch { rows, latency }) => {
+            format!("what mini-batches of {rows} rows change, or those of {}", duration(latency))
+        }
+    };
+    line(out, 1, &format!("emit {of}: {}", mode.name()));
     line(out, 1, &owned_state(run, "as every running aggregation"));
 }
 

@@ -11,6 +11,7 @@ pub mod stages;
 pub mod strategy;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -149,6 +150,8 @@ pub enum NodeOp {
         input: Box<Node>,
         /// What is computed; without a window.
         spec: GroupSpec,
+        /// Whether changes are gathered.
+        mini_batch: Option<MiniBatch>,
     },
     /// The first rows of each key in some order. Output: the columns of the input, then the number if it is asked for.
     Rank {
@@ -173,6 +176,15 @@ pub enum NodeOp {
         /// Rows at most.
         limit: Option<u64>,
     },
+}
+
+/// `table.exec.mini-batch.*`: for how long the changes of a running aggregation are gathered before they leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MiniBatch {
+    /// Until so many rows were taken in, at least 1.
+    pub rows: u64,
+    /// Or until the first of them has been waiting for so long.
+    pub latency: Duration,
 }
 
 /// How a watermark follows from event time.

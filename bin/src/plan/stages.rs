@@ -15,7 +15,7 @@ use thalweg_operators::unnest::UnnestSpec;
 
 use super::changelog::{ChangelogMode, with_kinds};
 use super::pruning::ColumnTest;
-use super::{JobPlan, Node, NodeOp, SinkTable, SortKey, Table, WatermarkStrategy};
+use super::{JobPlan, MiniBatch, Node, NodeOp, SinkTable, SortKey, Table, WatermarkStrategy};
 
 /// The stages of a job in topological order: a stage sends only to later ones.
 #[derive(Debug)]
@@ -91,6 +91,15 @@ pub enum Head {
         /// Columns of the rows.
         input: SchemaRef,
     },
+    /// Groups without a window at their owner, who merges what was folded elsewhere and tells what has changed.
+    MiniBatched {
+        /// What is aggregated.
+        spec: Arc<GroupSpec>,
+        /// Columns of the batches that were folded.
+        input: SchemaRef,
+        /// For how long they are folded.
+        batch: MiniBatch,
+    },
     /// The first rows of each key at its owner, who takes in row by row.
     Rank {
         /// What is kept.
@@ -136,7 +145,9 @@ pub enum Tail {
     Fold {
         /// What is aggregated.
         spec: Arc<GroupSpec>,
-        /// The stage with the matching [`Head::Merge`].
+        /// When groups leave that no window lets go of.
+        batch: Option<MiniBatch>,
+        /// The stage with the matching [`Head::Merge`] or [`Head::MiniBatched`].
         to: usize,
     },
     /// Rows go to the owners of their keys, block by block.
@@ -266,9 +277,15 @@ impl Cutter {
                 let (spec, folded) = (Arc::new(spec), Arc::clone(&input.schema));
                 let head = Head::Merge { spec: Arc::clone(&spec), input: Arc::clone(&folded) };
                 let to = self.push("merge".to_owned(), head, steps, tail, schema);
-                self.cut(*input, Vec::new(), Tail::Fold { spec, to }, folded);
+                self.cut(*input, Vec::new(), Tail::Fold { spec, batch: None, to }, folded);
             }
-            NodeOp::Running { input, spec } => {
+            NodeOp::Running { input, spec, mini_batch: Some(batch) } => {
+                let (spec, folded) = (Arc::new(spec), Arc::clone(&input.schema));
+                let head = Head::MiniBatched { spec: Arc::clone(&spec), input: Arc::clone(&folded), batch };
+                let to = self.push("running".to_owned(), head, steps, tail, schema);
+                self.cut(*input, Vec::new(), Tail::Fold { spec, batch: Some(batch), to }, folded);
+            }
+            NodeOp::Running { input, spec, mini_batch: None } => {
                 let (spec, rows) = (Arc::new(spec), Arc::clone(&input.schema));
                 let head = Head::Running { spec, input: Arc::clone(&rows) };
                 let to = self.push("running".to_owned(), head, steps, tail, schema);

@@ -1,18 +1,22 @@
 //! SET and RESET: what was set, what overrides it, and which values are accepted.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use thalweg_operators::kernels::{Kernels, UnknownKernels};
 use thalweg_runtime::state::UnknownStrategy;
 
 use super::nearest;
 use super::reader::Name;
+use crate::connect::options::parse_duration_ms;
 use crate::error::{Error, Result};
 use crate::job::Metrics;
+use crate::plan::MiniBatch;
 use crate::plan::strategy::StrategyChoice;
 
 /// The keys whose values decide something here: a slip in them would be lost in silence, since Flink takes any key.
-const KEYS: [&str; 6] = [MODE, TIME_ZONE, NOT_NULL, STRATEGY, KERNELS, METRICS];
+const KEYS: [&str; 9] =
+    [MODE, TIME_ZONE, NOT_NULL, STRATEGY, KERNELS, METRICS, MINI_BATCH, MINI_BATCH_LATENCY, MINI_BATCH_SIZE];
 
 /// `execution.runtime-mode`.
 pub(crate) const MODE: &str = "execution.runtime-mode";
@@ -20,6 +24,13 @@ pub(crate) const MODE: &str = "execution.runtime-mode";
 pub(crate) const TIME_ZONE: &str = "table.local-time-zone";
 /// What becomes of a row with a NULL for a sink's column that is NOT NULL.
 const NOT_NULL: &str = "table.exec.sink.not-null-enforcer";
+
+/// Whether the changes of running aggregations are gathered.
+const MINI_BATCH: &str = "table.exec.mini-batch.enabled";
+/// For how long.
+const MINI_BATCH_LATENCY: &str = "table.exec.mini-batch.allow-latency";
+/// For how many rows.
+const MINI_BATCH_SIZE: &str = "table.exec.mini-batch.size";
 
 /// As `--strategy`.
 pub(crate) const STRATEGY: &str = "thalweg.state.strategy";
@@ -95,6 +106,24 @@ impl Configuration {
         self.get(NOT_NULL).is_some_and(|value| value.eq_ignore_ascii_case("drop"))
     }
 
+    /// `table.exec.mini-batch.*`, if they are enabled. As in Flink, latency and size must both be given then.
+    ///
+    /// # Errors
+    /// If one of them is missing, or was set on the command line to something that is not accepted.
+    pub(crate) fn mini_batch(&self) -> Result<Option<MiniBatch>> {
+        if !self.get(MINI_BATCH).map_or(Ok(false), truth)? {
+            return Ok(None);
+        }
+        let given = |key, example| {
+            self.get(key).ok_or_else(|| {
+                Error::statement(format!("'{MINI_BATCH}' is 'true', and '{key}' is not set"))
+                    .help(format!("SET '{key}' = '{example}'"))
+            })
+        };
+        let latency = mini_batch_latency(given(MINI_BATCH_LATENCY, "1 s")?)?;
+        Ok(Some(MiniBatch { rows: mini_batch_size(given(MINI_BATCH_SIZE, "5000")?)?, latency }))
+    }
+
     /// `thalweg.state.strategy`, if it is set.
     ///
     /// # Errors
@@ -151,6 +180,28 @@ fn mode(value: &str) -> Result<ModeSetting> {
     }
 }
 
+fn truth(value: &str) -> Result<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Error::statement(format!("'{value}' is not a truth value")).help("'true' or 'false'")),
+    }
+}
+
+fn mini_batch_latency(value: &str) -> Result<Duration> {
+    let ms = parse_duration_ms(value).and_then(|ms| u64::try_from(ms).ok()).filter(|&ms| ms > 0);
+    ms.map(Duration::from_millis).ok_or_else(|| {
+        Error::statement(format!("'{value}' is not a time for mini-batches"))
+            .help("more than nothing, as '1 s' or '500 ms'")
+    })
+}
+
+fn mini_batch_size(value: &str) -> Result<u64> {
+    value.trim().parse().ok().filter(|&rows| rows > 0).ok_or_else(|| {
+        Error::statement(format!("'{value}' is not a size of mini-batches")).help("a number of rows above 0, as '5000'")
+    })
+}
+
 fn kernels(value: &str) -> Result<Kernels> {
     value.parse().map_err(|_: UnknownKernels| {
         Error::statement(format!("there are no kernels '{value}'")).help("'scalar' or 'simd'")
@@ -184,6 +235,9 @@ fn check(key: &str, value: &str) -> Result<()> {
         STRATEGY => strategy(value).map(drop),
         KERNELS => kernels(value).map(drop),
         METRICS => metrics(value).map(drop),
+        MINI_BATCH => truth(value).map(drop),
+        MINI_BATCH_LATENCY => mini_batch_latency(value).map(drop),
+        MINI_BATCH_SIZE => mini_batch_size(value).map(drop),
         TIME_ZONE => match value {
             "UTC" | "Etc/UTC" | "GMT" | "Z" | "+00:00" | "GMT+00:00" | "UTC+00:00" => Ok(()),
             _ => Err(Error::statement(format!("the time zone '{value}' is not supported"))

@@ -57,6 +57,9 @@ impl Planner<'_> {
             plans.push((optimized, sink, query));
         }
         let mode = self.mode(plans.iter().map(|(plan, _, query)| (plan, *query)))?;
+        let first = queries.first().map(|(query, _)| query.span.clone());
+        let mini_batch = self.configuration.mini_batch();
+        let mini_batch = mini_batch.map_err(|error| first.into_iter().fold(error, Error::at))?;
         let mut pipelines = Vec::with_capacity(plans.len());
         for (logical, sink, query) in plans {
             let append_only = match &sink {
@@ -64,7 +67,7 @@ impl Planner<'_> {
                 _ => None,
             };
             let (span, text) = (query.span.clone(), Arc::clone(&query.text));
-            let lowering = Lowering { mode, append_only, span, text };
+            let lowering = Lowering { mode, mini_batch, append_only, span, text };
             pipelines.push(Pipeline { root: lowering.root(&logical)?, sink });
         }
         Ok(JobPlan { mode, pipelines })

@@ -21,11 +21,13 @@ use super::types::FlinkType;
 use super::unnest::Unnest;
 use super::window::{Window, WindowPart};
 use crate::error::{Error, Result};
-use crate::plan::{Node, NodeOp, RuntimeMode, SortKey};
+use crate::plan::{MiniBatch, Node, NodeOp, RuntimeMode, SortKey};
 
 /// What lowering needs to know of the job.
 pub(crate) struct Lowering {
     pub(crate) mode: RuntimeMode,
+    /// How the changes of running aggregations are gathered.
+    pub(crate) mini_batch: Option<MiniBatch>,
     /// Where the rows go, if that cannot take updates: table and connector.
     pub(crate) append_only: Option<(String, &'static str)>,
     /// Place of the query, for errors that have no better one.

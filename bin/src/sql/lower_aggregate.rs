@@ -96,7 +96,8 @@ pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Res
     }
     let schema = Arc::new(Schema::new(distinct_names(fields)));
     let input = Box::new(node);
-    let op = if is_running { NodeOp::Running { input, spec } } else { NodeOp::Aggregate { input, spec } };
+    let mini_batch = lowering.mini_batch;
+    let op = if is_running { NodeOp::Running { input, spec, mini_batch } } else { NodeOp::Aggregate { input, spec } };
     let node = nested.unpacked(Node { schema, op })?;
     let slots = slots(&places, first_bound, aggregate.aggr_expr.len(), window);
     let relation = Relation { node, slots };

@@ -8,6 +8,7 @@
 //! # rejected: 1                     records that do not become rows, and rows that fail; as many as `rejects` if not said
 //! # ordered                         the rows come in this order
 //! # keyed: 2                        rows of a changelog, of which those with the same 2 columns behind the first come in this order
+//! # net                             rows are what a changelog leaves; what it gives on the way may differ from run to run
 //! # by hand                         no other engine was asked
 //! # by Flink                        the SQL is Flink's, which gave the rows: `oracle/flink.py`
 //! ==> file clicks.csv               a file for the job, as it stands
@@ -46,6 +47,8 @@ pub struct Case {
     pub is_ordered: bool,
     /// Rows with the same values in so many columns, behind the first, are compared in order.
     pub key_columns: Option<usize>,
+    /// Rows of a changelog are applied, and what is left is compared.
+    pub is_net: bool,
     /// Name and bytes of the files that are written for it.
     pub files: Vec<(String, Vec<u8>)>,
     /// What is run.
@@ -123,6 +126,7 @@ impl Case {
             "tables" => self.tables = value.split_whitespace().map(str::to_owned).collect(),
             "late" => self.late = count()?,
             "rejected" => self.rejected = Some(count()?),
+            "net" => self.is_net = true,
             "ordered" => self.is_ordered = true,
             "keyed" => self.key_columns = Some(count()? as usize),
             // `why`, the lines that it goes on in, `by hand` and `by Flink` are for people.

@@ -99,7 +99,7 @@ fn run_every_way(case: &Case, number: usize) -> Result<Runs, String> {
             runs.of_strategies = more.len();
             ways.extend(more);
         }
-        let found: Vec<Totals> = accounts.iter().map(Totals::new).collect();
+        let found: Vec<Totals> = accounts.iter().map(|account| Totals::new(account, case.is_net)).collect();
         let mode = if way.mode == RuntimeMode::Batch { "batch" } else { "streaming" };
         let expected = totals.entry(mode).or_insert_with(|| found.clone());
         if *expected != found {

@@ -1,5 +1,7 @@
 //! Rows as golden files write them, and as the engine gives them.
 
+use std::collections::BTreeMap;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -154,6 +156,25 @@ pub fn by_key(mut rows: Vec<Vec<Value>>, columns: usize) -> Vec<Vec<Value>> {
     rows
 }
 
+/// What is left of a changelog, whose first column is the kind of each row.
+///
+/// # Errors
+/// If it takes back a row that is not there.
+pub fn net(rows: Vec<Vec<Value>>) -> Result<Vec<Vec<Value>>, String> {
+    let mut left: BTreeMap<String, Vec<Vec<Value>>> = BTreeMap::new();
+    for mut row in rows {
+        let kind = row.remove(0);
+        let is_new = ["+I", "+U"].map(|kind| Value::Exact(kind.into())).contains(&kind);
+        let key = format!("{row:?}");
+        if is_new {
+            left.entry(key).or_default().push(row);
+        } else if left.get_mut(&key).and_then(Vec::pop).is_none() {
+            return Err(format!("{kind:?} of {key}, which is not there"));
+        }
+    }
+    Ok(left.into_values().flatten().collect())
+}
+
 /// One value of a column; independent of the engine's own way of writing results.
 fn value(column: &dyn Array, row: usize) -> Value {
     if column.is_null(row) {
@@ -254,6 +275,14 @@ mod tests {
         assert!(difference(values("0.30000000000000004\n", &[]), values("0.3\n", &[]), false).is_some());
         assert_eq!(difference(values("NaN\n", &[Kind::Double]), values("NaN\n", &[Kind::Double]), false), None);
         assert!(difference(values("NaN\n", &[Kind::Double]), values("0\n", &[Kind::Double]), false).is_some());
+    }
+
+    #[test]
+    fn what_is_taken_back_must_be_there() {
+        let left = net(values("+I,a,1\n+I,b,1\n-U,a,1\n+U,a,2\n-D,b,1\n", &[])).expect("a changelog");
+        assert_eq!(left, values("a,2\n", &[]));
+        assert!(net(values("+I,a,1\n-U,a,2\n", &[])).is_err());
+        assert!(net(values("-D,a,1\n+I,a,1\n", &[])).is_err());
     }
 
     #[test]

@@ -69,7 +69,12 @@ fn run(case: &Case, way: &Way, plan: JobPlan, late: u64) -> Result<Account, Stri
     let (batches, account) = job::collect(plan, &options).map_err(|error| error.to_string())?;
     account::check(&account, case, late)?;
     let kinds = batches.first().map(rows::kinds).unwrap_or_default();
-    let actual: Vec<Vec<Value>> = batches.iter().flat_map(rows::actual).collect();
+    let mut actual: Vec<Vec<Value>> = batches.iter().flat_map(rows::actual).collect();
+    let mut kinds = kinds;
+    if case.is_net && batches.first().is_some_and(|batch| batch.schema().field(0).name() == "op") {
+        actual = rows::net(actual)?;
+        kinds.remove(0);
+    }
     let expected = case.rows.as_deref().ok_or("the case expects no rows of a SELECT")?;
     let expected = rows::expected(expected, &kinds);
     differs(match case.key_columns {

@@ -20,7 +20,27 @@ use crate::key::array_of_cells;
 use crate::spec::{AggregateFunction, AggregateSpec};
 use crate::table::row_stride;
 
-/// Some groups of a table, one after the other.
+/// The numbers of some groups among all of a table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Numbers<'a> {
+    /// From this one on.
+    From(usize),
+    /// These.
+    Picked(&'a [u32]),
+}
+
+impl Numbers<'_> {
+    /// That of the `index`-th of them.
+    #[inline]
+    pub(crate) fn get(self, index: usize) -> usize {
+        match self {
+            Self::From(first) => first + index,
+            Self::Picked(ids) => ids[index] as usize,
+        }
+    }
+}
+
+/// The words of some groups of a table, one after the other.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Groups<'a> {
     /// The rows of these groups alone.
@@ -30,8 +50,8 @@ pub(crate) struct Groups<'a> {
     pub cold: &'a ColdWords,
     /// The sides of all groups.
     pub sides: &'a [Side],
-    /// The number of the first of them among all groups.
-    pub first: usize,
+    /// Which of all groups they are.
+    pub numbers: Numbers<'a>,
     /// The word of a row with which `words` begin: 0 for whole rows.
     pub first_word: usize,
 }
@@ -118,8 +138,8 @@ impl<'a> Evaluation<'a> {
     }
 
     fn rows(&self) -> impl Iterator<Item = Row<'a>> + use<'a> {
-        let Groups { cold, first, .. } = self.groups;
-        self.hot_rows().enumerate().map(move |(group, hot)| Row { hot, cold: cold.of(first + group) })
+        let Groups { cold, numbers, .. } = self.groups;
+        self.hot_rows().enumerate().map(move |(group, hot)| Row { hot, cold: cold.of(numbers.get(group)) })
     }
 
     fn hot_rows(&self) -> impl Iterator<Item = &'a [u64]> + use<'a> {
@@ -286,9 +306,9 @@ impl<'a> Evaluation<'a> {
     }
 
     fn entries(&self, side: usize) -> impl Iterator<Item = &'a Entry> {
-        let (first, groups) = (self.groups.first, self.groups.words.len() / self.groups.stride);
+        let (numbers, groups) = (self.groups.numbers, self.groups.words.len() / self.groups.stride);
         let side = &self.groups.sides[side];
-        (first..first + groups).map(move |group| side.entry(group))
+        (0..groups).map(move |group| side.entry(numbers.get(group)))
     }
 
     fn side(&self, side: usize) -> Result<ArrayRef, AggregateError> {
@@ -314,7 +334,7 @@ impl<'a> Evaluation<'a> {
     /// aggregates that go by ordinals do so themselves.
     fn distinct(&self, side: usize, inner: &Layout) -> Result<ArrayRef, AggregateError> {
         if self.output.spec.function == AggregateFunction::Count {
-            return Ok(counts(self.entries(side).map(|entry| entry.distinct().count() as u64).collect()));
+            return Ok(counts(self.entries(side).map(|entry| entry.distinct_count() as u64).collect()));
         }
         let (mut ids, mut values, mut ordinals) = (Vec::new(), Vec::new(), Vec::new());
         let parser = converter(&self.layout.sides[side])?.parser();
@@ -351,8 +371,8 @@ fn evaluate_plain(
     let rows = Rows { words: &mut words, stride, cold: &mut cold };
     let ordinals = Ordinals::Each(ordinals);
     update(layout, rows, &mut sides, (columns, &ordinals), ids, &mut UpdateScratch::default())?;
-    let columns =
-        evaluate(layout, Groups { words: &words, stride, cold: &cold, sides: &sides, first: 0, first_word: 0 })?;
+    let groups = Groups { words: &words, stride, cold: &cold, sides: &sides, numbers: Numbers::From(0), first_word: 0 };
+    let columns = evaluate(layout, groups)?;
     columns.into_iter().next().ok_or(AggregateError::Mismatch("a plain aggregate has one result"))
 }
 

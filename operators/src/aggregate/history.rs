@@ -5,7 +5,7 @@
 
 use arrow_array::{ArrayRef, RecordBatch};
 
-use super::evaluate::{byte_values, decoded, lists};
+use super::evaluate::{Numbers, byte_values, decoded, lists};
 use super::input::{Taken, decimals, doubles, integers, ordered};
 use super::layout::{Layout, Output, OutputKind, Part, PartKind};
 use super::side::{Entry, Side, SideKind, for_each_value};
@@ -101,7 +101,8 @@ impl History {
     pub(crate) fn columns(&self, layout: &Layout, sides: &[Side]) -> Result<Vec<ArrayRef>, AggregateError> {
         let stride = layout.accumulators.len();
         let words = &self.words[..self.places * stride];
-        let groups = Groups { words, stride, cold: &self.cold, sides: &[], first: 0, first_word: layout.shape.words() };
+        let (numbers, first_word) = (Numbers::From(0), layout.shape.words());
+        let groups = Groups { words, stride, cold: &self.cold, sides: &[], numbers, first_word };
         let column = |output: &Output| match output.kind {
             OutputKind::Side(side) => self.side_column(layout, (side, &sides[side]), output),
             _ => super::evaluate::output(layout, groups, output),

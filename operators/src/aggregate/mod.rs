@@ -26,7 +26,7 @@ mod x86;
 
 pub use cold::ColdWords;
 pub use error::AggregateError;
-pub(crate) use evaluate::{Groups, evaluate};
+pub(crate) use evaluate::{Groups, Numbers, evaluate};
 pub(crate) use history::{Changes, History, Places};
 pub use layout::Layout;
 pub use merge::{GroupWords, merge};

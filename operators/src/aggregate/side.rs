@@ -253,6 +253,11 @@ impl Entry {
         }
     }
 
+    /// Number of distinct values.
+    pub(crate) fn distinct_count(&self) -> usize {
+        if let Self::Set(values) = self { values.len() } else { 0 }
+    }
+
     /// The distinct values with their first ordinals, in no order.
     pub(crate) fn distinct(&self) -> impl Iterator<Item = (&[u8], Ordinal)> {
         let values = if let Self::Set(values) = self { Some(values.iter()) } else { None };

@@ -7,7 +7,7 @@ use super::Partials;
 use super::key::KeyBytes;
 use super::spares::{Buffer, Spares};
 use crate::aggregate::{
-    AggregateError, ColdWords, GroupWords, Groups, Layout, Side, UpdateScratch, evaluate, merge, update,
+    AggregateError, ColdWords, GroupWords, Groups, Layout, Numbers, Side, UpdateScratch, evaluate, merge, update,
 };
 use crate::batch::Ordinals;
 use crate::key::{ColumnBytes, DistinctKeys, KeyCells, LongKeys, PackedKeys, WINDOW, hash, key_column, plain};
@@ -115,11 +115,24 @@ impl GroupStore {
     pub(super) fn merge(
         &mut self,
         layout: &Layout,
+        partials: Partials,
+        scratch: &mut MergeScratch,
+    ) -> Result<Buffer, AggregateError> {
+        self.merge_after(layout, partials, scratch, |_, _, _| Ok(()))
+    }
+
+    /// As [`merge`](Self::merge); `look` sees all groups as they are before, and which of them are to change: the group of
+    /// each partial, and which partials begin theirs.
+    pub(super) fn merge_after(
+        &mut self,
+        layout: &Layout,
         mut partials: Partials,
         scratch: &mut MergeScratch,
+        look: impl FnOnce(&Self, &[u32], &Fresh) -> Result<(), AggregateError>,
     ) -> Result<Buffer, AggregateError> {
         let MergeScratch { ids, fresh } = scratch;
         self.table.assign_rows(&partials.keys(&layout.shape), ids, fresh)?;
+        look(self, ids, fresh)?;
         let sides = std::mem::take(&mut partials.sides);
         self.merge_assigned(layout, partials.words(), sides.into_iter(), scratch);
         let Partials { rows, hashes, .. } = partials;
@@ -159,7 +172,7 @@ impl GroupStore {
         table: &GroupTable,
         scratch: &mut MergeScratch,
     ) -> Result<(), AggregateError> {
-        let long = table.has_long().then_some(TableCells { layout, table, first: 0, groups: table.groups() });
+        let long = table.has_long().then_some(TableCells::all(layout, table));
         let keys = Keys { cells: table.rows(), stride: table.stride(), hashes: table.hashes(), long };
         self.table.assign_rows(&keys, &mut scratch.ids, &mut scratch.fresh)
     }
@@ -230,16 +243,48 @@ impl GroupStore {
         keys: &[KeyColumn],
         (first, groups): (usize, usize),
     ) -> Result<Vec<ArrayRef>, AggregateError> {
-        let cells = TableCells { layout, table: &self.table, first, groups };
-        let mut columns = Vec::with_capacity(keys.len() + layout.outputs.len());
-        for (index, key) in keys.iter().enumerate() {
-            columns.push(key_column(&cells, index, &key.data_type)?);
-        }
+        let numbers = Numbers::From(first);
+        let mut columns = key_columns(&TableCells { layout, table: &self.table, numbers, groups }, keys)?;
         let GroupWords { rows, stride, cold } = self.table.words();
         let words = &rows[first * stride..(first + groups) * stride];
-        columns.extend(evaluate(layout, Groups { words, stride, cold, sides: &self.sides, first, first_word: 0 })?);
+        columns.extend(evaluate(layout, Groups { words, stride, cold, sides: &self.sides, numbers, first_word: 0 })?);
         Ok(columns)
     }
+
+    /// The key columns of these groups.
+    pub(super) fn keys_of(
+        &self,
+        layout: &Layout,
+        keys: &[KeyColumn],
+        ids: &[u32],
+    ) -> Result<Vec<ArrayRef>, AggregateError> {
+        let (numbers, groups) = (Numbers::Picked(ids), ids.len());
+        key_columns(&TableCells { layout, table: &self.table, numbers, groups }, keys)
+    }
+
+    /// The aggregates of these groups.
+    pub(super) fn values_of(&self, layout: &Layout, ids: &[u32]) -> Result<Vec<ArrayRef>, AggregateError> {
+        let GroupWords { rows, stride: row, cold } = self.table.words();
+        let (first_word, stride) = (layout.shape.words(), layout.accumulators.len());
+        let mut words = Vec::with_capacity(ids.len() * stride);
+        ids.iter().for_each(|&id| words.extend_from_slice(&rows[id as usize * row + first_word..][..stride]));
+        let numbers = Numbers::Picked(ids);
+        evaluate(layout, Groups { words: &words, stride, cold, sides: &self.sides, numbers, first_word })
+    }
+
+    /// Bytes that a row with the aggregates of a group has beside those of fixed width, roughly.
+    pub(super) fn weight(&self, group: u32) -> usize {
+        self.sides.iter().map(|side| side.entry(group as usize).repeated()).sum()
+    }
+}
+
+/// The key columns of some groups.
+fn key_columns(cells: &TableCells<'_>, keys: &[KeyColumn]) -> Result<Vec<ArrayRef>, AggregateError> {
+    let mut columns = Vec::with_capacity(keys.len());
+    for (index, key) in keys.iter().enumerate() {
+        columns.push(key_column(cells, index, &key.data_type)?);
+    }
+    Ok(columns)
 }
 
 /// Moves group `i` to part `places[i]`.
@@ -266,8 +311,14 @@ fn divide(
 struct TableCells<'a> {
     layout: &'a Layout,
     table: &'a GroupTable,
-    first: usize,
+    numbers: Numbers<'a>,
     groups: usize,
+}
+
+impl<'a> TableCells<'a> {
+    fn all(layout: &'a Layout, table: &'a GroupTable) -> Self {
+        Self { layout, table, numbers: Numbers::From(0), groups: table.groups() }
+    }
 }
 
 impl KeyCells for TableCells<'_> {
@@ -276,12 +327,12 @@ impl KeyCells for TableCells<'_> {
     }
 
     fn cell(&self, group: usize, column: usize) -> [u64; 2] {
-        let key = self.table.key(self.first + group);
+        let key = self.table.key(self.numbers.get(group));
         [key[column * 2], key[column * 2 + 1]]
     }
 
     fn long_bytes(&self, group: usize, column: usize) -> &[u8] {
-        let group = self.first + group;
+        let group = self.numbers.get(group);
         self.layout.shape.long_bytes(self.table.key(group), self.table.long_bytes(group), column)
     }
 }
@@ -293,7 +344,7 @@ impl LongKeys for TableCells<'_> {
 
     fn windows<'b>(&'b self, first: usize, column: usize, windows: &mut [Option<&'b [u8; WINDOW]>]) {
         for (row, window) in (first..).zip(windows) {
-            *window = self.table.long_window(self.first + row, column);
+            *window = self.table.long_window(self.numbers.get(row), column);
         }
     }
 }

@@ -11,11 +11,11 @@ use crate::key::canonical_column;
 /// Places of the history that are to be emitted: of a row that leaves every value of its group as it was, neither is.
 /// `None`: all are. Values are equal as SQL has them equal, NULL to NULL.
 pub(super) fn changed(columns: &[ArrayRef], places: &[Places], slots: usize) -> Option<BooleanBuffer> {
-    let tests: Vec<_> = columns.iter().map(test).collect();
+    let is_same = sameness(columns);
     let mut kept: Option<BooleanBufferBuilder> = None;
     for &Places { before, after } in places {
         let (before, after) = (before as usize, after as usize);
-        if before != after && tests.iter().all(|is_same| is_same(before, after)) {
+        if before != after && is_same(before, after) {
             let kept = kept.get_or_insert_with(|| {
                 let mut all = BooleanBufferBuilder::new(slots);
                 all.append_n(slots, true);
@@ -26,6 +26,12 @@ pub(super) fn changed(columns: &[ArrayRef], places: &[Places], slots: usize) -> 
         }
     }
     kept.map(|mut kept| kept.finish())
+}
+
+/// Whether two rows of these columns have the same values.
+pub(crate) fn sameness(columns: &[ArrayRef]) -> impl Fn(usize, usize) -> bool {
+    let tests: Vec<_> = columns.iter().map(test).collect();
+    move |a, b| tests.iter().all(|is_same| is_same(a, b))
 }
 
 /// Whether two values of a column are the same.

@@ -8,7 +8,7 @@
 //! batch among the owners, [`RunningGroups`] are the groups of one of them. Who brings the rows into their order is the
 //! caller's business.
 
-mod changed;
+pub(crate) mod changed;
 mod groups;
 
 use std::sync::Arc;

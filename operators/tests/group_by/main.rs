@@ -3,6 +3,7 @@
 
 mod edges;
 mod laws;
+mod mini_batch;
 mod oracle;
 mod running;
 mod values;

@@ -153,7 +153,7 @@ fn render(node: &Node, depth: usize, out: &mut String) {
             let _ = writeln!(out, "aggregate {}", aggregated(input, spec));
             inputs.push(input);
         }
-        NodeOp::Running { input, spec } => {
+        NodeOp::Running { input, spec, .. } => {
             let _ = writeln!(out, "running {}", aggregated(input, spec));
             inputs.push(input);
         }
