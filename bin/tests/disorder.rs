@@ -110,7 +110,8 @@ fn disorder_beyond_the_lag_makes_the_same_rows_late_however_the_job_is_run() {
         let sorted = events(&mut rng);
         let disorder_ms = *[LAG_MS * 3, LAG_MS * 6, LAG_MS * 20].choose(&mut rng).expect("there is one");
         let shuffled = put_off(&sorted, disorder_ms, &mut rng);
-        let (expected, late) = naive(&shuffled, form, LAG_MS);
+        let (expected, ids) = naive(&shuffled, form, LAG_MS);
+        let late = ids.len() as u64;
         assert!(late > 0 && late < ROWS as u64, "seed {seed}: {late} late rows prove nothing");
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("shuffled.csv");
@@ -119,6 +120,7 @@ fn disorder_beyond_the_lag_makes_the_same_rows_late_however_the_job_is_run() {
             let (groups, account) = run(&path, form, &options);
             assert_eq!(account.late(), late, "seed {seed}, {options:?}");
             assert_eq!(groups, expected, "seed {seed}, {options:?}");
+            assert_eq!(diverted(&path), ids, "seed {seed}, {options:?}");
         }
     }
 }
@@ -133,7 +135,8 @@ fn any_schedule_of_the_workers_gives_the_rows_and_the_late_rows_of_the_oracle() 
         let form = FORMS[seed as usize / StrategyName::ALL.len() % FORMS.len()];
         let disorder_ms = *[LAG_MS, LAG_MS * 3, LAG_MS * 20].choose(&mut rng).expect("there is one");
         let shuffled = put_off(&events(&mut rng), disorder_ms, &mut rng);
-        let (expected, late) = naive(&shuffled, form, LAG_MS);
+        let (expected, ids) = naive(&shuffled, form, LAG_MS);
+        let late = ids.len() as u64;
         let path = directory.path().join("shuffled.csv");
         std::fs::write(&path, csv(&shuffled)).expect("the input can be written");
         let options = JobOptions {
@@ -147,18 +150,19 @@ fn any_schedule_of_the_workers_gives_the_rows_and_the_late_rows_of_the_oracle() 
         let (groups, account) = run_by(&path, form, |plan| job::simulate(plan, &options, seed));
         assert_eq!(account.late(), late, "seed {seed}, {options:?}");
         assert_eq!(groups, expected, "seed {seed}, {options:?}");
+        assert_eq!(diverted(&path), ids, "seed {seed}, {options:?}");
     }
 }
 
 /// A few obvious lines: a row is late for a window that had ended, to the millisecond, by the greatest time before it less the
-/// lag, and late if it is so for all.
-fn naive(events: &[Event], form: Form, lag_ms: i64) -> (Groups, u64) {
-    let (mut groups, mut late, mut greatest_ms) = (Groups::new(), 0, None::<i64>);
+/// lag, and late if it is so for all. The ids of the late rows are in the order of the file.
+fn naive(events: &[Event], form: Form, lag_ms: i64) -> (Groups, Vec<i32>) {
+    let (mut groups, mut late, mut greatest_ms) = (Groups::new(), Vec::new(), None::<i64>);
     for event in events {
         let is_over =
             |end_ms: &i64| greatest_ms.is_some_and(|greatest_ms| end_ms - 1 <= greatest_ms.saturating_sub(lag_ms));
         let open: Vec<i64> = form.ends(event.ts_ms).into_iter().filter(|end_ms| !is_over(end_ms)).collect();
-        late += u64::from(open.is_empty());
+        late.extend(open.is_empty().then_some(event.id));
         for end_ms in open {
             let group = groups.entry((end_ms, event.key)).or_default();
             group.0 += 1;
@@ -168,6 +172,13 @@ fn naive(events: &[Event], form: Form, lag_ms: i64) -> (Groups, u64) {
         greatest_ms = greatest_ms.max(Some(event.ts_ms));
     }
     (groups, late)
+}
+
+/// The ids of the late rows that a run has written.
+fn diverted(path: &Path) -> Vec<i32> {
+    let lines = std::fs::read_to_string(path.with_extension("late")).expect("late rows have a file");
+    let id = |line: &str| line.split_once("\"record\":\"")?.1.split_once(',')?.0.parse().ok();
+    lines.lines().map(|line| id(line).unwrap_or_else(|| panic!("no record in {line}"))).collect()
 }
 
 /// The groups of a shuffled file hold the rows of the sorted one, in another order.
@@ -225,11 +236,12 @@ fn run_by(path: &Path, form: Form, run: impl Fn(JobPlan) -> Result<(Vec<RecordBa
     let script = format!(
         "SET 'execution.runtime-mode' = 'streaming';
          CREATE TABLE events (id INT, k INT, ts TIMESTAMP(3), WATERMARK FOR ts AS ts - INTERVAL '{}' SECOND)
-         WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = 'csv');
+         WITH ('connector' = 'filesystem', 'path' = '{}', 'format' = 'csv', 'late-rows' = 'divert', 'late-rows-path' = '{}');
          SELECT window_end, k, COUNT(*), SUM(CAST(id AS BIGINT)), LISTAGG(CAST(id AS STRING))
          FROM TABLE({}) GROUP BY window_start, window_end, k;",
         LAG_MS / 1000,
         path.display(),
+        path.with_extension("late").display(),
         form.call(),
     );
     let mut session = Session::new(SessionOptions::default());

@@ -190,6 +190,11 @@ fn what_has_no_meaning_is_refused() {
         ("'on-error' = 'divert', 'rejects-path' = ''", "'rejects-path'"),
         ("'max-future' = 'soon'", "'max-future'"),
         ("'max-future' = '1 h'", "'max-future'"),
+        ("'late-rows' = 'divert'", "'late-rows'"),
+        ("'late-rows' = 'keep'", "'late-rows'"),
+        ("'late-rows-path' = 'late.ndjson'", "'late-rows-path'"),
+        ("'late-rows' = 'drop', 'late-rows-max-bytes' = '1 mb'", "'late-rows-max-bytes'"),
+        ("'late-rows' = 'divert', 'late-rows-path' = ''", "'late-rows-path'"),
     ] {
         let error = run(&path, options, |plan| job::collect(plan, &JobOptions::default())).expect_err(options);
         assert_eq!(error.kind, Kind::Statement, "{options}: {error}");

@@ -33,6 +33,9 @@ const NAMES: [&str; 30] = [
     "scan.io",
     "late-rows",
     "max-future",
+    "late-rows",
+    "late-rows-path",
+    "late-rows-max-bytes",
     "csv.headr",
     "",
 ];

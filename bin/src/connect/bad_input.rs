@@ -15,6 +15,21 @@ pub const REJECT_BYTES_MAX: usize = 1024;
 /// Bytes of a file of rejects where `rejects-max-bytes` says nothing: 1 GiB.
 pub const REJECTS_FILE_BYTES_MAX: u64 = 1 << 30;
 
+/// What becomes of rows that come after their windows have closed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LateRows {
+    /// `drop`: they are counted.
+    #[default]
+    Drop,
+    /// `divert`: they are counted, and their records are written to a file.
+    Divert {
+        /// `late-rows-path`; `None`: `TABLE.late.ndjson` in the directory of the process.
+        path: Option<String>,
+        /// `late-rows-max-bytes`: the file grows no further; what comes then is only counted.
+        file_bytes_max: u64,
+    },
+}
+
 /// Longest record accepted where `max-record-bytes` says nothing: 16 MiB.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
 
@@ -45,6 +60,8 @@ pub struct BadInput {
     pub rejects_file_bytes_max: u64,
     /// `max-future` in milliseconds: a row whose event time is further ahead is rejected.
     pub future_ms_max: Option<i64>,
+    /// `late-rows`, for every window that the table's rows are put into.
+    pub late_rows: LateRows,
 }
 
 impl Default for BadInput {
@@ -56,6 +73,7 @@ impl Default for BadInput {
             rejects_path: None,
             rejects_file_bytes_max: REJECTS_FILE_BYTES_MAX,
             future_ms_max: None,
+            late_rows: LateRows::default(),
         }
     }
 }
@@ -89,7 +107,16 @@ impl BadInput {
         if rejects_path.as_deref() == Some("") {
             return Err(reader.wrong_value("rejects-path", "", "the path of a file"));
         }
-        Ok(Self { on_error, rejects_max, rejects_path, rejects_file_bytes_max, future_ms_max, ..Self::default() })
+        let late_rows = LateRows::read(reader)?;
+        Ok(Self {
+            on_error,
+            rejects_max,
+            rejects_path,
+            rejects_file_bytes_max,
+            future_ms_max,
+            late_rows,
+            ..Self::default()
+        })
     }
 
     /// The policy as a format sees it: told to fail, it would not know which refusal is the first of the whole input, since
@@ -102,6 +129,26 @@ impl BadInput {
             _ => OnError::Divert,
         };
         Self { on_error, ..self.clone() }
+    }
+}
+
+impl LateRows {
+    fn read(reader: &mut OptionReader<'_>) -> Result<Self> {
+        let is_diverted = reader.choice("late-rows", &[("drop", false), ("divert", true)])?.unwrap_or_default();
+        let path = reader.text("late-rows-path").map(str::to_owned);
+        let file_bytes_max = reader.bytes("late-rows-max-bytes", 0, u64::MAX)?.unwrap_or(REJECTS_FILE_BYTES_MAX);
+        if path.as_deref() == Some("") {
+            return Err(reader.wrong_value("late-rows-path", "", "the path of a file"));
+        }
+        if is_diverted {
+            return Ok(Self::Divert { path, file_bytes_max });
+        }
+        for name in ["late-rows-path", "late-rows-max-bytes"] {
+            if let Some(value) = reader.text(name) {
+                return Err(reader.wrong_value(name, value, "nothing, unless 'late-rows' is 'divert'"));
+            }
+        }
+        Ok(Self::Drop)
     }
 }
 
@@ -134,11 +181,13 @@ pub enum RejectReason {
     Expression,
     /// Event time too far ahead.
     Future,
+    /// All windows of the row had closed. Such a row is not refused but late, and counted as such.
+    Late,
 }
 
 impl RejectReason {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::OutOfRange,
         Self::Null,
@@ -152,6 +201,7 @@ impl RejectReason {
         Self::Corrupt,
         Self::Expression,
         Self::Future,
+        Self::Late,
     ];
 
     /// The word for it in accounts and files of rejects.
@@ -171,6 +221,7 @@ impl RejectReason {
             Self::Corrupt => "corrupt",
             Self::Expression => "expression",
             Self::Future => "future",
+            Self::Late => "late",
         }
     }
 }

@@ -26,7 +26,7 @@ use super::flow::{Flow, Output};
 use super::latency::Track;
 use super::merge::MergeOperator;
 use super::mini_batch::MiniBatchOperator;
-use super::rejects::{Ledger, Ledgers};
+use super::rejects::{Ledgers, ScanLedgers};
 use super::route::Route;
 use super::running::{RowPlan, RunningOperator};
 use super::sort::SortOperator;
@@ -73,7 +73,7 @@ struct BuildStage {
     source: Option<Arc<dyn Source>>,
     chain: Option<Arc<Chain>>,
     /// Of a scan.
-    ledger: Option<Arc<Ledger>>,
+    ledgers: Option<ScanLedgers>,
     /// Of an aggregation.
     state: Option<State>,
     /// Of what takes in row by row.
@@ -162,13 +162,14 @@ impl Build {
             };
             let is_routed = matches!(plan.tail, PlannedTail::Route { .. });
             let window = is_routed.then(|| Arc::new(BlockWindow::new(BLOCKS_AHEAD_MAX, bells)));
-            stages.push(BuildStage { plan, source, chain, ledger: None, state, row_plan, window });
+            stages.push(BuildStage { plan, source, chain, ledgers: None, state, row_plan, window });
         }
         let mut ledgers = Ledgers::default();
         // Consumers come after their producers, statements after those that follow them: backwards is as it was written.
         for stage in stages.iter_mut().rev() {
             if let Head::Scan { table, .. } = &stage.plan.head {
-                stage.ledger = Some(Arc::new(ledgers.open(table, bells, control)?));
+                let has_windows = matches!(&stage.plan.tail, PlannedTail::Fold { spec, .. } if spec.window.is_some());
+                stage.ledgers = Some(ledgers.open(table, has_windows && stage.chain.is_some(), (bells, control))?);
             }
         }
         Ok(Self {
@@ -273,18 +274,17 @@ impl Build {
     /// # Errors
     /// `Connector`, if a file of rejects cannot be written.
     pub(super) fn end_rejects(&self) -> Result<Vec<RejectCounts>> {
-        let ledgers = self.stages.iter().map(|stage| stage.ledger.as_ref());
+        let ledgers = self.stages.iter().map(|stage| stage.ledgers.as_ref());
         // All are ended before the first error is looked at.
-        let ended: Vec<Result<RejectCounts>> = ledgers
-            .map(|ledger| ledger.map_or_else(|| Ok(RejectCounts::default()), |ledger| ledger.finish()))
-            .collect();
+        let ended: Vec<Result<RejectCounts>> =
+            ledgers.map(|ledgers| ledgers.map_or_else(|| Ok(RejectCounts::default()), ScanLedgers::finish)).collect();
         ended.into_iter().collect()
     }
 
     /// The operator of `stage` on `worker`.
     pub(super) fn operator(&self, stage: StageId, worker: WorkerId) -> Result<Box<dyn Operator<Flow>>> {
         let index = usize::from(stage.0);
-        let BuildStage { plan, source, chain, ledger, .. } = &self.stages[index];
+        let BuildStage { plan, source, chain, ledgers, .. } = &self.stages[index];
         let counters = Arc::clone(&self.counters[index]);
         let tail = self.tail(index, worker);
         let steps = plan.steps.clone();
@@ -293,9 +293,10 @@ impl Build {
                 let (computed, watermark, steps) = split_at_watermark(steps, chain.as_ref(), self.kernels);
                 let watermark = watermark.map(|watermark| Watermark { future: Future::of(table), ..watermark });
                 let source = source.as_ref().expect("every scan has its source opened");
-                let ledger = ledger.as_ref().expect("every scan has a ledger of its rejects");
+                let ledgers = ledgers.as_ref().expect("every scan has a ledger of its rejects");
                 Box::new(SourceOperator {
-                    ledger: Arc::clone(ledger),
+                    ledger: Arc::clone(&ledgers.rejects),
+                    late: ledgers.late.clone(),
                     reader: source.reader(worker),
                     source: index as u32,
                     computed,
@@ -389,6 +390,7 @@ impl Build {
                     producer: state.strategy.producer(worker),
                     sends: Vec::new(),
                     window: spec.window,
+                    kernels: self.kernels,
                     edge,
                     next_close: EventTimeMs::MIN,
                     tally: state.costs.tally(),

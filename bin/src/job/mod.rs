@@ -6,6 +6,7 @@ mod control;
 mod costs;
 mod event_time;
 mod flow;
+mod late;
 mod latency;
 mod merge;
 mod mini_batch;

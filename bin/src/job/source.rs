@@ -42,6 +42,8 @@ pub(super) struct SourceOperator {
     pub(super) steps: Vec<Step>,
     pub(super) tail: Tail,
     pub(super) ledger: Arc<Ledger>,
+    /// Keeps late rows, if the table asks for it.
+    pub(super) late: Option<Arc<Ledger>>,
     pub(super) counters: Arc<StageCounters>,
     pub(super) progress: Arc<Progress>,
     pub(super) stash: VecDeque<StampedBlock>,
@@ -182,7 +184,10 @@ impl SourceOperator {
     fn pass(&mut self, cx: &mut Context<'_, Flow>) -> Result<bool> {
         let mut has_passed = false;
         while let Some(front) = self.stash.front_mut() {
-            if !self.ledger.may_pass(front.index)? || !self.tail.may_pass(front.index, cx.worker()) {
+            let mut ledgers = std::iter::once(&self.ledger).chain(&self.late);
+            let has_room =
+                ledgers.try_fold(true, |all, ledger| Ok::<bool, Error>(all & ledger.may_pass(front.index)?))?;
+            if !has_room || !self.tail.may_pass(front.index, cx.worker()) {
                 break;
             }
             let mut running = EventTimeMs::MIN;
@@ -200,6 +205,7 @@ impl SourceOperator {
             }
             let Some(mut block) = self.stash.pop_front() else { break };
             self.tail.track.begin_block(block.span);
+            let mut late = Vec::new();
             let (mut row, of) = (0, block.batches.iter().map(|timed| timed.batch.rows() as u64).sum());
             for TimedBatch { mut batch, times } in block.batches {
                 let (stamps, after) = stamps(times.as_ref(), running, others);
@@ -209,8 +215,15 @@ impl SourceOperator {
                 self.tail.track.begin(block.span.map(|span| span.part(row, end, of)));
                 row = end;
                 steps::run_rejecting(&self.steps, batch, &self.counters, &mut block.failed, &mut |batch| {
+                    let batch = match &self.late {
+                        Some(_) => self.tail.leave_out_late(batch, &self.counters, &mut late)?,
+                        None => batch,
+                    };
                     self.tail.push(batch, &self.counters, cx)
                 })?;
+            }
+            if let Some(ledger) = &self.late {
+                ledger.submit(block.index, ledger.gather(Rejects::default(), late, block.places.as_deref()))?;
             }
             let refused = self.ledger.gather(block.rejects, block.failed, block.places.as_deref());
             self.ledger.submit(block.index, refused)?;

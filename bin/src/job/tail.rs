@@ -8,6 +8,7 @@ use arrow_schema::SchemaRef;
 use thalweg_operators::batch::Batch;
 use thalweg_operators::changelog::{RowKind, RowKinds};
 use thalweg_operators::group::GroupAggregation;
+use thalweg_operators::kernels::Kernels;
 use thalweg_operators::own;
 use thalweg_operators::spec::Windows;
 use thalweg_operators::window;
@@ -19,7 +20,9 @@ use super::account::{StageCounters, add};
 use super::control::Progress;
 use super::costs::Tally;
 use super::flow::{Flow, Output};
+use super::late::leave_out_late;
 use super::latency::Track;
+use super::rejects::FailedRow;
 use super::route::Route;
 use crate::connect::Encoder;
 use crate::error::{Error, Result};
@@ -51,6 +54,7 @@ pub(super) struct Fold {
     /// What the producer leaves to be sent; empty between two calls, kept for its memory.
     pub(super) sends: Sends<GroupAggregation>,
     pub(super) window: Option<Windows>,
+    pub(super) kernels: Kernels,
     pub(super) edge: EdgeId,
     /// Least time that closes a window which is open after the last promise.
     pub(super) next_close: EventTimeMs,
@@ -158,6 +162,23 @@ impl Tail {
             }
         }
         Ok(())
+    }
+
+    /// The batch without the rows that are late for an aggregation that follows, each of which is described in `late`: of a
+    /// batch of a source, ahead of [`push`](Self::push). They are counted as late.
+    pub(super) fn leave_out_late(
+        &self,
+        batch: Batch,
+        counters: &StageCounters,
+        late: &mut Vec<FailedRow>,
+    ) -> Result<Batch> {
+        match &self.to {
+            Destination::Fold(fold) => match &fold.window {
+                Some(windows) => leave_out_late((windows, fold.kernels), batch, counters, late),
+                None => Ok(batch),
+            },
+            Destination::Route(_) | Destination::Gather(_) | Destination::Pass(_) | Destination::Sink(_) => Ok(batch),
+        }
     }
 
     /// Whether it wants to know which block rows come from, and every block.

@@ -232,7 +232,8 @@ impl Watermark {
     }
 }
 
-fn shown(time_ms: i64) -> String {
+/// A time as text, for messages.
+pub(super) fn shown(time_ms: i64) -> String {
     DateTime::from_timestamp_millis(time_ms)
         .map_or_else(|| format!("{time_ms} ms"), |time| time.format("%Y-%m-%d %H:%M:%S%.3f").to_string())
 }

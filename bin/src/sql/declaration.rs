@@ -22,6 +22,7 @@ use super::text::SqlText;
 use super::types::FlinkType;
 use super::typing::{type_of, typed};
 use crate::connect::Connector;
+use crate::connect::bad_input::LateRows;
 use crate::connect::options::OptionPart;
 use crate::error::{Error, Result};
 use crate::plan;
@@ -90,11 +91,17 @@ impl Declaration<'_> {
         let are_columns_right = are_columns_right && column_errors.is_empty();
         errors.append(&mut column_errors);
         let connector = connector.filter(|_| are_columns_right)?;
-        if watermark.is_none() && connector.bad_input().is_some_and(|policy| policy.future_ms_max.is_some()) {
+        if let Some(policy) = connector.bad_input().filter(|_| watermark.is_none()) {
             let name = &create.name;
-            let error = Error::statement(format!("option 'max-future' of table `{}` needs a watermark", name.value))
-                .help("it protects event time: declare WATERMARK FOR a column, or leave the option out");
-            errors.push(error.at(name.span.clone()));
+            let of_time = [
+                ("max-future", policy.future_ms_max.is_some(), "it protects event time"),
+                ("late-rows", policy.late_rows != LateRows::Drop, "without one no row is late"),
+            ];
+            for (option, _, why) in of_time.into_iter().filter(|(_, is_set, _)| *is_set) {
+                let error = Error::statement(format!("option '{option}' of table `{}` needs a watermark", name.value))
+                    .help(format!("{why}: declare WATERMARK FOR a column, or leave the option out"));
+                errors.push(error.at(name.span.clone()));
+            }
         }
         let fields = CatalogTable::fields(&columns, watermark.as_ref().map(|watermark| watermark.column));
         let table = Arc::new(plan::Table { name: create.name.value.clone(), schema, connector });

@@ -54,11 +54,14 @@ const ABOUT_READING: &str = "it is about what is read, and this connector only w
 const ABOUT_WRITING: &str = "it is about what is written, and this connector only reads: leave it out";
 
 /// Options without an effect on what is written, whatever the format.
-const OF_READING: [(&str, &str); 7] = [
+const OF_READING: [(&str, &str); 10] = [
     ("on-error", ABOUT_READING),
     ("max-rejects", ABOUT_READING),
     ("max-record-bytes", ABOUT_READING),
     ("max-future", ABOUT_READING),
+    ("late-rows", ABOUT_READING),
+    ("late-rows-path", ABOUT_READING),
+    ("late-rows-max-bytes", ABOUT_READING),
     ("rejects-path", ABOUT_READING),
     ("rejects-max-bytes", ABOUT_READING),
     ("*.ignore-parse-errors", ABOUT_READING),

@@ -13,6 +13,7 @@
 
 mod line;
 mod salvage;
+mod subject;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -24,9 +25,10 @@ use std::thread::JoinHandle;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 
 pub(super) use self::salvage::{FailedRow, Salvaged, evaluate, salvage};
+use self::subject::Subject;
 use self::writer::{RejectsFile, Writer, WriterState, rejects_path};
 use super::control::{JobControl, Progress};
-use crate::connect::bad_input::{BadInput, OnError, Reject, RejectCounts, Rejects, RowPlaces};
+use crate::connect::bad_input::{BadInput, LateRows, OnError, Reject, RejectCounts, Rejects, RowPlaces};
 use crate::error::{Error, Result};
 use crate::plan::Table;
 
@@ -36,9 +38,10 @@ const HELD_BYTES_MAX: usize = 8 << 20;
 /// What a block counts as while it waits, even if nothing was refused.
 const BLOCK_BYTES: usize = 64;
 
-/// The rejects of one source.
+/// The rejects of one source, or its late rows.
 pub(super) struct Ledger {
     table: String,
+    subject: Subject,
     policy: BadInput,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -77,32 +80,77 @@ struct State {
 pub(super) struct Ledgers {
     /// Scans of each table so far.
     scans: BTreeMap<String, usize>,
-    /// Files of rejects, and whose they are.
+    /// Files of rejects and late rows, and whose they are.
     files: BTreeMap<PathBuf, String>,
 }
 
-impl Ledgers {
-    /// The ledger of one more scan of `table`.
+/// What one scan has beside its rows.
+pub(super) struct ScanLedgers {
+    pub(super) rejects: Arc<Ledger>,
+    /// If late rows are kept.
+    pub(super) late: Option<Arc<Ledger>>,
+}
+
+impl ScanLedgers {
+    /// Waits until all is written; what was rejected.
     ///
     /// # Errors
-    /// As for [`Ledger::open`]; `Statement`, if another table of the job has the same file of rejects.
-    pub(super) fn open(&mut self, table: &Table, bells: &Doorbells, control: &JobControl) -> Result<Ledger> {
+    /// `Connector`, if a file cannot be written.
+    pub(super) fn finish(&self) -> Result<RejectCounts> {
+        let rejected = self.rejects.finish();
+        let late = self.late.as_ref().map_or(Ok(RejectCounts::default()), |late| late.finish());
+        late.and(rejected)
+    }
+}
+
+impl Ledgers {
+    /// The ledgers of one more scan of `table`. `may_be_late`: its rows are put into windows.
+    ///
+    /// # Errors
+    /// As for [`Ledger::open`]; `Statement`, if two of the job have the same file.
+    pub(super) fn open(
+        &mut self,
+        table: &Table,
+        may_be_late: bool,
+        (bells, control): (&Doorbells, &JobControl),
+    ) -> Result<ScanLedgers> {
         let policy = table.connector.bad_input().cloned().unwrap_or_default();
         let scan = self.scans.entry(table.name.clone()).or_default();
-        if policy.on_error == OnError::Divert {
-            let path = rejects_path(&table.name, policy.rejects_path.as_deref(), *scan);
-            let path = std::path::absolute(&path).unwrap_or(path);
-            if let Some(other) = self.files.insert(path, table.name.clone()) {
-                return Err(Error::statement(format!(
-                    "the tables `{other}` and `{}` have the same file of rejects",
-                    table.name
-                ))
-                .help("give each a 'rejects-path' of its own"));
+        let number = *scan;
+        *scan += 1;
+        let mut ledger = |subject, policy: &BadInput| {
+            if policy.on_error == OnError::Divert {
+                self.claim(&table.name, rejects_path(&table.name, subject, policy.rejects_path.as_deref(), number))?;
+            }
+            Ledger::open((&table.name, subject), policy, number, (bells, control)).map(Arc::new)
+        };
+        let rejects = ledger(Subject::Rejects, &policy)?;
+        let late = match &policy.late_rows {
+            LateRows::Divert { path, file_bytes_max } if may_be_late => {
+                let (rejects_path, rejects_file_bytes_max) = (path.clone(), *file_bytes_max);
+                let on_error = OnError::Divert;
+                let policy = BadInput { on_error, rejects_path, rejects_file_bytes_max, ..BadInput::default() };
+                Some(ledger(Subject::LateRows, &policy)?)
+            }
+            LateRows::Divert { .. } | LateRows::Drop => None,
+        };
+        Ok(ScanLedgers { rejects, late })
+    }
+
+    /// Notes that `table` writes to `path`.
+    fn claim(&mut self, table: &str, path: PathBuf) -> Result<()> {
+        let path = std::path::absolute(&path).unwrap_or(path);
+        match self.files.insert(path, table.to_owned()) {
+            None => Ok(()),
+            Some(other) if other == table => {
+                Err(Error::statement(format!("the rejects and the late rows of table `{table}` have the same file"))
+                    .help("give 'rejects-path' and 'late-rows-path' different names"))
+            }
+            Some(other) => {
+                Err(Error::statement(format!("the tables `{other}` and `{table}` have the same file of rejects"))
+                    .help("give each a 'rejects-path' and a 'late-rows-path' of its own"))
             }
         }
-        let ledger = Ledger::open(&table.name, &policy, *scan, bells, control)?;
-        *scan += 1;
-        Ok(ledger)
     }
 }
 
@@ -125,7 +173,12 @@ impl Ledger {
     ///
     /// # Errors
     /// `Connector`, if the file cannot be made; `Statement`, if the policy's options contradict each other.
-    fn open(table: &str, policy: &BadInput, scan: usize, bells: &Doorbells, control: &JobControl) -> Result<Self> {
+    fn open(
+        (table, subject): (&str, Subject),
+        policy: &BadInput,
+        scan: usize,
+        (bells, control): (&Doorbells, &JobControl),
+    ) -> Result<Self> {
         if policy.on_error == OnError::Fail && policy.rejects_max.is_some() {
             return Err(Error::statement(format!("option 'max-rejects' of table `{table}` has no meaning here")).help(
                 "it is for 'on-error' = 'skip' or 'divert'; under 'fail' the first refused record ends the job",
@@ -133,19 +186,20 @@ impl Ledger {
         }
         let file = match policy.on_error {
             OnError::Divert => {
-                Some(RejectsFile::create(table, &rejects_path(table, policy.rejects_path.as_deref(), scan))?)
+                let path = rejects_path(table, subject, policy.rejects_path.as_deref(), scan);
+                Some(RejectsFile::create(table, subject, &path)?)
             }
             OnError::Fail | OnError::Skip => None,
         };
         let shared = Shared {
             state: Mutex::default(),
             is_congested: AtomicBool::new(false),
-            writer: Writer::new(table, file, control.clone()),
+            writer: Writer::new(table, subject, file, control.clone()),
             bells: bells.clone(),
             progress: control.counters(),
         };
         let (table, policy) = (table.to_owned(), policy.clone());
-        Ok(Self { table, policy, shared: Arc::new(shared), thread: Mutex::default() })
+        Ok(Self { table, subject, policy, shared: Arc::new(shared), thread: Mutex::default() })
     }
 
     /// Whether block `index` may be worked on. If not, the workers are rung when it is worth asking again.
@@ -269,7 +323,9 @@ impl Ledger {
             _ => Ok(()),
         };
         state.counts.add_all(&refused.counts);
-        self.shared.progress.add_rejected(&refused.counts);
+        if self.subject == Subject::Rejects {
+            self.shared.progress.add_rejected(&refused.counts);
+        }
         if refused.counts.total() > 0 {
             self.hand_over(state, refused.records, refused.lines, &refused.ends)?;
         }

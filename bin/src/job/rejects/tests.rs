@@ -37,7 +37,7 @@ fn blocks(rejected: &[Vec<u64>], record: &[u8]) -> Vec<Rejects> {
 
 fn ledger(policy: &BadInput) -> (Ledger, Doorbells, JobControl) {
     let (bells, control) = (Doorbells::new(1), JobControl::new());
-    (Ledger::open("t", policy, 0, &bells, &control).unwrap(), bells, control)
+    (Ledger::open(("t", Subject::Rejects), policy, 0, (&bells, &control)).unwrap(), bells, control)
 }
 
 fn divert_to(path: &Path) -> BadInput {

@@ -10,6 +10,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::subject::Subject;
 use crate::connect::bad_input::Reject;
 use crate::error::{Error, Result};
 use crate::job::control::JobControl;
@@ -29,6 +30,7 @@ const NOTE_CHARS_MAX: usize = 400;
 /// What the thread has apart from what changes.
 pub(super) struct Writer {
     table: String,
+    subject: Subject,
     /// Taken by the thread.
     file: Mutex<Option<RejectsFile>>,
     wake: Condvar,
@@ -79,8 +81,8 @@ impl WriterState {
 }
 
 impl Writer {
-    pub(super) fn new(table: &str, file: Option<RejectsFile>, notes: JobControl) -> Self {
-        Self { table: table.to_owned(), file: Mutex::new(file), wake: Condvar::new(), notes }
+    pub(super) fn new(table: &str, subject: Subject, file: Option<RejectsFile>, notes: JobControl) -> Self {
+        Self { table: table.to_owned(), subject, file: Mutex::new(file), wake: Condvar::new(), notes }
     }
 
     pub(super) fn wake(&self) {
@@ -92,7 +94,7 @@ impl Writer {
 pub(super) fn run(shared: &Shared) {
     let writer = &shared.writer;
     let mut file = writer.file.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let mut log = Log::new(&writer.table);
+    let mut log = Log::new(&writer.table, writer.subject);
     let mut is_full_told = false;
     loop {
         let mut state = shared.lock();
@@ -117,8 +119,10 @@ pub(super) fn run(shared: &Shared) {
         if is_full && !is_full_told {
             is_full_told = true;
             writer.notes.note(&format!(
-                "table `{}`: the file of rejects has reached 'rejects-max-bytes'; what comes now is only counted",
-                writer.table
+                "table `{}`: the file of {} has reached '{}'; what comes now is only counted",
+                writer.table,
+                writer.subject.plural(),
+                writer.subject.limit(),
             ));
         }
         let written = file.as_mut().map_or(Ok(()), |file| lines.iter().try_for_each(|lines| file.write(lines)));
@@ -148,6 +152,7 @@ pub(super) fn run(shared: &Shared) {
 /// Which rejects the user is shown: few enough that a million of them fill no disk and hide nothing else.
 struct Log<'a> {
     table: &'a str,
+    subject: Subject,
     /// When the next note may come.
     due: Instant,
     notes: u64,
@@ -156,8 +161,8 @@ struct Log<'a> {
 }
 
 impl<'a> Log<'a> {
-    fn new(table: &'a str) -> Self {
-        Self { table, due: Instant::now(), notes: 0, told: 0 }
+    fn new(table: &'a str, subject: Subject) -> Self {
+        Self { table, subject, due: Instant::now(), notes: 0, told: 0 }
     }
 
     /// The note of a reject, the `total`th or an earlier one.
@@ -167,7 +172,7 @@ impl<'a> Log<'a> {
             note.truncate(cut);
             note.push('…');
         }
-        note.push_str(&format!("; rejected as {} (table `{}`", reject.reason.name(), self.table));
+        note.push_str(&format!("; {} (table `{}`", self.subject.verdict(reject.reason), self.table));
         match total.saturating_sub(self.told + 1) {
             0 => note.push(')'),
             more => note.push_str(&format!(", with {more} more)")),
@@ -181,16 +186,16 @@ impl<'a> Log<'a> {
     /// What is to be said at the end.
     fn last(&self, total: u64) -> Option<String> {
         let more = total.saturating_sub(self.told);
-        let records = if more == 1 { "record" } else { "records" };
-        (more > 0).then(|| format!("table `{}`: {more} more {records} rejected", self.table))
+        (more > 0).then(|| format!("table `{}`: {}", self.table, self.subject.more(more)))
     }
 }
 
-/// The file of rejects of one source.
+/// The file of one ledger.
 #[derive(Debug)]
 pub(super) struct RejectsFile {
     path: PathBuf,
     table: String,
+    subject: Subject,
     file: File,
 }
 
@@ -199,44 +204,46 @@ impl RejectsFile {
     ///
     /// # Errors
     /// `Connector`, if it cannot be made, or holds something else.
-    pub(super) fn create(table: &str, path: &Path) -> Result<Self> {
-        let cannot = |error: &std::io::Error| unwritable(table, path, error);
+    pub(super) fn create(table: &str, subject: Subject, path: &Path) -> Result<Self> {
+        let cannot = |error: &std::io::Error| unwritable((table, subject), path, error);
         if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
             std::fs::create_dir_all(directory).map_err(|error| cannot(&error))?;
         }
         let is_special = std::fs::metadata(path).is_ok_and(|found| !found.is_file());
         if !is_special && holds_something_else(path).map_err(|error| cannot(&error))? {
             return Err(Error::connector(format!(
-                "'{}' is there already and holds something else than rejects (table `{table}`)",
-                path.display()
+                "'{}' is there already and holds something else than {} (table `{table}`)",
+                path.display(),
+                subject.plural(),
             ))
-            .help("choose another 'rejects-path', or move the file away"));
+            .help(format!("choose another '{}', or move the file away", subject.path_option())));
         }
         let file = OpenOptions::new().append(true).create(!is_special).open(path).map_err(|error| cannot(&error))?;
         if !is_special {
             file.set_len(0).map_err(|error| cannot(&error))?;
         }
-        Ok(Self { path: path.to_path_buf(), table: table.to_owned(), file })
+        Ok(Self { path: path.to_path_buf(), table: table.to_owned(), subject, file })
     }
 
     fn write(&mut self, lines: &[u8]) -> Result<()> {
-        self.file.write_all(lines).map_err(|error| unwritable(&self.table, &self.path, &error))
+        self.file.write_all(lines).map_err(|error| unwritable((&self.table, self.subject), &self.path, &error))
     }
 
     fn finish(self) -> Result<()> {
         match self.file.metadata() {
             Ok(found) if found.is_file() => {
-                self.file.sync_data().map_err(|error| unwritable(&self.table, &self.path, &error))
+                self.file.sync_data().map_err(|error| unwritable((&self.table, self.subject), &self.path, &error))
             }
             _ => Ok(()),
         }
     }
 }
 
-/// Where a table's rejects go: `path`, or else `TABLE.rejects.ndjson`. The second scan of the table in a job has `-2` in
-/// the name: `TABLE.rejects-2.ndjson`, and so on.
-pub(super) fn rejects_path(table: &str, path: Option<&str>, scan: usize) -> PathBuf {
-    let name = path.map_or_else(|| format!("{}.rejects.ndjson", table.replace('/', "_")), str::to_owned);
+/// Where a table's rejects go: `path`, or else `TABLE.rejects.ndjson`; its late rows, `TABLE.late.ndjson`. The second scan of
+/// the table in a job has `-2` in the name: `TABLE.rejects-2.ndjson`, and so on.
+pub(super) fn rejects_path(table: &str, subject: Subject, path: Option<&str>, scan: usize) -> PathBuf {
+    let ending = subject.ending();
+    let name = path.map_or_else(|| format!("{}.{ending}.ndjson", table.replace('/', "_")), str::to_owned);
     let path = Path::new(&name);
     if scan == 0 {
         return path.to_path_buf();
@@ -257,9 +264,11 @@ fn holds_something_else(path: &Path) -> std::io::Result<bool> {
     Ok(!start.is_empty() && start != LINE_START)
 }
 
-fn unwritable(table: &str, path: &Path, error: &std::io::Error) -> Error {
-    Error::connector(format!("cannot write the rejects of table `{table}` to '{}': {error}", path.display()))
-        .help("see whether the directory may be written and the device has room; 'rejects-path' says where they go")
+fn unwritable((table, subject): (&str, Subject), path: &Path, error: &std::io::Error) -> Error {
+    let (what, option) = (subject.plural(), subject.path_option());
+    Error::connector(format!("cannot write the {what} of table `{table}` to '{}': {error}", path.display())).help(
+        format!("see whether the directory may be written and the device has room; '{option}' says where they go"),
+    )
 }
 
 #[cfg(test)]
@@ -284,7 +293,7 @@ mod tests {
     #[test]
     fn ten_million_rejects_in_an_hour_are_a_few_lines() {
         let start = Instant::now();
-        let mut log = Log { due: start, ..Log::new("t") };
+        let mut log = Log { due: start, ..Log::new("t", Subject::Rejects) };
         let (mut shown, mut lines) = (String::new(), 0);
         for second in 0..3600 {
             let now = start + Duration::from_secs(second);
@@ -305,20 +314,20 @@ mod tests {
     #[test]
     fn a_long_message_is_cut() {
         let long = Reject { message: "ä".repeat(100_000), ..reject(1) };
-        assert!(Log::new("t").note(&long, 1, Instant::now()).chars().count() < NOTE_CHARS_MAX + 100);
+        assert!(Log::new("t", Subject::Rejects).note(&long, 1, Instant::now()).chars().count() < NOTE_CHARS_MAX + 100);
     }
 
     #[test]
     fn a_file_that_holds_something_else_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("deep/rejects.ndjson");
-        let mut file = RejectsFile::create("t", &path).unwrap();
+        let mut file = RejectsFile::create("t", Subject::Rejects, &path).unwrap();
         file.write(b"{\"source\":1}\n").unwrap();
         file.finish().unwrap();
-        drop(RejectsFile::create("t", &path).unwrap());
+        drop(RejectsFile::create("t", Subject::Rejects, &path).unwrap());
         assert_eq!(std::fs::read(&path).unwrap(), b"", "a new job starts it anew");
         std::fs::write(&path, "a,b\n").unwrap();
-        let error = RejectsFile::create("t", &path).unwrap_err();
+        let error = RejectsFile::create("t", Subject::Rejects, &path).unwrap_err();
         assert!(error.message.contains("holds something else"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), b"a,b\n");
     }
@@ -331,7 +340,7 @@ mod tests {
             (Some("/tmp/r"), 2, "/tmp/r-3"),
             (Some("d.x/r.json"), 0, "d.x/r.json"),
         ] {
-            assert_eq!(rejects_path("a/b", path, scan), Path::new(expected));
+            assert_eq!(rejects_path("a/b", Subject::Rejects, path, scan), Path::new(expected));
         }
     }
 }
