@@ -17,6 +17,12 @@ pub enum RowKind {
 }
 
 impl RowKind {
+    /// Whether it takes an earlier row back: `-U` and `-D`.
+    #[must_use]
+    pub fn takes_back(self) -> bool {
+        matches!(self, Self::UpdateBefore | Self::Delete)
+    }
+
     /// As Flink writes it: `+I`, `-U`, `+U`, `-D`.
     #[must_use]
     pub fn short(self) -> &'static str {

@@ -7,6 +7,7 @@ use thalweg_runtime::exchange::key_group::owner;
 
 use crate::aggregate::{AggregateError, Layout};
 use crate::batch::{Batch, Ordinal, Ordinals};
+use crate::changelog::RowKinds;
 use crate::kernels::Kernels;
 use crate::key::{ColumnBytes, PackedKeys};
 use crate::own;
@@ -69,6 +70,8 @@ pub struct Routed {
     pub(crate) columns: RecordBatch,
     /// Those of the rows, where the owner asks for them.
     pub(crate) ordinals: Ordinals,
+    /// What the rows do to earlier ones.
+    pub(crate) kinds: RowKinds,
 }
 
 impl Routed {
@@ -135,7 +138,7 @@ impl Router {
         if rows.len() == 1 {
             let owned = own::batch(batch)?;
             let ordinals = ordinals(&owned.ordinals);
-            push(0, Routed { keys: std::mem::take(packed), columns: owned.columns, ordinals });
+            push(0, Routed { keys: std::mem::take(packed), columns: owned.columns, ordinals, kinds: owned.kinds });
             return Ok(());
         }
         let owners = rows.len();
@@ -147,7 +150,8 @@ impl Router {
             let keys = packed.pick(rows, routing.words);
             let index = UInt32Array::from(std::mem::take(rows));
             let part = own::batch(&batch.take(&index)?)?;
-            push(owner, Routed { keys, columns: part.columns, ordinals: ordinals(&part.ordinals) });
+            let ordinals = ordinals(&part.ordinals);
+            push(owner, Routed { keys, columns: part.columns, ordinals, kinds: part.kinds });
         }
         Ok(())
     }

@@ -39,6 +39,7 @@ use super::watermark::{Future, Watermark};
 use crate::connect::bad_input::RejectCounts;
 use crate::connect::{MakeEncoder, OpenSink, ReadOptions, ScanHints, Source};
 use crate::error::{Error, Result};
+use crate::plan::changelog::ChangelogMode;
 use crate::plan::stages::{Head, Sink, Stage, StageGraph, Step, Tail as PlannedTail};
 use crate::plan::strategy::Decision;
 use crate::plan::{RuntimeMode, SinkTable, SortKey};
@@ -150,8 +151,11 @@ impl Build {
                 _ => None,
             };
             let row_plan = match &plan.head {
-                Head::Running { spec, input } => {
-                    let running = RunningAggregation::new(Arc::clone(spec), input, read.kernels);
+                Head::Running { spec, input, mode } => {
+                    let running = match *mode {
+                        ChangelogMode::APPEND_ONLY => RunningAggregation::new(Arc::clone(spec), input, read.kernels),
+                        _ => RunningAggregation::over_changes(Arc::clone(spec), input, read.kernels),
+                    };
                     Some(RowPlan::Aggregation(Arc::new(running.map_err(aggregate_refused)?)))
                 }
                 Head::Rank { spec, input } => {
@@ -408,6 +412,7 @@ impl Build {
                 edge,
                 router: Router::new(self.row_plan(*to).routing(), self.workers),
                 parts: (0..self.workers).map(|_| Vec::new()).collect(),
+                gathered: (0, 0),
                 window: self.window(stage),
             })),
             PlannedTail::Gather { .. } => Destination::Gather(edge),

@@ -19,6 +19,8 @@ pub(super) struct Route {
     pub(super) router: Router,
     /// By owner: rows of the block in hand.
     pub(super) parts: Vec<Vec<Routed>>,
+    /// Their rows and bytes.
+    pub(super) gathered: (u64, usize),
     pub(super) window: Arc<BlockWindow>,
 }
 
@@ -26,13 +28,18 @@ impl Route {
     /// Divides the rows of a batch.
     pub(super) fn push(&mut self, batch: &Batch, counters: &StageCounters) -> Result<()> {
         add(&counters.handed, batch.rows() as u64);
-        let parts = &mut self.parts;
-        self.router.route(batch, |owner, routed| parts[owner].push(routed)).map_err(aggregate_refused)
+        let Self { router, parts, gathered, .. } = self;
+        let gather = |owner: usize, routed: Routed| {
+            *gathered = (gathered.0 + routed.rows() as u64, gathered.1 + routed.bytes());
+            parts[owner].push(routed);
+        };
+        router.route(batch, gather).map_err(aggregate_refused)
     }
 
     /// Sends every owner its part of a block whose rows were due in `span`, also an empty one: so all know that they have
     /// it. Of what is no block of a source, only those with rows.
     pub(super) fn end_block(&mut self, block: Option<u64>, span: Option<Span>, cx: &mut Context<'_, Flow>) {
+        self.gathered = (0, 0);
         for (owner, parts) in self.parts.iter_mut().enumerate() {
             let parts = std::mem::take(parts);
             if block.is_none() && parts.is_empty() {

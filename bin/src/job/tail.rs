@@ -215,11 +215,12 @@ impl Tail {
         }
     }
 
-    /// Rows and bytes that wait for [`end_block`](Self::end_block) on their way to a sink.
+    /// Rows and bytes that wait for [`end_block`](Self::end_block) on their way to a sink or to the owners of their keys.
     pub(super) fn gathered(&self) -> (u64, usize) {
         match &self.to {
             Destination::Sink(sink) => (sink.output.rows, sink.output.bytes.len()),
-            Destination::Fold(_) | Destination::Route(_) | Destination::Gather(_) | Destination::Pass(_) => (0, 0),
+            Destination::Route(route) => route.gathered,
+            Destination::Fold(_) | Destination::Gather(_) | Destination::Pass(_) => (0, 0),
         }
     }
 

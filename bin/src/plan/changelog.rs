@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use thalweg_operators::rank::{Emit, RankSpec};
+use thalweg_operators::spec::GroupSpec;
 
 use super::{Node, NodeOp, SinkTable};
 use crate::connect::Connector;
@@ -44,6 +45,13 @@ impl ChangelogMode {
         Self { has_updates: self.has_updates || other.has_updates, has_deletes: self.has_deletes || other.has_deletes }
     }
 
+    /// What comes out of a GROUP BY without a window over such rows: without a value, nothing of a group can change; where no
+    /// row is taken back, none goes.
+    #[must_use]
+    pub fn of_running(spec: &GroupSpec, input: Self) -> Self {
+        Self { has_updates: !spec.aggregates.is_empty(), has_deletes: input != Self::APPEND_ONLY }
+    }
+
     /// What comes out of a Top-N.
     #[must_use]
     pub fn of_rank(spec: &RankSpec) -> Self {
@@ -60,8 +68,7 @@ impl Node {
     #[must_use]
     pub fn changelog_mode(&self) -> ChangelogMode {
         match &self.op {
-            // Without a value, nothing of a group can change.
-            NodeOp::Running { spec, .. } if !spec.aggregates.is_empty() => ChangelogMode::UPDATING,
+            NodeOp::Running { input, spec, .. } => ChangelogMode::of_running(spec, input.changelog_mode()),
             NodeOp::Rank { spec, .. } => ChangelogMode::of_rank(spec),
             NodeOp::Filter { input, .. } | NodeOp::Project { input, .. } | NodeOp::Unnest { input, .. } => {
                 input.changelog_mode()
@@ -73,7 +80,6 @@ impl Node {
             | NodeOp::Values(_)
             | NodeOp::Watermark { .. }
             | NodeOp::Aggregate { .. }
-            | NodeOp::Running { .. }
             | NodeOp::Sort { .. } => ChangelogMode::APPEND_ONLY,
         }
     }

@@ -74,8 +74,10 @@ fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGrap
             };
             line(out, 1, close);
         }
-        Head::Running { spec, .. } => render_running(out, spec, None, run),
-        Head::MiniBatched { spec, batch, .. } => render_running(out, spec, Some(*batch), run),
+        Head::Running { spec, mode, .. } => render_running(out, (spec, *mode), None, run),
+        Head::MiniBatched { spec, batch, .. } => {
+            render_running(out, (spec, ChangelogMode::APPEND_ONLY), Some(*batch), run);
+        }
         Head::Rank { spec, .. } => render_rank(out, spec, run),
         Head::Sort { keys, offset, limit } => {
             let keys = if keys.is_empty() { "order of input".to_owned() } else { order(keys) };
@@ -111,13 +113,16 @@ fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGrap
 }
 
 /// Groups whose changes leave as they come.
-fn render_running(out: &mut String, spec: &GroupSpec, batch: Option<MiniBatch>, run: &Run) {
+fn render_running(out: &mut String, (spec, input): (&GroupSpec, ChangelogMode), batch: Option<MiniBatch>, run: &Run) {
     let how = match batch {
         None => "aggregate row by row at the owner of their key",
         Some(_) => at_owner(StrategyName::OwnedShards),
     };
     line(out, 1, &format!("{how}: {}", aggregates(spec)));
-    let mode = if spec.aggregates.is_empty() { ChangelogMode::APPEND_ONLY } else { ChangelogMode::UPDATING };
+    if input != ChangelogMode::APPEND_ONLY {
+        line(out, 2, &format!("of a changelog {}: what it takes back is taken out again", input.name()));
+    }
+    let mode = ChangelogMode::of_running(spec, input);
     let of = match batch {
         None => "what each row changes".to_owned(),
         Some(MiniBatch { rows, latency }) => {

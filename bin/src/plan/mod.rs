@@ -143,7 +143,7 @@ pub enum NodeOp {
         /// What is computed.
         spec: GroupSpec,
     },
-    /// Groups whose rows change with each row of the input, which is append-only: a changelog. Output: the keys, the
+    /// Groups whose rows change with each row of the input, which may be a changelog, too: a changelog. Output: the keys, the
     /// aggregates.
     Running {
         /// Input, which holds keys, arguments and filters as columns.

@@ -90,6 +90,8 @@ pub enum Head {
         spec: Arc<GroupSpec>,
         /// Columns of the rows.
         input: SchemaRef,
+        /// What rows come.
+        mode: ChangelogMode,
     },
     /// Groups without a window at their owner, who merges what was folded elsewhere and tells what has changed.
     MiniBatched {
@@ -287,7 +289,7 @@ impl Cutter {
             }
             NodeOp::Running { input, spec, mini_batch: None } => {
                 let (spec, rows) = (Arc::new(spec), Arc::clone(&input.schema));
-                let head = Head::Running { spec, input: Arc::clone(&rows) };
+                let head = Head::Running { spec, input: Arc::clone(&rows), mode: input.changelog_mode() };
                 let to = self.push("running".to_owned(), head, steps, tail, schema);
                 self.cut(*input, Vec::new(), Tail::Route { to }, rows);
             }

@@ -18,6 +18,7 @@ use super::relation::{ProjectionBuilder, Relation, Slot, WindowColumn, internal}
 use super::types::FlinkType;
 use super::window::WindowPart;
 use crate::error::{Error, Result};
+use crate::plan::changelog::ChangelogMode;
 use crate::plan::{Node, NodeOp, RuntimeMode};
 
 /// Lowers a GROUP BY, or aggregates without one.
@@ -96,7 +97,8 @@ pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Res
     }
     let schema = Arc::new(Schema::new(distinct_names(fields)));
     let input = Box::new(node);
-    let mini_batch = lowering.mini_batch;
+    // Rows that come from another aggregation come by its owners, one by one.
+    let mini_batch = lowering.mini_batch.filter(|_| input.regrouped().is_none());
     let op = if is_running { NodeOp::Running { input, spec, mini_batch } } else { NodeOp::Aggregate { input, spec } };
     let node = nested.unpacked(Node { schema, op })?;
     let slots = slots(&places, first_bound, aggregate.aggr_expr.len(), window);
@@ -168,15 +170,14 @@ fn window_of(keys: &[Option<WindowColumn>]) -> Option<WindowColumn> {
     keys.iter().flatten().find(|window| has(window, WindowPart::Start) && has(window, WindowPart::End)).copied()
 }
 
-/// Refuses what would have to take rows back, or to wait for rows that come in no order of their own.
+/// Refuses windows over rows that may be taken back: what is emitted of a window is final.
 fn refuse_input(lowering: &Lowering, aggregate: &Aggregate, input: &Node, is_running: bool) -> Result<()> {
     let what = match input.regrouped() {
-        Some(NodeOp::Running { .. }) => "an aggregation over the changing rows of another one",
-        Some(NodeOp::Rank { .. }) => "an aggregation over the changing rows of ROW_NUMBER",
-        Some(_) if is_running => "an aggregation without a window over the rows of another one",
-        _ => return Ok(()),
+        _ if is_running || input.changelog_mode() == ChangelogMode::APPEND_ONLY => return Ok(()),
+        Some(NodeOp::Rank { .. }) => "a windowed aggregation over the changing rows of ROW_NUMBER",
+        _ => "a windowed aggregation over the changing rows of another one",
     };
-    let instead = "or GROUP BY once, or by window_start and window_end in both";
+    let instead = "or GROUP BY window_start and window_end in both, or in none";
     let error = Error::statement(format!("{what} is not supported in streaming mode"))
         .help(format!("SET 'execution.runtime-mode' = 'batch' if all input is bounded; {instead}"));
     Err(at(error, lowering, aggregate))

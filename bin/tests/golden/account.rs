@@ -39,7 +39,7 @@ impl Totals {
     /// Of a case whose changes differ from run to run (`is_net`), how many there were does not count.
     pub fn new(account: &Account, is_net: bool) -> Self {
         let all = Self::of(account);
-        if is_net { Self { passed: 0, filtered: 0, emitted: 0, ..all } } else { all }
+        if is_net { Self { folded: 0, passed: 0, filtered: 0, emitted: 0, ..all } } else { all }
     }
 
     fn of(account: &Account) -> Self {

@@ -156,7 +156,7 @@ impl<'a> Evaluation<'a> {
         let rows = row.hot[self.place(ROWS).0];
         match self.layout.inputs[self.output.input].count {
             Count::Rows => rows,
-            Count::RowsBut(nulls) => rows - row.cold(self.place(nulls).1),
+            Count::RowsBut(nulls) => rows.wrapping_sub(row.cold(self.place(nulls).1)),
             Count::Own(count) => row.hot[self.place(count).0],
         }
     }
@@ -169,7 +169,7 @@ impl<'a> Evaluation<'a> {
             Count::RowsBut(_) if self.groups.cold.is_empty() => self.hot_rows().map(|row| row[rows]).collect(),
             Count::RowsBut(nulls) => {
                 let nulls = self.place(nulls).1;
-                self.rows().map(|row| row.hot[rows] - row.cold(nulls)).collect()
+                self.rows().map(|row| row.hot[rows].wrapping_sub(row.cold(nulls))).collect()
             }
             Count::Own(count) => {
                 let count = self.place(count).0;

@@ -5,9 +5,11 @@
 
 use arrow_array::{ArrayRef, RecordBatch};
 
+use super::bag::written;
 use super::evaluate::{Numbers, byte_values, decoded, lists};
 use super::input::{Taken, decimals, doubles, integers, ordered};
 use super::layout::{Layout, Output, OutputKind, Part, PartKind};
+use super::net;
 use super::side::{Entry, Side, SideKind, for_each_value};
 use super::update::{Rows, UpdateScratch, add_carry, halves, join};
 use super::{AggregateError, ColdWords, Groups, moments};
@@ -17,8 +19,12 @@ use crate::batch::Ordinals;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Places {
     pub before: u32,
+    /// [`GONE`]: no group is left.
     pub after: u32,
 }
+
+/// Where nothing goes.
+pub(crate) const GONE: u32 = u32::MAX;
 
 /// States of groups, place by place. Its memory is used again by the next batch.
 #[derive(Debug, Default)]
@@ -49,6 +55,8 @@ pub(crate) struct Changes<'a> {
     pub ordinals: &'a Ordinals,
     pub ids: &'a [u32],
     pub places: &'a [Places],
+    /// Which rows are taken back; empty if rows only come.
+    pub back: &'a [bool],
     /// How many there are.
     pub slots: usize,
 }
@@ -76,7 +84,11 @@ impl History {
                 None => taken,
                 Some(side) => {
                     let argument = argument(layout, side, columns)?;
-                    sides[side].first_of_each(&layout.sides[side], &taken, argument, ordinals, ids)?
+                    let plan = &layout.sides[side];
+                    match plan.is_net {
+                        true => sides[side].edges_of_each(plan, &taken, argument, (ids, changes.back))?,
+                        false => sides[side].first_of_each(plan, &taken, argument, ordinals, ids)?,
+                    }
                 }
             });
         }
@@ -85,7 +97,12 @@ impl History {
         for part in &layout.parts {
             let argument = layout.inputs[part.input].argument.map(|column| columns.column(column));
             let taken = &taken[part.input];
-            Recorder { rows, history: words, cold, has_cold, layout, part, taken, changes }.run(argument, scratch)?;
+            let recorder =
+                Recorder::<'_, '_, false> { rows, history: words, cold, has_cold, layout, part, taken, changes };
+            match changes.back.is_empty() {
+                true => recorder.run(argument, scratch)?,
+                false => recorder.taking_back().run(argument, scratch)?,
+            }
         }
         side_histories.clear();
         for (index, side) in sides.iter_mut().enumerate() {
@@ -127,9 +144,10 @@ impl History {
             }
             SideHistory::Values { bytes, places } => {
                 let values = places.iter().map(|place| place.map(|(start, end)| &bytes[start..end]));
-                match plan.kind {
-                    SideKind::Min | SideKind::Max => byte_values(values, &output.spec),
-                    _ => decoded(values, plan, &output.spec),
+                match (plan.kind, &plan.converter) {
+                    (SideKind::List, _) => lists(values.map(|list| list.map(written)), &output.spec),
+                    (_, None) => byte_values(values, &output.spec),
+                    (_, Some(_)) => decoded(values, plan, &output.spec),
                 }
             }
             SideHistory::Nothing => Err(AggregateError::Mismatch("a set has no value of its own")),
@@ -143,8 +161,8 @@ fn argument<'a>(layout: &Layout, side: usize, columns: &'a RecordBatch) -> Resul
     column.map(|column| columns.column(column)).ok_or(AggregateError::Mismatch("an aggregate has no argument"))
 }
 
-/// Adds rows to one part of their groups, and writes down its words.
-struct Recorder<'a, 'r> {
+/// Adds rows to one part of their groups, and writes down its words. `BACK`: some of them are taken back.
+struct Recorder<'a, 'r, const BACK: bool> {
     rows: &'a mut Rows<'r>,
     history: &'a mut [u64],
     cold: &'a mut ColdWords,
@@ -155,73 +173,103 @@ struct Recorder<'a, 'r> {
     changes: &'a Changes<'a>,
 }
 
-impl Recorder<'_, '_> {
+impl<'a, 'r> Recorder<'a, 'r, false> {
+    fn taking_back(self) -> Recorder<'a, 'r, true> {
+        let Self { rows, history, cold, has_cold, layout, part, taken, changes } = self;
+        Recorder { rows, history, cold, has_cold, layout, part, taken, changes }
+    }
+}
+
+impl<const BACK: bool> Recorder<'_, '_, BACK> {
     fn run(self, argument: Option<&ArrayRef>, scratch: &mut UpdateScratch) -> Result<(), AggregateError> {
         let argument = || argument.ok_or(AggregateError::Mismatch("an aggregate has no argument"));
         let UpdateScratch { integers: integer_scratch, doubles: double_scratch, .. } = scratch;
         let level = self.layout.kernels.level();
         match self.part.kind {
-            PartKind::Rows | PartKind::Count => self.each(|_| (), |[count]: &mut [u64; 1], ()| *count += 1),
+            PartKind::Rows | PartKind::Count => self.each(
+                |_| (),
+                |[count]: &mut [u64; 1], (), is_back| {
+                    *count = if is_back { count.wrapping_sub(1) } else { *count + 1 };
+                },
+            ),
             PartKind::Nulls => self.nulls(),
             PartKind::SumI64 => {
                 let values = integers(argument()?, integer_scratch)?;
-                self.sums(values, |[hot]: &mut [u64; 1], value| {
-                    let (sum, is_wrapped) = (*hot as i64).overflowing_add(value);
+                self.sums(values, |[hot]: &mut [u64; 1], value, is_back| {
+                    let (sum, is_wrapped) = if is_back {
+                        (*hot as i64).overflowing_sub(value)
+                    } else {
+                        (*hot as i64).overflowing_add(value)
+                    };
                     *hot = sum as u64;
-                    is_wrapped.then_some(value < 0)
+                    is_wrapped.then_some((value < 0) != is_back)
                 });
             }
-            PartKind::SumI128 => self.sums(decimals(argument()?)?, |hot: &mut [u64; 2], value| {
-                let (sum, is_wrapped) = join(*hot).overflowing_add(value);
+            PartKind::SumI128 => self.sums(decimals(argument()?)?, |hot: &mut [u64; 2], value, is_back| {
+                let sum = join(*hot);
+                let (sum, is_wrapped) = if is_back { sum.overflowing_sub(value) } else { sum.overflowing_add(value) };
                 *hot = halves(sum);
-                is_wrapped.then_some(value < 0)
+                is_wrapped.then_some((value < 0) != is_back)
             }),
-            PartKind::SumF64 => self.values(doubles(argument()?, double_scratch)?, |[sum]: &mut [u64; 1], value| {
+            PartKind::SumF64 => self.values(doubles(argument()?, double_scratch)?, |[sum]: &mut [u64; 1], value, _| {
                 *sum = (f64::from_bits(*sum) + value).to_bits();
             }),
             PartKind::MinI64 => {
                 let values = ordered(argument()?, integer_scratch, level)?;
-                self.values(values, |[least]: &mut [u64; 1], value| *least = value.min(*least as i64) as u64);
+                self.values(values, |[least]: &mut [u64; 1], value, _| *least = value.min(*least as i64) as u64);
             }
             PartKind::MaxI64 => {
                 let values = ordered(argument()?, integer_scratch, level)?;
-                self.values(values, |[most]: &mut [u64; 1], value| *most = value.max(*most as i64) as u64);
+                self.values(values, |[most]: &mut [u64; 1], value, _| *most = value.max(*most as i64) as u64);
             }
-            PartKind::MinI128 => self.values(decimals(argument()?)?, |least: &mut [u64; 2], value| {
+            PartKind::MinI128 => self.values(decimals(argument()?)?, |least: &mut [u64; 2], value, _| {
                 *least = halves(value.min(join(*least)));
             }),
-            PartKind::MaxI128 => self.values(decimals(argument()?)?, |most: &mut [u64; 2], value| {
+            PartKind::MaxI128 => self.values(decimals(argument()?)?, |most: &mut [u64; 2], value, _| {
                 *most = halves(value.max(join(*most)));
             }),
-            PartKind::Moments => self.values(doubles(argument()?, double_scratch)?, moments::add),
+            PartKind::Moments => {
+                self.values(doubles(argument()?, double_scratch)?, |state, value, _| moments::add(state, value));
+            }
+            PartKind::NetF64 => self.values(doubles(argument()?, double_scratch)?, net::change_sum),
+            PartKind::NetMoments => self.values(doubles(argument()?, double_scratch)?, net::change_moments),
         }
         Ok(())
     }
 
-    fn values<const WORDS: usize, T: Copy>(self, values: &[T], step: impl Fn(&mut [u64; WORDS], T)) {
+    fn values<const WORDS: usize, T: Copy>(self, values: &[T], step: impl Fn(&mut [u64; WORDS], T, bool)) {
         let values = &values[..self.changes.ids.len()];
         self.each(|row| values[row], step);
     }
 
-    /// Every row in its turn: its group's hot words before, the step if the row is taken, the words after.
+    /// Every row in its turn: its group's hot words before, the step (with whether the row is taken back) if the row is
+    /// taken, the words after. A group that is gone is as it was before its first row.
     #[inline]
-    fn each<const WORDS: usize, T>(self, value: impl Fn(usize) -> T, step: impl Fn(&mut [u64; WORDS], T)) {
+    fn each<const WORDS: usize, T>(self, value: impl Fn(usize) -> T, step: impl Fn(&mut [u64; WORDS], T, bool)) {
         let Self { rows, history, layout, part, taken, changes, .. } = self;
         let (stride, kept, at) = (rows.stride, layout.accumulators.len(), part.hot - layout.shape.words());
         for_each_row(taken, changes, |row, id, Places { before, after }, is_taken| {
             let Some(state) = rows.words[id * stride + part.hot..].first_chunk_mut() else { return };
             keep(history, before as usize * kept + at, state);
             if is_taken {
-                step(state, value(row));
+                step(state, value(row), BACK && changes.back[row]);
             }
-            keep(history, after as usize * kept + at, state);
+            if BACK && after == GONE {
+                state.copy_from_slice(&layout.accumulators[at..at + WORDS]);
+            } else {
+                keep(history, after as usize * kept + at, state);
+            }
         });
     }
 
     /// Sums that may wrap: `step` adds and answers whether it did, and if so whether downwards. The cold words are written
     /// down from the first time on that one of them is not 0.
     #[inline]
-    fn sums<const WORDS: usize, T: Copy>(self, values: &[T], step: impl Fn(&mut [u64; WORDS], T) -> Option<bool>) {
+    fn sums<const WORDS: usize, T: Copy>(
+        self,
+        values: &[T],
+        step: impl Fn(&mut [u64; WORDS], T, bool) -> Option<bool>,
+    ) {
         let Self { rows, history, cold, has_cold, layout, part, taken, changes } = self;
         let (stride, kept, key) = (rows.stride, layout.accumulators.len(), layout.shape.words());
         let values = &values[..changes.ids.len()];
@@ -229,14 +277,23 @@ impl Recorder<'_, '_> {
             let state = &mut rows.words[id * stride..][..stride];
             let Some(hot) = state[part.hot..].first_chunk_mut() else { return };
             keep(history, before as usize * kept + part.hot - key, hot);
-            let wrapped = if is_taken { step(hot, values[row]) } else { None };
-            keep(history, after as usize * kept + part.hot - key, hot);
+            let wrapped = if is_taken { step(hot, values[row], BACK && changes.back[row]) } else { None };
+            let is_gone = BACK && after == GONE;
+            if is_gone {
+                *hot = [0; WORDS];
+            } else {
+                keep(history, after as usize * kept + part.hot - key, hot);
+            }
             if *has_cold || wrapped.is_some() {
                 *has_cold = true;
                 let state = rows.cold.word(id, part.cold);
                 *cold.word(before as usize, part.cold) = *state;
                 wrapped.into_iter().for_each(|is_down| add_carry(state, is_down));
-                *cold.word(after as usize, part.cold) = *state;
+                if is_gone {
+                    *state = 0;
+                } else {
+                    *cold.word(after as usize, part.cold) = *state;
+                }
             }
         });
     }
@@ -247,11 +304,16 @@ impl Recorder<'_, '_> {
         if !*has_cold {
             return;
         }
-        for_each_row(taken, changes, |_, id, Places { before, after }, is_taken| {
+        for_each_row(taken, changes, |row, id, Places { before, after }, is_taken| {
             let count = rows.cold.word(id, part.cold);
             *cold.word(before as usize, part.cold) = *count;
-            *count += u64::from(!is_taken);
-            *cold.word(after as usize, part.cold) = *count;
+            let one = u64::from(!is_taken);
+            *count = if BACK && changes.back[row] { count.wrapping_sub(one) } else { *count + one };
+            if BACK && after == GONE {
+                *count = 0;
+            } else {
+                *cold.word(after as usize, part.cold) = *count;
+            }
         });
     }
 }
@@ -281,11 +343,11 @@ fn record_side(
     taken: &Taken,
     changes: &Changes<'_>,
 ) -> Result<SideHistory, AggregateError> {
-    let Changes { columns, ordinals, ids, places, slots } = *changes;
+    let Changes { columns, ordinals, ids, places, slots, back } = *changes;
     let plan = &layout.sides[index];
     let mut history = match plan.kind {
         SideKind::Distinct => return Ok(SideHistory::Nothing),
-        SideKind::List => SideHistory::Lists(vec![(0, 0); slots]),
+        SideKind::List if !plan.is_net => SideHistory::Lists(vec![(0, 0); slots]),
         _ => SideHistory::Values { bytes: Vec::new(), places: vec![None; slots] },
     };
     // Rows that are not taken have their places, too: rows are caught up with before the next that is.
@@ -293,17 +355,21 @@ fn record_side(
     let mut known = LastValues::default();
     for_each_value(plan, taken, argument(layout, index, columns)?, ids.len(), |row, value| {
         for skipped in next..row {
-            history.keep(side, &mut known, ids[skipped], places[skipped].before);
-            history.keep(side, &mut known, ids[skipped], places[skipped].after);
+            history.keep((side, plan.kind), &mut known, ids[skipped], places[skipped].before);
+            history.keep((side, plan.kind), &mut known, ids[skipped], places[skipped].after);
         }
-        history.keep(side, &mut known, ids[row], places[row].before);
-        side.add(plan.kind, ids[row], ordinals.get(row), value);
-        history.keep(side, &mut known, ids[row], places[row].after);
+        history.keep((side, plan.kind), &mut known, ids[row], places[row].before);
+        if plan.is_net {
+            side.change(plan.kind, ids[row], value, back[row]);
+        } else {
+            side.add(plan.kind, ids[row], ordinals.get(row), value);
+        }
+        history.keep((side, plan.kind), &mut known, ids[row], places[row].after);
         next = row + 1;
     })?;
     for row in next..ids.len() {
-        history.keep(side, &mut known, ids[row], places[row].before);
-        history.keep(side, &mut known, ids[row], places[row].after);
+        history.keep((side, plan.kind), &mut known, ids[row], places[row].before);
+        history.keep((side, plan.kind), &mut known, ids[row], places[row].after);
     }
     Ok(history)
 }
@@ -313,8 +379,28 @@ type LastValues = hashbrown::HashMap<u32, (usize, usize)>;
 
 impl SideHistory {
     /// Writes down what a group holds now.
-    fn keep(&mut self, side: &Side, known: &mut LastValues, group: u32, place: u32) {
+    fn keep(&mut self, (side, kind): (&Side, SideKind), known: &mut LastValues, group: u32, place: u32) {
+        if place == GONE {
+            return;
+        }
         match (self, side.entry(group as usize)) {
+            // The group may be new here, and have gone before.
+            (Self::Values { places, .. }, Entry::Nothing) => places[place as usize] = None,
+            (Self::Values { bytes, places }, Entry::Bag(bag)) => {
+                let start = bytes.len();
+                match kind {
+                    SideKind::List => bag.write(bytes),
+                    _ => bytes.extend_from_slice(bag.value(kind).unwrap_or_default()),
+                }
+                let last = known.get(&group).filter(|(from, to)| bytes[*from..*to] == bytes[start..]);
+                if let Some(&last) = last {
+                    bytes.truncate(start);
+                    places[place as usize] = Some(last);
+                } else {
+                    known.insert(group, (start, bytes.len()));
+                    places[place as usize] = Some((start, bytes.len()));
+                }
+            }
             (Self::Lists(places), Entry::List(pieces)) => places[place as usize] = (group, pieces.len() as u32),
             (Self::Values { bytes, places }, Entry::One(_, value)) => {
                 let last = known.get(&group).filter(|(start, end)| bytes[*start..*end] == **value);

@@ -8,6 +8,7 @@ use arrow_schema::{DataType, Schema, TimeUnit};
 
 use super::AggregateError;
 use super::moments;
+use super::net;
 use super::pass::{self, Pass, is_passable};
 use super::side::SideKind;
 use crate::kernels::Kernels;
@@ -94,6 +95,10 @@ pub(crate) enum PartKind {
     MaxI128,
     /// Number of values, their mean and spread.
     Moments,
+    /// Sum of `f64` that may be taken back.
+    NetF64,
+    /// Moments of values that may be taken back.
+    NetMoments,
 }
 
 impl PartKind {
@@ -120,6 +125,8 @@ impl PartKind {
             Self::MinI128 => &GREATEST,
             Self::MaxI128 => &LEAST,
             Self::Moments => &[0; moments::WORDS],
+            Self::NetF64 => &[0; net::SUM_WORDS],
+            Self::NetMoments => &[0; net::MOMENT_WORDS],
         }
     }
 }
@@ -131,6 +138,8 @@ pub(crate) struct SidePlan {
     pub input: usize,
     /// Encodes values to bytes and back where any type can be kept.
     pub converter: Option<RowConverter>,
+    /// Values may be taken back.
+    pub is_net: bool,
 }
 
 /// How a result comes out of parts and sides.
@@ -176,6 +185,14 @@ impl Layout {
     /// As for [`new`](Self::new).
     pub(crate) fn running(spec: &GroupSpec, input: &Schema, kernels: Kernels) -> Result<Self, AggregateError> {
         Self::plan(spec, input, Planner { is_running: true, ..Planner::new(kernels) })
+    }
+
+    /// As [`running`](Self::running), for groups whose rows may be taken back.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub(crate) fn net(spec: &GroupSpec, input: &Schema, kernels: Kernels) -> Result<Self, AggregateError> {
+        Self::plan(spec, input, Planner { is_running: true, is_net: true, ..Planner::new(kernels) })
     }
 
     fn plan(spec: &GroupSpec, input: &Schema, mut planner: Planner) -> Result<Self, AggregateError> {
@@ -239,6 +256,8 @@ pub(crate) const ROWS: usize = 0;
 struct Planner {
     kernels: Kernels,
     is_running: bool,
+    /// Rows may be taken back.
+    is_net: bool,
     inputs: Vec<Input>,
     parts: Vec<Part>,
     sides: Vec<SidePlan>,
@@ -256,7 +275,7 @@ enum Family {
 impl Planner {
     fn new(kernels: Kernels) -> Self {
         let (inputs, parts, sides, outputs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { kernels, is_running: false, inputs, parts, sides, outputs }
+        Self { kernels, is_running: false, is_net: false, inputs, parts, sides, outputs }
     }
 
     fn aggregate(&mut self, spec: &AggregateSpec, schema: &Schema) -> Result<(), AggregateError> {
@@ -268,8 +287,10 @@ impl Planner {
         if let Some(column) = spec.filter {
             expect_type(schema, column, &DataType::Boolean)?;
         }
-        // The least, the greatest and the first of some values are the same if each counts once.
-        let is_same_if_distinct = matches!(spec.function, F::Min | F::Max | F::FirstValue);
+        // The least, the greatest and the first of some values are the same if each counts once. If the first may be taken
+        // back, another like it may follow later.
+        let is_same_if_distinct =
+            matches!(spec.function, F::Min | F::Max) || spec.function == F::FirstValue && !self.is_net;
         let is_distinct = spec.distinct && !is_same_if_distinct && spec.argument.is_some();
         let (input, kind) = if is_distinct && self.is_running {
             let input = self.first_of_each(spec)?;
@@ -289,15 +310,19 @@ impl Planner {
         let unsupported = || AggregateError::unsupported(format!("the argument of {}", spec.name), &spec.input_type);
         let family = family(&spec.input_type);
         let is_number = spec.input_type.is_numeric();
+        let sum_f64 = if self.is_net { PartKind::NetF64 } else { PartKind::SumF64 };
+        let moments = if self.is_net { PartKind::NetMoments } else { PartKind::Moments };
         Ok(match (&spec.function, family) {
             (F::Count, _) => OutputKind::Count,
             (_, None) => return Err(unsupported()),
             (F::Sum, Some(Family::I64)) if is_number => OutputKind::SumI64(self.part(PartKind::SumI64, input)),
             (F::Sum, Some(Family::I128)) => OutputKind::SumI128(self.part(PartKind::SumI128, input)),
-            (F::Sum, Some(Family::F64)) => OutputKind::SumF64(self.part(PartKind::SumF64, input)),
+            (F::Sum, Some(Family::F64)) => OutputKind::SumF64(self.part(sum_f64, input)),
             (F::Avg, Some(Family::I64)) if is_number => OutputKind::AvgI64(self.part(PartKind::SumI64, input)),
             (F::Avg, Some(Family::I128)) => OutputKind::AvgI128(self.part(PartKind::SumI128, input)),
-            (F::Avg, Some(Family::F64)) => OutputKind::AvgF64(self.part(PartKind::SumF64, input)),
+            (F::Avg, Some(Family::F64)) => OutputKind::AvgF64(self.part(sum_f64, input)),
+            (F::Min, Some(_)) if self.is_net => OutputKind::Side(self.side(SideKind::Min, input, spec)?),
+            (F::Max, Some(_)) if self.is_net => OutputKind::Side(self.side(SideKind::Max, input, spec)?),
             (F::Min, Some(Family::Bytes)) => OutputKind::Side(self.side(SideKind::Min, input, spec)?),
             (F::Max, Some(Family::Bytes)) => OutputKind::Side(self.side(SideKind::Max, input, spec)?),
             (F::Min, Some(Family::I128)) => OutputKind::ExtremeI128(self.part(PartKind::MinI128, input)),
@@ -305,7 +330,7 @@ impl Planner {
             (F::Min, Some(_)) => OutputKind::ExtremeI64(self.part(PartKind::MinI64, input)),
             (F::Max, Some(_)) => OutputKind::ExtremeI64(self.part(PartKind::MaxI64, input)),
             (F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp, Some(_)) if is_number => {
-                OutputKind::Moments(self.part(PartKind::Moments, input))
+                OutputKind::Moments(self.part(moments, input))
             }
             (F::FirstValue, Some(_)) => OutputKind::Side(self.side(SideKind::First, input, spec)?),
             (F::LastValue, Some(_)) => OutputKind::Side(self.side(SideKind::Last, input, spec)?),
@@ -371,12 +396,11 @@ impl Planner {
             return Ok(known);
         }
         let converter = match kind {
-            SideKind::Min | SideKind::Max | SideKind::List => None,
-            SideKind::First | SideKind::Last | SideKind::Distinct => {
-                Some(RowConverter::new(vec![SortField::new(spec.input_type.clone())])?)
-            }
+            SideKind::List => None,
+            SideKind::Min | SideKind::Max if matches!(family(&spec.input_type), Some(Family::Bytes)) => None,
+            _ => Some(RowConverter::new(vec![SortField::new(spec.input_type.clone())])?),
         };
-        self.sides.push(SidePlan { kind, input, converter });
+        self.sides.push(SidePlan { kind, input, converter, is_net: self.is_net });
         Ok(self.sides.len() - 1)
     }
 

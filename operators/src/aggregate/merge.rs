@@ -91,6 +91,8 @@ fn merge_part(part: &Part, rows: &mut Rows<'_>, group: usize, from: &[u64]) {
             let greatest = pair(into).max(pair(from));
             into[hot..hot + 2].copy_from_slice(&halves(greatest));
         }
+        // Groups that rows are taken back from do not travel.
+        PartKind::NetF64 | PartKind::NetMoments => {}
         PartKind::Moments => {
             if let (Some(into), Some(from)) = (into[hot..].first_chunk_mut(), from[hot..].first_chunk()) {
                 moments::merge(into, from);

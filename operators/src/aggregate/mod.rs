@@ -7,6 +7,7 @@
 //! `update` takes rows in, `merge` takes in another table's groups, `evaluate` makes columns. How rows are divided among
 //! tables does not change what comes out; sums and moments of floating-point numbers differ in the last bits only.
 
+mod bag;
 mod cold;
 mod decimal;
 mod error;
@@ -16,6 +17,7 @@ mod input;
 mod layout;
 mod merge;
 mod moments;
+mod net;
 mod pass;
 mod side;
 #[cfg(test)]
@@ -27,7 +29,7 @@ mod x86;
 pub use cold::ColdWords;
 pub use error::AggregateError;
 pub(crate) use evaluate::{Groups, Numbers, evaluate};
-pub(crate) use history::{Changes, History, Places};
+pub(crate) use history::{Changes, GONE, History, Places};
 pub use layout::Layout;
 pub use merge::{GroupWords, merge};
 pub use side::Side;

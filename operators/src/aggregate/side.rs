@@ -13,6 +13,7 @@ use arrow_schema::DataType;
 use hashbrown::HashMap;
 
 use super::AggregateError;
+use super::bag::Bag;
 use super::input::Taken;
 use super::layout::SidePlan;
 use crate::batch::{Ordinal, Ordinals};
@@ -54,6 +55,8 @@ pub(crate) enum Entry {
     List(Box<Pieces>),
     /// From the value to its first ordinal.
     Set(Box<HashMap<Box<[u8]>, Ordinal>>),
+    /// Values that may be taken back.
+    Bag(Box<Bag>),
 }
 
 /// Strings in no order.
@@ -113,6 +116,44 @@ impl Side {
         self.held += self.entries[group as usize].add(kind, ordinal, value);
     }
 
+    /// Adds a value to those of its group that may be taken back, or takes it back. Whether it is now the only one like it,
+    /// or none like it is left.
+    pub(super) fn change(&mut self, kind: SideKind, group: u32, value: &[u8], is_back: bool) -> bool {
+        let entry = &mut self.entries[group as usize];
+        if let Entry::Nothing = entry {
+            *entry = Entry::Bag(Box::new(Bag::new(kind)));
+        }
+        let Entry::Bag(bag) = entry else { return false };
+        let is_edge = if is_back { bag.take_back(value) } else { bag.add(value) };
+        if is_edge && is_back {
+            self.held = self.held.saturating_sub(Bag::bytes_of(value));
+        } else if is_edge {
+            self.held += Bag::bytes_of(value);
+        }
+        if bag.is_empty() {
+            *entry = Entry::Nothing;
+        }
+        is_edge
+    }
+
+    /// As [`first_of_each`](Self::first_of_each), where rows may be taken back: those after which there is a value that was
+    /// not there, or none of one that was.
+    pub(super) fn edges_of_each(
+        &mut self,
+        plan: &SidePlan,
+        taken: &Taken,
+        argument: &ArrayRef,
+        (ids, back): (&[u32], &[bool]),
+    ) -> Result<Taken, AggregateError> {
+        let mut edges = BooleanBufferBuilder::new(ids.len());
+        edges.append_n(ids.len(), false);
+        for_each_value(plan, taken, argument, ids.len(), |row, value| {
+            let is_edge = self.change(plan.kind, ids[row], value, back[row]);
+            edges.set_bit(row, is_edge);
+        })?;
+        Ok(Taken::these(edges.finish()))
+    }
+
     /// Adds the rows taken to the sets of their groups; which of them were the first with their value.
     pub(super) fn first_of_each(
         &mut self,
@@ -163,7 +204,7 @@ pub(super) fn for_each_value(
 ) -> Result<(), AggregateError> {
     match &plan.converter {
         Some(converter) => {
-            let values = converter.convert_columns(&[encodable(argument, plan.kind)])?;
+            let values = converter.convert_columns(&[encodable(argument, plan)])?;
             taken.for_each(rows, |row| add(row, values.row(row).as_ref()));
         }
         None if *argument.data_type() == DataType::Utf8View => {
@@ -197,6 +238,8 @@ impl Entry {
                 known.capacity() - before
             }
             Self::List(pieces) => pieces.push(ordinal, value),
+            // Changed by whoever says whether it is taken back.
+            Self::Bag(_) => 0,
             Self::Set(values) => match values.get_mut(value) {
                 Some(first) => {
                     *first = ordinal.min(*first);
@@ -229,7 +272,8 @@ impl Entry {
             return self.held();
         }
         match from {
-            Self::Nothing => 0,
+            // Groups that rows are taken back from do not travel.
+            Self::Nothing | Self::Bag(_) => 0,
             Self::One(ordinal, value) => self.add(kind, ordinal, &value),
             Self::List(pieces) => pieces.iter().map(|(ordinal, value)| self.add(kind, ordinal, value)).sum(),
             Self::Set(values) => values.iter().map(|(value, &ordinal)| self.add(kind, ordinal, value)).sum(),
@@ -241,12 +285,13 @@ impl Entry {
         match self {
             Self::Nothing | Self::Set(_) => 0,
             Self::One(..) | Self::List(_) => self.held(),
+            Self::Bag(bag) => bag.repeated(),
         }
     }
 
     fn held(&self) -> usize {
         match self {
-            Self::Nothing => 0,
+            Self::Nothing | Self::Bag(_) => 0,
             Self::One(_, value) => value.capacity(),
             Self::List(pieces) => pieces.places.len() * PLACE_BYTES + pieces.bytes.len(),
             Self::Set(values) => values.keys().map(|value| value.len() + PLACE_BYTES).sum(),
@@ -304,9 +349,11 @@ impl Pieces {
     }
 }
 
-/// First and last values come out as they went in; values of a set are equal where SQL has them equal.
-fn encodable(argument: &ArrayRef, kind: SideKind) -> ArrayRef {
-    if kind == SideKind::Distinct { canonical_column(argument) } else { Arc::clone(argument) }
+/// First and last values come out as they went in; values of a set, and those that are taken back, are equal where SQL has
+/// them equal.
+fn encodable(argument: &ArrayRef, plan: &SidePlan) -> ArrayRef {
+    let is_compared = plan.is_net || plan.kind == SideKind::Distinct;
+    if is_compared { canonical_column(argument) } else { Arc::clone(argument) }
 }
 
 /// The converter of a side that has one.

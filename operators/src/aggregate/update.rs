@@ -5,6 +5,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use super::input::{Taken, decimals, doubles, integers, ordered};
 use super::layout::{Layout, Part, PartKind};
 use super::moments;
+use super::net;
 #[cfg(target_arch = "x86_64")]
 use super::pass::PassInput;
 use super::pass::{PassScratch, is_passable};
@@ -133,6 +134,12 @@ impl Kernel<'_, '_> {
                 let values = decimals(argument()?)?;
                 self.fold_values(values, |most: &mut [u64; 2], value| *most = halves(value.max(join(*most))));
             }
+            PartKind::NetF64 => self.fold_values(doubles(argument()?, &mut scratch.doubles)?, |sum, value| {
+                net::change_sum(sum, value, false);
+            }),
+            PartKind::NetMoments => self.fold_values(doubles(argument()?, &mut scratch.doubles)?, |state, value| {
+                net::change_moments(state, value, false);
+            }),
             PartKind::Moments => self.fold_values(doubles(argument()?, &mut scratch.doubles)?, moments::add),
         }
         Ok(())

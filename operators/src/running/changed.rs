@@ -5,7 +5,7 @@ use arrow_array::{Array, ArrayRef};
 use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder};
 use arrow_schema::DataType;
 
-use crate::aggregate::Places;
+use crate::aggregate::{GONE, Places};
 use crate::key::canonical_column;
 
 /// Places of the history that are to be emitted: of a row that leaves every value of its group as it was, neither is.
@@ -15,7 +15,7 @@ pub(super) fn changed(columns: &[ArrayRef], places: &[Places], slots: usize) -> 
     let mut kept: Option<BooleanBufferBuilder> = None;
     for &Places { before, after } in places {
         let (before, after) = (before as usize, after as usize);
-        if before != after && is_same(before, after) {
+        if before != after && after != GONE as usize && is_same(before, after) {
             let kept = kept.get_or_insert_with(|| {
                 let mut all = BooleanBufferBuilder::new(slots);
                 all.append_n(slots, true);

@@ -1,13 +1,15 @@
 //! The groups of one owner, and the changelog that rows make of them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow_select::take::take;
+use arrow_select::take::{take, take_record_batch};
 use thalweg_runtime::EventTimeMs;
 
 use super::RunningAggregation;
 use super::changed::changed;
+use super::net::{Net, net};
 use crate::aggregate::{AggregateError, Changes, History, Places, Side, UpdateScratch};
 use crate::batch::{Batch, Ordinal, Ordinals, Stamps};
 use crate::changelog::{RowKind, RowKinds};
@@ -27,6 +29,8 @@ pub struct RunningGroups {
     sides: Vec<Side>,
     /// Groups whose first row was taken in: the next one that is gets this number.
     begun: u32,
+    /// By group, where rows may be taken back: how many it has.
+    alive: Vec<u64>,
     /// The group of each row of what is being taken in.
     ids: Vec<u32>,
     places: Vec<Places>,
@@ -40,18 +44,21 @@ impl RunningGroups {
     pub fn new(aggregation: Arc<RunningAggregation>) -> Self {
         let layout = &aggregation.layout;
         let (table, sides) = (layout.table(), layout.sides.iter().map(|_| Side::new()).collect());
-        let (ids, places) = (Vec::new(), Vec::new());
+        let (ids, places, alive) = (Vec::new(), Vec::new(), Vec::new());
         let (history, update) = (History::default(), UpdateScratch::default());
-        Self { aggregation, table, sides, begun: 0, ids, places, history, update }
+        Self { aggregation, table, sides, begun: 0, alive, ids, places, history, update }
     }
 
     /// Finds or makes the group of each row.
     fn assign(&mut self, routed: &Routed) -> Result<(), AggregateError> {
-        let Self { aggregation, table, sides, ids, .. } = self;
+        let Self { aggregation, table, sides, alive, ids, .. } = self;
         let RunningAggregation { spec, layout, .. } = &**aggregation;
         routed.assign(spec, layout, table, ids)?;
         let groups = table.groups();
         sides.iter_mut().for_each(|side| side.grow(groups));
+        if aggregation.takes_back {
+            alive.resize(groups, 0);
+        }
         Ok(())
     }
 
@@ -93,10 +100,25 @@ impl RowByRow for RunningGroups {
             true => routed.columns.clone(),
             false => routed.columns.slice(first, rows),
         };
-        let Self { aggregation, table, sides, begun, ids, places, history, update } = self;
+        let Self { aggregation, table, sides, begun, alive, ids, places, history, update } = self;
         let RunningAggregation { spec, layout, .. } = &**aggregation;
-        let ids = &ids[first..first + rows];
-        let Emitted { kinds, of_rows } = emitted(ids, begun, !layout.outputs.is_empty(), places);
+        let mut ids = Cow::Borrowed(&ids[first..first + rows]);
+        let (mut columns, mut back) = (columns, Vec::new());
+        let Emitted { kinds, of_rows } = if aggregation.takes_back {
+            let is_back = |row: usize| routed.kinds.get(first + row).takes_back();
+            let Net { emitted, passed } = net((&ids, is_back), alive, !layout.outputs.is_empty(), places);
+            back.extend((0..rows).map(is_back));
+            if !passed.is_empty() {
+                let is_kept = |row: &u32| passed.binary_search(row).is_err();
+                let kept = UInt32Array::from_iter_values((0..rows as u32).filter(is_kept));
+                columns = take_record_batch(&columns, &kept)?;
+                ids = kept.values().iter().map(|&row| ids[row as usize]).collect();
+                back = kept.values().iter().map(|&row| back[row as usize]).collect();
+            }
+            emitted
+        } else {
+            emitted(&ids, begun, !layout.outputs.is_empty(), places)
+        };
         let slots = kinds.len();
         let mut outputs = Vec::with_capacity(spec.keys.len() + layout.outputs.len());
         for key in &spec.keys {
@@ -105,7 +127,7 @@ impl RowByRow for RunningGroups {
         let mut kept = None;
         if !layout.outputs.is_empty() {
             let ordinals = routed.ordinals.slice(first, rows);
-            let changes = Changes { columns: &columns, ordinals: &ordinals, ids, places, slots };
+            let changes = Changes { columns: &columns, ordinals: &ordinals, ids: &ids, places, back: &back, slots };
             history.record(layout, &mut table.words_mut(), sides, &changes, update)?;
             let values = history.columns(layout, sides)?;
             kept = if aggregation.always_changes { None } else { changed(&values, places, slots) };
@@ -129,10 +151,10 @@ impl RowByRow for RunningGroups {
 }
 
 /// What is emitted for some rows, unless they change nothing.
-struct Emitted {
-    kinds: Vec<RowKind>,
+pub(super) struct Emitted {
+    pub(super) kinds: Vec<RowKind>,
     /// The row that each is for.
-    of_rows: UInt32Array,
+    pub(super) of_rows: UInt32Array,
 }
 
 /// What is emitted for rows of these groups, of which the first `begun` had a row before. Where groups have no values, only

@@ -4,6 +4,7 @@
 mod edges;
 mod laws;
 mod mini_batch;
+mod net;
 mod oracle;
 mod running;
 mod values;

@@ -17,14 +17,14 @@ use crate::values::{Value, values};
 use crate::{Case, all_aggregates, any_case, batch};
 
 /// Kind and values of a row of a changelog.
-type Change = (RowKind, Vec<Value>);
+pub type Change = (RowKind, Vec<Value>);
 
 fn is_moment(spec: &AggregateSpec) -> bool {
     matches!(spec.function, F::VarPop | F::VarSamp | F::StddevPop | F::StddevSamp)
 }
 
 /// Some of all aggregates. Those that are only near what the oracle says come with a COUNT(*), for which every row counts.
-fn some_aggregates(case: &Case, choice: u64) -> Vec<AggregateSpec> {
+pub fn some_aggregates(case: &Case, choice: u64) -> Vec<AggregateSpec> {
     let all = all_aggregates(&case.argument_type);
     let count = all.iter().find(|spec| spec.argument.is_none() && spec.filter.is_none()).cloned();
     let chosen = all.into_iter().enumerate().filter(|(index, _)| choice >> (index % 64) & 1 != 0);
@@ -48,19 +48,7 @@ fn expected(
     for row in rows {
         let key: Vec<String> = row.values[..keys].iter().map(Value::text).collect();
         let known = groups.entry(key.join("|")).or_default();
-        let values = |rows: &[Row]| {
-            let (groups, _) = oracle::group_by(rows, &all, aggregates, scale);
-            let as_declared = |(expected, spec): (Expected, &AggregateSpec)| match expected.value {
-                Value::Double(value) if spec.output_type == DataType::Float32 => {
-                    Expected { value: Value::Double(f64::from(value as f32)), tolerance: value.abs() * 1e-6 }
-                }
-                _ => expected,
-            };
-            groups
-                .into_values()
-                .next()
-                .map(|values| values.into_iter().zip(aggregates).map(as_declared).collect::<Vec<_>>())
-        };
+        let values = |rows: &[Row]| results(rows, &all, aggregates, scale);
         let before = values(known);
         known.push(Row { windows: vec![(i64::MIN, i64::MAX)], stamp: i64::MIN, ..row.clone() });
         let after = values(known).expect("a group");
@@ -79,7 +67,19 @@ fn expected(
     changes
 }
 
-fn is_near(value: &Value, expected: &Expected) -> bool {
+/// What the oracle says of the rows of one group, if there are any.
+pub fn results(rows: &[Row], keys: &[usize], aggregates: &[AggregateSpec], scale: i32) -> Option<Vec<Expected>> {
+    let (groups, _) = oracle::group_by(rows, keys, aggregates, scale);
+    let as_declared = |(expected, spec): (Expected, &AggregateSpec)| match expected.value {
+        Value::Double(value) if spec.output_type == DataType::Float32 => {
+            Expected { value: Value::Double(f64::from(value as f32)), tolerance: value.abs() * 1e-6 }
+        }
+        _ => expected,
+    };
+    groups.into_values().next().map(|values| values.into_iter().zip(aggregates).map(as_declared).collect())
+}
+
+pub fn is_near(value: &Value, expected: &Expected) -> bool {
     match (value, &expected.value) {
         (Value::Double(a), Value::Double(b)) if a.is_finite() && b.is_finite() => (a - b).abs() <= expected.tolerance,
         (a, b) => a.text() == b.text(),
@@ -115,7 +115,7 @@ fn run(case: &Case, rows: &[Row], spec: GroupSpec, owners: usize) -> BTreeMap<St
     logs
 }
 
-fn take(changes: &Batch, keys: usize, logs: &mut BTreeMap<String, Vec<Change>>) {
+pub fn take(changes: &Batch, keys: usize, logs: &mut BTreeMap<String, Vec<Change>>) {
     let columns: Vec<Vec<Value>> = changes.columns.columns().iter().map(values).collect();
     for row in 0..changes.rows() {
         let key: Vec<String> = columns[..keys].iter().map(|column| column[row].text()).collect();

@@ -71,8 +71,8 @@ fn what_would_have_to_be_taken_back_is_refused_in_streaming_mode() {
             "ROW_NUMBER over the changing rows of an aggregation is not supported in streaming mode",
         ),
         (
-            format!("SELECT COUNT(*) FROM {ranked}"),
-            "an aggregation over the changing rows of ROW_NUMBER is not supported in streaming mode",
+            format!("SELECT COUNT(*) FROM {ranked} GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)"),
+            "a windowed aggregation over the changing rows of ROW_NUMBER is not supported in streaming mode",
         ),
     ] {
         let error = outcome(&format!("{TRADES}{STREAMING}{statement}")).unwrap_err();
