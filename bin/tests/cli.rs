@@ -223,7 +223,11 @@ fn manual_has_a_page_for_each_command() {
     assert!(whole.contains("thalweg-explain(1)") && whole.contains("130 ended by Ctrl-C"), "{whole}");
     let refused = output(&["man", "rum"]);
     assert_eq!(code(&refused), 2);
-    assert!(text(&refused.stderr).contains("there are run, explain, check, gen"), "{}", text(&refused.stderr));
+    assert!(
+        text(&refused.stderr).contains("there are run, explain, check, bench, report, gen"),
+        "{}",
+        text(&refused.stderr)
+    );
 }
 
 #[test]
