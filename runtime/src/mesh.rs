@@ -84,7 +84,7 @@ fn connect<D: Payload>(sides: &mut [Vec<Sides<D>>], id: EdgeId, edge: &EdgeSpec,
             let consumer_bell = Ringer::new(bells, WorkerId(consumer as u16));
             let (sender, receiver) = lane(edge.lane_capacity, Ringer::new(bells, from), consumer_bell);
             senders.push(sender);
-            sides[usize::from(to.0)].inlets.push(Inlet::new(id, from, receiver));
+            sides[usize::from(to.0)].inlets.push(Inlet { edge: id, from, lane: receiver });
         }
         let outlet = Outlet { edge: id, lanes: senders, is_external: false, blocked_nanos: 0 };
         sides[producer][usize::from(edge.from.0)].outlets.push(outlet);

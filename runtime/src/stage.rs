@@ -6,8 +6,7 @@
 //! 1. `poll`, again while it is busy and the step's budget lasts, so that an emission that was begun goes on before new
 //!    input comes;
 //! 2. `advance`, if the frontier moved since the last call;
-//! 3. `barrier`, if every live lane has delivered it; held lanes are opened, and what they promised behind the barrier
-//!    counts from now on;
+//! 3. `barrier`, if every live lane has delivered it; held lanes are opened;
 //! 4. the next message of the lanes that are open, round-robin; then again from 2.
 //!
 //! A message's data are received before its watermark moves the frontier, and `advance` comes before the next message: an
@@ -15,7 +14,7 @@
 
 use crate::clock::Nanos;
 use crate::control::{Control, EdgeTotals};
-use crate::exchange::lane::{LaneReceiver, LaneSender, Taken};
+use crate::exchange::lane::{LaneReceiver, LaneSender, Mark, Taken};
 use crate::operator::{Activity, Context, Fault, Operator, Outbox, Payload};
 use crate::progress::barrier::{Alignment, Barrier};
 use crate::progress::frontier::Frontier;
@@ -58,14 +57,6 @@ pub(crate) struct Inlet<D: Payload> {
     pub edge: EdgeId,
     pub from: WorkerId,
     pub lane: LaneReceiver<D>,
-    /// A promise that came with a barrier, to count once all lanes are aligned.
-    held: Option<EventTimeMs>,
-}
-
-impl<D: Payload> Inlet<D> {
-    pub fn new(edge: EdgeId, from: WorkerId, lane: LaneReceiver<D>) -> Self {
-        Self { edge, from, lane, held: None }
-    }
 }
 
 /// One output edge: a lane for each consumer.
@@ -145,7 +136,7 @@ impl<D: Payload> Stage<D> {
             } else if let Some(epoch) = self.alignment.complete() {
                 self.call(shift, |operator, cx| operator.barrier(cx, epoch))?;
                 self.send_barrier(epoch);
-                self.open_held_inlets();
+                self.alignment.release();
             } else if budget == 0 || !self.receive_one(shift)? {
                 break;
             } else {
@@ -206,16 +197,10 @@ impl<D: Payload> Stage<D> {
             if let Some(data) = message.data {
                 self.call(shift, |operator, cx| operator.receive(cx, edge, from, data))?;
             }
-            match message.barrier {
-                Some(barrier) => {
-                    self.alignment.arrive(index, barrier)?;
-                    self.inlets[index].held = message.watermark;
-                }
-                None => {
-                    if let Some(watermark) = message.watermark {
-                        self.raise(index, watermark);
-                    }
-                }
+            match message.mark {
+                Some(Mark::Barrier(barrier)) => self.alignment.arrive(index, barrier)?,
+                Some(Mark::Watermark(watermark)) => self.raise(index, watermark),
+                None => {}
             }
             return Ok(true);
         }
@@ -226,15 +211,6 @@ impl<D: Payload> Stage<D> {
         self.frontier.raise(inlet, watermark);
         if self.frontier.has_ended(inlet) {
             self.alignment.end(inlet);
-        }
-    }
-
-    fn open_held_inlets(&mut self) {
-        self.alignment.release();
-        for index in 0..self.inlets.len() {
-            if let Some(watermark) = self.inlets[index].held.take() {
-                self.raise(index, watermark);
-            }
         }
     }
 

@@ -3,7 +3,7 @@
 use loom::thread;
 use std::time::Duration;
 use thalweg_loom_tests::explore::explore;
-use thalweg_runtime::exchange::lane::{LaneReceiver, LaneSender, Ringer, Taken, lane};
+use thalweg_runtime::exchange::lane::{LaneReceiver, LaneSender, Mark, Ringer, Taken, lane};
 use thalweg_runtime::progress::frontier::Frontier;
 use thalweg_runtime::{Doorbells, EventTimeMs, Payload, WorkerId};
 
@@ -58,7 +58,7 @@ fn a_full_lane_hands_over_all_in_order() {
                 Taken::Message(message) => {
                     assert_eq!(message.data, Some(Row(next)));
                     next += 1;
-                    if message.watermark == Some(EventTimeMs::END) {
+                    if message.mark == Some(Mark::Watermark(EventTimeMs::END)) {
                         break;
                     }
                 }
@@ -142,7 +142,7 @@ fn no_watermark_overtakes_the_data_it_speaks_for() {
                 if let Taken::Message(message) = receiver.take() {
                     is_idle = false;
                     rows += usize::from(message.data.is_some());
-                    if let Some(watermark) = message.watermark {
+                    if let Some(Mark::Watermark(watermark)) = message.mark {
                         frontier.raise(index, watermark);
                     }
                 }

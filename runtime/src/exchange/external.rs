@@ -2,7 +2,7 @@
 
 use crate::control::Control;
 use crate::exchange::doorbell::Doorbell;
-use crate::exchange::lane::{LaneReceiver, Ringer, Taken};
+use crate::exchange::lane::{LaneReceiver, Mark, Ringer, Taken};
 use crate::operator::Payload;
 use crate::progress::frontier::Frontier;
 use crate::sync::mutant;
@@ -96,19 +96,18 @@ impl<D: Payload> External<D> {
             }
             let message = match self.lanes[index].take() {
                 Taken::Message(message) => message,
-                Taken::Empty => {
+                // A worker that ended without a word: the job is failing, and the failure rings.
+                Taken::Empty | Taken::Closed => {
                     quiet += 1;
                     continue;
                 }
-                // The worker ended without a word: the job is failing, and its own failure is reported.
-                Taken::Closed => return Received::Ended,
                 Taken::Miscounted(miscount) => {
                     self.control.fail(Box::new(miscount));
                     return Received::Ended;
                 }
             };
             quiet = 0;
-            if let Some(watermark) = message.watermark {
+            if let Some(Mark::Watermark(watermark)) = message.mark {
                 self.frontier.raise(index, watermark);
             }
             if let Some(data) = message.data {

@@ -10,9 +10,9 @@
 //! consumer's comes second and sees the flag, or the producer's comes second, and then (acquire, of a release) its second
 //! try happens after the room was made and finds it. One of the two always notices; the producer may sleep on a full lane.
 //!
-//! **Order.** The channel keeps the order of messages; within a message the data come first, then the barrier, then the
-//! watermark. A watermark is attached to the newest message of the backlog or travels in one of its own behind it: it
-//! cannot overtake what it speaks for.
+//! **Order.** The channel keeps the order of messages; within a message the data come first, then its
+//! mark. A watermark is attached to the newest message of the backlog or travels in one of its own behind it: it cannot
+//! overtake what it speaks for.
 //!
 //! **Counting.** Each message says how many messages and rows its producer put on this lane since the last barrier. The
 //! consumer counts for itself and compares at every barrier and at the end.
@@ -27,17 +27,24 @@ use crate::sync::{Arc, AtomicBool, Receiver, Sender, TryRecvError, TrySendError,
 use crate::{EventTimeMs, Payload, WorkerId};
 use std::collections::VecDeque;
 
-/// What travels on a lane, in the order in which the consumer deals with it: data, barrier, watermark.
+/// What travels on a lane, in the order in which the consumer deals with it: data, then the mark.
 #[derive(Debug)]
 pub struct Message<D> {
     /// Rows or partials, if any.
     pub data: Option<D>,
-    /// The epoch that ends behind the data.
-    pub barrier: Option<Barrier>,
-    /// The producer's promise from here on, if it moved.
-    pub watermark: Option<EventTimeMs>,
+    /// What the producer says behind the data.
+    pub mark: Option<Mark>,
     /// What the producer put on this lane since the last barrier, this message included.
     pub count: Count,
+}
+
+/// Progress of a producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// An epoch ends here.
+    Barrier(Barrier),
+    /// The promise from here on.
+    Watermark(EventTimeMs),
 }
 
 /// A lane from a producer to a consumer, each with the bell of the other one.
@@ -117,7 +124,7 @@ impl<D: Payload> LaneSender<D> {
         assert!(self.promised < EventTimeMs::END, "an operator sent data after it had promised the end");
         self.count.messages += 1;
         self.count.rows += data.rows();
-        self.backlog.push_back(Message { data: Some(data), barrier: None, watermark: None, count: self.count });
+        self.backlog.push_back(Message { data: Some(data), mark: None, count: self.count });
     }
 
     /// Promises `watermark` behind all that was staged. A time at or below an earlier promise changes nothing.
@@ -127,17 +134,19 @@ impl<D: Payload> LaneSender<D> {
         }
         self.promised = watermark;
         let newest = match self.backlog.pop_back() {
-            Some(newest) => newest,
-            None => self.empty_message(),
+            Some(newest) if !matches!(newest.mark, Some(Mark::Barrier(_))) => newest,
+            // Behind a barrier a new epoch begins.
+            other => {
+                self.backlog.extend(other);
+                self.empty_message()
+            }
         };
+        let mark = Some(Mark::Watermark(watermark));
         if mutant!(lane_watermark_goes_first) {
-            let overtaking = Message { data: None, barrier: None, watermark: Some(watermark), count: self.count };
-            self.backlog.push_front(overtaking);
+            self.backlog.push_front(Message { data: None, mark, count: self.count });
         }
-        // The count of now: what was staged and is not in front of this promise is missed at the end. Behind a barrier
-        // the message keeps the count of the epoch that it ends.
-        let count = if newest.barrier.is_some() { newest.count } else { self.count };
-        self.backlog.push_back(Message { watermark: Some(watermark), count, ..newest });
+        // The count of now: what was staged and is not in front of this promise is missed at the end.
+        self.backlog.push_back(Message { mark, count: self.count, ..newest });
     }
 
     /// Ends an epoch behind all that was staged. Nothing follows an end that was promised, not even a barrier: a consumer
@@ -147,21 +156,20 @@ impl<D: Payload> LaneSender<D> {
             return;
         }
         let newest = match self.backlog.pop_back() {
-            Some(newest) if newest.barrier.is_none() && newest.watermark.is_none() => newest,
-            // A message that already carries progress has its order fixed: the barrier would come before that watermark.
+            Some(newest) if newest.mark.is_none() => newest,
             other => {
                 self.backlog.extend(other);
                 self.empty_message()
             }
         };
-        self.backlog.push_back(Message { barrier: Some(barrier), count: self.count, ..newest });
+        self.backlog.push_back(Message { mark: Some(Mark::Barrier(barrier)), count: self.count, ..newest });
         self.count = Count::default();
     }
 
     /// A message without data, counted but not yet staged.
     fn empty_message(&mut self) -> Message<D> {
         self.count.messages += 1;
-        Message { data: None, barrier: None, watermark: None, count: self.count }
+        Message { data: None, mark: None, count: self.count }
     }
 
     /// Sends what the channel takes, in order, and rings the consumer if anything went. Does not wait.
@@ -291,11 +299,12 @@ impl<D: Payload> LaneReceiver<D> {
         self.received_rows += rows;
         self.count.messages += 1;
         self.count.rows += rows;
-        if message.barrier.is_some() || message.watermark == Some(EventTimeMs::END) {
+        let is_barrier = matches!(message.mark, Some(Mark::Barrier(_)));
+        if is_barrier || message.mark == Some(Mark::Watermark(EventTimeMs::END)) {
             if message.count != self.count {
                 return Taken::Miscounted(Miscount { sent: message.count, received: self.count });
             }
-            if message.barrier.is_some() {
+            if is_barrier {
                 self.count = Count::default();
             }
         }
@@ -372,16 +381,19 @@ mod tests {
         sender.stage_data(Rows(2));
         sender.stage_watermark(EventTimeMs::END);
         sender.stage_barrier(Barrier { epoch: Epoch(3) });
-        assert_eq!(sender.flush(), Flushed { moved: 3, is_backlogged: false });
-        let first = taken(&mut receiver);
-        assert_eq!(first.data, Some(Rows(3)));
-        assert_eq!(first.barrier, Some(Barrier { epoch: Epoch(1) }));
-        assert_eq!(first.watermark, Some(EventTimeMs(5)));
-        let second = taken(&mut receiver);
-        assert_eq!((second.data, second.barrier.unwrap().epoch, second.watermark), (None, Epoch(2), None));
-        let third = taken(&mut receiver);
-        assert_eq!((third.data, third.barrier, third.watermark), (Some(Rows(2)), None, Some(EventTimeMs::END)));
-        assert_eq!(third.count, Count { messages: 1, rows: 2 }, "counted since the last barrier");
+        assert_eq!(sender.flush(), Flushed { moved: 4, is_backlogged: false });
+        let barrier = |epoch| Some(Mark::Barrier(Barrier { epoch: Epoch(epoch) }));
+        let watermark = |time| Some(Mark::Watermark(time));
+        let count = |messages, rows| Count { messages, rows };
+        for (data, mark, count) in [
+            (Some(Rows(3)), barrier(1), count(1, 3)),
+            (None, watermark(EventTimeMs(5)), count(1, 0)),
+            (None, barrier(2), count(2, 0)),
+            (Some(Rows(2)), watermark(EventTimeMs::END), count(1, 2)),
+        ] {
+            let message = taken(&mut receiver);
+            assert_eq!((message.data, message.mark, message.count), (data, mark, count));
+        }
         assert!(matches!(receiver.take(), Taken::Empty), "nothing follows the end");
         assert_eq!((sender.sent_rows(), receiver.received_rows()), (5, 5));
     }
