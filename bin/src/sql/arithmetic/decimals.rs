@@ -82,6 +82,9 @@ pub(crate) fn divide_half_up(dividend: i128, divisor: i128) -> i128 {
 pub(crate) fn rescale(unscaled: i128, from: u8, to: u8) -> Option<i128> {
     if to >= from {
         unscaled.checked_mul(power_of_ten(to - from))
+    } else if from - to > DECIMAL_PRECISION_MAX {
+        // A product may lose more digits than an `i128` has: less than half of one is left.
+        Some(0)
     } else {
         Some(divide_half_up(unscaled, power_of_ten(from - to)))
     }
@@ -217,5 +220,19 @@ fn divide_wide_half_up(dividend: i256, divisor: i256) -> Option<i256> {
         (false, _) => Some(quotient),
         (true, true) => quotient.checked_add(i256::ONE),
         (true, false) => quotient.checked_sub(i256::ONE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_digits_may_go_than_an_i128_has() {
+        let almost = power_of_ten(38) - 1;
+        assert_eq!(rescale(6 * power_of_ten(37), 44, 6), Some(1));
+        assert_eq!(rescale(6 * power_of_ten(37), 45, 6), Some(0));
+        assert_eq!(rescale(-almost, 76, 6), Some(0));
+        assert_eq!(multiply(1, almost, 45, 6), Some(0));
     }
 }
