@@ -95,7 +95,7 @@ pub const MODELS: &[Model] = &[
     job("workers, full lanes on two edges", Some(1), 135_823, 212_224),
     model("workers, a consumer outside", Some(3), 8_422, 13_160),
     job("workers, a fault and its consequence", Some(2), 165, 259),
-    job("workers, a fault reaches all", None, 37, 59),
+    job("workers, a fault reaches all", None, 25, 40),
 ];
 
 /// Protocols as they are often sketched, refuted.

@@ -144,7 +144,7 @@ impl<D: Payload> Worker<D> {
         }
         let is_over =
             |stage: &Stage<D>| stage.is_done() && (!stage.is_backlogged() || mutant!(worker_ends_with_a_backlog));
-        if self.control.has_failed() || self.stages.iter().all(is_over) {
+        if self.stages.iter().all(is_over) {
             Progress::Done
         } else if worked {
             Progress::Worked
