@@ -6,7 +6,7 @@ use thalweg_operators::batch::Batch;
 use thalweg_operators::route::{Routed, Router};
 use thalweg_runtime::latency::Span;
 use thalweg_runtime::progress::window::BlockWindow;
-use thalweg_runtime::{Context, EdgeId, WorkerId};
+use thalweg_runtime::{Context, EdgeId, EventTimeMs, WorkerId};
 
 use super::account::{StageCounters, add};
 use super::flow::{Flow, RoutedBlock};
@@ -20,6 +20,8 @@ pub(super) struct Route {
     /// By owner: rows of the block in hand.
     pub(super) parts: Vec<Vec<Routed>>,
     pub(super) window: Arc<BlockWindow>,
+    /// What the owners were promised; `None`: they go by blocks alone.
+    pub(super) promised: Option<EventTimeMs>,
 }
 
 impl Route {
@@ -28,6 +30,18 @@ impl Route {
         add(&counters.handed, batch.rows() as u64);
         let parts = &mut self.parts;
         self.router.route(batch, |owner, routed| parts[owner].push(routed)).map_err(aggregate_refused)
+    }
+
+    /// Everything at or below `time` has been sent: promises it, if owners want to know. Says whether it did.
+    pub(super) fn advance(&mut self, time: EventTimeMs, cx: &mut Context<'_, Flow>) -> bool {
+        match &mut self.promised {
+            Some(promised) if *promised < time => {
+                *promised = time;
+                cx.promise(time);
+                true
+            }
+            Some(_) | None => false,
+        }
     }
 
     /// Sends every owner its part of a block whose rows were due in `span`, also an empty one: so all know that they have

@@ -74,7 +74,12 @@ impl Sample<'_> {
                 let source = table.connector.open_sample(table, columns, pruning, read, &bells)?;
                 source.map_or(Ok(None), |source| self.read(stage, source.as_ref(), &bells, rows_max))
             }
-            Head::Merge { .. } | Head::Running { .. } | Head::Rank { .. } | Head::Sort { .. } | Head::Union => Ok(None),
+            Head::Merge { .. }
+            | Head::Running { .. }
+            | Head::Rank { .. }
+            | Head::Session { .. }
+            | Head::Sort { .. }
+            | Head::Union => Ok(None),
         }
     }
 

@@ -195,8 +195,7 @@ impl Tail {
                 cx.promise(time);
                 Ok(true)
             }
-            // Owners go by blocks.
-            Destination::Route(_) => Ok(false),
+            Destination::Route(route) => Ok(route.advance(time, cx)),
             Destination::Gather(_) | Destination::Pass(_) | Destination::Sink(_) => {
                 cx.promise(time);
                 Ok(false)
