@@ -15,6 +15,7 @@ pub mod own;
 pub mod rank;
 pub mod route;
 pub mod running;
+pub mod session;
 pub mod sort;
 pub mod spec;
 pub mod table;

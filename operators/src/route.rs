@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
+use thalweg_runtime::EventTimeMs;
 use thalweg_runtime::exchange::key_group::owner;
 
 use crate::aggregate::{AggregateError, Layout};
-use crate::batch::{Batch, Ordinal, Ordinals};
+use crate::batch::{Batch, Ordinal, Ordinals, Stamps};
 use crate::changelog::RowKinds;
 use crate::kernels::Kernels;
 use crate::key::{ColumnBytes, PackedKeys};
@@ -44,7 +45,21 @@ pub trait RowByRow: Send {
     /// If a result does not fit its type, or there are too many groups. The state is of no use then.
     fn apply(&mut self, routed: &Routed, first: usize) -> Result<Applied, AggregateError>;
 
-    /// Some of the rows that only the end of the input makes final; `None` after the last. Called when no row will come.
+    /// Whether rows become final as event time passes, not at the end of the input only.
+    fn is_windowed(&self) -> bool {
+        false
+    }
+
+    /// No row will come that is not late at `frontier`: what that makes final, [`finish`](Self::finish) gives out. Once it
+    /// has, nothing that follows is final before `frontier`: its event time is at or above that.
+    fn close(&mut self, _frontier: EventTimeMs) {}
+
+    /// How many of the rows that were taken in since the last call were late by their stamps.
+    fn take_late(&mut self) -> u64 {
+        0
+    }
+
+    /// Some of the rows that are final; `None` after the last. Called when no row will come, or after [`close`](Self::close).
     ///
     /// # Errors
     /// If strings of more than 4 GiB meet in a batch.
@@ -57,7 +72,7 @@ pub trait RowByRow: Send {
 /// What some rows came to.
 #[derive(Debug)]
 pub struct Applied {
-    /// Rows that were taken in.
+    /// Rows that were taken in, or found to be late.
     pub rows: usize,
     /// The changelog, in their order; possibly without a row.
     pub changes: Batch,
@@ -72,6 +87,8 @@ pub struct Routed {
     pub(crate) ordinals: Ordinals,
     /// What the rows do to earlier ones.
     pub(crate) kinds: RowKinds,
+    /// Watermarks at the places of the rows.
+    pub(crate) stamps: Stamps,
 }
 
 impl Routed {
@@ -138,7 +155,8 @@ impl Router {
         if rows.len() == 1 {
             let owned = own::batch(batch)?;
             let ordinals = ordinals(&owned.ordinals);
-            push(0, Routed { keys: std::mem::take(packed), columns: owned.columns, ordinals, kinds: owned.kinds });
+            let (stamps, kinds) = (owned.stamps.clone(), owned.kinds);
+            push(0, Routed { keys: std::mem::take(packed), columns: owned.columns, ordinals, kinds, stamps });
             return Ok(());
         }
         let owners = rows.len();
@@ -151,7 +169,7 @@ impl Router {
             let index = UInt32Array::from(std::mem::take(rows));
             let part = own::batch(&batch.take(&index)?)?;
             let ordinals = ordinals(&part.ordinals);
-            push(owner, Routed { keys, columns: part.columns, ordinals, kinds: part.kinds });
+            push(owner, Routed { keys, columns: part.columns, ordinals, kinds: part.kinds, stamps: part.stamps });
         }
         Ok(())
     }

@@ -59,6 +59,9 @@ pub enum WindowKind {
     Tumble,
     /// One more with each step, as long as all others.
     Hop,
+    /// As long as no gap of the size comes between rows, and so different for each key. Only ever given: rows were put into
+    /// them before, and the start is a key of their groups. The step is 1 ms.
+    Session,
     /// From one start of the greatest size to the next: one for each step, all with that start.
     Cumulate,
 }

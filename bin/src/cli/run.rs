@@ -191,6 +191,7 @@ pub(super) fn tables(plan: &JobPlan) -> Vec<&Table> {
             | NodeOp::Aggregate { input, .. }
             | NodeOp::Running { input, .. }
             | NodeOp::Rank { input, .. }
+            | NodeOp::Session { input, .. }
             | NodeOp::Sort { input, .. } => nodes.push(input),
             NodeOp::Union { inputs } => nodes.extend(inputs),
         }

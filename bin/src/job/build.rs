@@ -10,6 +10,7 @@ use thalweg_operators::kernels::Kernels;
 use thalweg_operators::rank::Ranking;
 use thalweg_operators::route::Router;
 use thalweg_operators::running::RunningAggregation;
+use thalweg_operators::session::SessionWindows;
 use thalweg_operators::sort::Sorter;
 use thalweg_runtime::exchange::doorbell::Doorbells;
 use thalweg_runtime::latency::Latencies;
@@ -36,7 +37,7 @@ use super::tail::{Destination, Fold, Hold, SinkTail, Tail, Writes, aggregate_ref
 use super::union::UnionOperator;
 use super::values::ValuesOperator;
 use super::watermark::{Future, Watermark};
-use crate::connect::bad_input::RejectCounts;
+use crate::connect::bad_input::{LateRows, RejectCounts};
 use crate::connect::{MakeEncoder, OpenSink, ReadOptions, ScanHints, Source};
 use crate::error::{Error, Result};
 use crate::plan::changelog::ChangelogMode;
@@ -158,6 +159,10 @@ impl Build {
                     };
                     Some(RowPlan::Aggregation(Arc::new(running.map_err(aggregate_refused)?)))
                 }
+                Head::Session { spec, input } => {
+                    let windows = SessionWindows::new(spec.clone(), input, read.kernels);
+                    Some(RowPlan::Session(Arc::new(windows.map_err(aggregate_refused)?)))
+                }
                 Head::Rank { spec, input } => {
                     let ranking = Ranking::new(spec.clone(), input, read.kernels);
                     Some(RowPlan::Rank(Arc::new(ranking.map_err(aggregate_refused)?)))
@@ -169,6 +174,7 @@ impl Build {
             stages.push(BuildStage { plan, source, chain, ledgers: None, state, row_plan, window });
         }
         let mut ledgers = Ledgers::default();
+        refuse_diverted_sessions(&stages)?;
         // Consumers come after their producers, statements after those that follow them: backwards is as it was written.
         for stage in stages.iter_mut().rev() {
             if let Head::Scan { table, .. } = &stage.plan.head {
@@ -339,7 +345,7 @@ impl Build {
                 let groups = MiniBatchedGroups::new(Arc::clone(&self.state(index).aggregation));
                 Box::new(MiniBatchOperator::new(groups, self.batch_rows, (steps, tail), counters))
             }
-            Head::Running { .. } | Head::Rank { .. } => {
+            Head::Running { .. } | Head::Rank { .. } | Head::Session { .. } => {
                 let groups = self.row_plan(index).groups();
                 Box::new(RunningOperator::new(groups, self.windows_to(index), (steps, tail), counters))
             }
@@ -414,6 +420,7 @@ impl Build {
                 parts: (0..self.workers).map(|_| Vec::new()).collect(),
                 gathered: (0, 0),
                 window: self.window(stage),
+                promised: matches!(self.row_plan(*to), RowPlan::Session(_)).then_some(EventTimeMs::MIN),
             })),
             PlannedTail::Gather { .. } => Destination::Gather(edge),
             PlannedTail::Pass { .. } => Destination::Pass(edge),
@@ -431,6 +438,22 @@ impl Build {
         };
         Tail { to, track: Track::new(&self.latencies) }
     }
+}
+
+/// Which rows are late for a session is known to the owners of keys, who do not have their records.
+fn refuse_diverted_sessions(stages: &[BuildStage]) -> Result<()> {
+    for stage in stages {
+        let (Head::Scan { table, .. }, PlannedTail::Route { to }) = (&stage.plan.head, &stage.plan.tail) else {
+            continue;
+        };
+        let keeps = table.connector.bad_input().is_some_and(|policy| policy.late_rows != LateRows::Drop);
+        if keeps && matches!(stages[*to].plan.head, Head::Session { .. }) {
+            let message =
+                format!("'late-rows' = 'divert' of table `{}` does not work with SESSION windows", table.name);
+            return Err(Error::statement(message).help("leave the option out: late rows are counted"));
+        }
+    }
+    Ok(())
 }
 
 /// The columns of a sink that are NOT NULL, with their names.

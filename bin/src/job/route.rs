@@ -6,7 +6,7 @@ use thalweg_operators::batch::Batch;
 use thalweg_operators::route::{Routed, Router};
 use thalweg_runtime::latency::Span;
 use thalweg_runtime::progress::window::BlockWindow;
-use thalweg_runtime::{Context, EdgeId, WorkerId};
+use thalweg_runtime::{Context, EdgeId, EventTimeMs, WorkerId};
 
 use super::account::{StageCounters, add};
 use super::flow::{Flow, RoutedBlock};
@@ -22,6 +22,8 @@ pub(super) struct Route {
     /// Their rows and bytes.
     pub(super) gathered: (u64, usize),
     pub(super) window: Arc<BlockWindow>,
+    /// What the owners were promised; `None`: they go by blocks alone.
+    pub(super) promised: Option<EventTimeMs>,
 }
 
 impl Route {
@@ -34,6 +36,18 @@ impl Route {
             parts[owner].push(routed);
         };
         router.route(batch, gather).map_err(aggregate_refused)
+    }
+
+    /// Everything at or below `time` has been sent: promises it, if owners want to know. Says whether it did.
+    pub(super) fn advance(&mut self, time: EventTimeMs, cx: &mut Context<'_, Flow>) -> bool {
+        match &mut self.promised {
+            Some(promised) if *promised < time => {
+                *promised = time;
+                cx.promise(time);
+                true
+            }
+            Some(_) | None => false,
+        }
     }
 
     /// Sends every owner its part of a block whose rows were due in `span`, also an empty one: so all know that they have

@@ -12,6 +12,7 @@ use thalweg_operators::batch::Batch;
 use thalweg_operators::rank::{RankedGroups, Ranking};
 use thalweg_operators::route::{Applied, Routed, Routing, RowByRow};
 use thalweg_operators::running::{RunningAggregation, RunningGroups};
+use thalweg_operators::session::{OpenSessions, SessionWindows};
 use thalweg_runtime::latency::{Point, Span};
 use thalweg_runtime::progress::window::BlockWindow;
 use thalweg_runtime::{Activity, Context, EdgeId, Epoch, EventTimeMs, Fault, Operator, WorkerId};
@@ -35,6 +36,8 @@ pub(super) enum RowPlan {
     Aggregation(Arc<RunningAggregation>),
     /// A Top-N.
     Rank(Arc<Ranking>),
+    /// SESSION windows.
+    Session(Arc<SessionWindows>),
 }
 
 impl RowPlan {
@@ -43,6 +46,7 @@ impl RowPlan {
         match self {
             Self::Aggregation(aggregation) => aggregation.routing(),
             Self::Rank(ranking) => ranking.routing(),
+            Self::Session(windows) => windows.routing(),
         }
     }
 
@@ -51,6 +55,7 @@ impl RowPlan {
         match self {
             Self::Aggregation(aggregation) => Box::new(RunningGroups::new(Arc::clone(aggregation))),
             Self::Rank(ranking) => Box::new(RankedGroups::new(Arc::clone(ranking))),
+            Self::Session(windows) => Box::new(OpenSessions::new(Arc::clone(windows))),
         }
     }
 }
@@ -68,6 +73,8 @@ pub(super) struct RunningOperator {
     tail: Tail,
     counters: Arc<StageCounters>,
     frontier: EventTimeMs,
+    /// What was promised downstream, if rows become final as event time passes.
+    promised: EventTimeMs,
     /// Of the blocks that wait.
     waiting_bytes: usize,
 }
@@ -99,8 +106,9 @@ impl RunningOperator {
         counters: Arc<StageCounters>,
     ) -> Self {
         let sources = windows.map(|(edge, window)| (edge, SourceBlocks { order: Order::default(), window })).collect();
-        let (unordered, current, frontier, waiting_bytes) = (VecDeque::new(), None, EventTimeMs::MIN, 0);
-        Self { groups, sources, unordered, current, steps, tail, counters, frontier, waiting_bytes }
+        let (unordered, current, waiting_bytes) = (VecDeque::new(), None, 0);
+        let (frontier, promised) = (EventTimeMs::MIN, EventTimeMs::MIN);
+        Self { groups, sources, unordered, current, steps, tail, counters, frontier, promised, waiting_bytes }
     }
 
     /// Takes up the next block that is due, if there is one.
@@ -130,7 +138,9 @@ impl RunningOperator {
         current.done = done;
         self.tail.track.record(Point::Merged, span);
         self.tail.track.begin(span);
-        add(&self.counters.folded, rows as u64);
+        let late = self.groups.take_late();
+        add(&self.counters.folded, rows as u64 - late);
+        add(&self.counters.late, late);
         self.emit(changes, cx)?;
         Ok(true)
     }
@@ -183,19 +193,27 @@ impl Operator<Flow> for RunningOperator {
             return Ok(Activity::Busy);
         }
         self.tail.end_block(None, cx);
-        if self.frontier != EventTimeMs::END {
+        let is_over = self.frontier == EventTimeMs::END;
+        if !is_over && (!self.groups.is_windowed() || self.frontier == self.promised) {
             return Ok(Activity::Waiting);
         }
-        if self.sources.values().any(|source| !source.order.is_empty()) {
+        if is_over && self.sources.values().any(|source| !source.order.is_empty()) {
             return Err(Error::internal("a block is missing in front of others").into());
         }
+        self.groups.close(self.frontier);
         if let Some(batch) = self.groups.finish().map_err(aggregate_refused)? {
             self.emit(batch, cx)?;
             return Ok(Activity::Busy);
         }
         self.tail.end_block(None, cx);
-        self.tail.finish(cx)?;
-        Ok(Activity::Done)
+        if is_over {
+            self.tail.finish(cx)?;
+            return Ok(Activity::Done);
+        }
+        self.promised = self.frontier;
+        // What ends with the frontier is not final yet.
+        self.tail.advance(EventTimeMs(self.frontier.0.saturating_sub(1)), cx)?;
+        Ok(Activity::Busy)
     }
 
     fn barrier(&mut self, cx: &mut Context<'_, Flow>, _: Epoch) -> Result<(), Fault> {

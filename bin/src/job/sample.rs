@@ -79,6 +79,7 @@ impl Sample<'_> {
             | Head::Running { .. }
             | Head::MiniBatched { .. }
             | Head::Rank { .. }
+            | Head::Session { .. }
             | Head::Sort { .. }
             | Head::Union => Ok(None),
         }

@@ -239,8 +239,7 @@ impl Tail {
                 cx.promise(time);
                 Ok(true)
             }
-            // Owners go by blocks.
-            Destination::Route(_) => Ok(false),
+            Destination::Route(route) => Ok(route.advance(time, cx)),
             // Nobody waits for what is thrown away.
             Destination::Sink(sink) if sink.discards() => Ok(false),
             Destination::Gather(_) | Destination::Pass(_) | Destination::Sink(_) => {

@@ -80,6 +80,7 @@ impl Node {
             | NodeOp::Values(_)
             | NodeOp::Watermark { .. }
             | NodeOp::Aggregate { .. }
+            | NodeOp::Session { .. }
             | NodeOp::Sort { .. } => ChangelogMode::APPEND_ONLY,
         }
     }
@@ -88,9 +89,11 @@ impl Node {
     #[must_use]
     pub fn regrouped(&self) -> Option<&NodeOp> {
         match &self.op {
-            NodeOp::Aggregate { .. } | NodeOp::Running { .. } | NodeOp::Rank { .. } | NodeOp::Sort { .. } => {
-                Some(&self.op)
-            }
+            NodeOp::Aggregate { .. }
+            | NodeOp::Running { .. }
+            | NodeOp::Rank { .. }
+            | NodeOp::Session { .. }
+            | NodeOp::Sort { .. } => Some(&self.op),
             NodeOp::Filter { input, .. }
             | NodeOp::Project { input, .. }
             | NodeOp::Unnest { input, .. }

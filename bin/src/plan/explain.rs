@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use thalweg_operators::expr::Scalar;
 use thalweg_operators::rank::{Emit, RankSpec, Ties};
+use thalweg_operators::session::SessionSpec;
 use thalweg_operators::spec::{GroupSpec, WindowKind, WindowShape, Windows};
 use thalweg_operators::unnest::UnnestBy;
 use thalweg_runtime::state::StrategyName;
@@ -79,6 +80,23 @@ fn render_stage(out: &mut String, index: usize, stage: &Stage, graph: &StageGrap
             render_running(out, (spec, ChangelogMode::APPEND_ONLY), Some(*batch), run);
         }
         Head::Rank { spec, .. } => render_rank(out, spec, run),
+        Head::Session { spec, .. } => {
+            let SessionSpec { keys, time_column, gap_ms, .. } = spec;
+            let keys = keys.len();
+            let what = format!("sessions with a gap of {gap_ms} ms over column {time_column}, by {keys} key columns");
+            line(out, 1, &format!("hold rows at the owner of their key: {what}"));
+            line(
+                out,
+                1,
+                match run.mode {
+                    RuntimeMode::Streaming => {
+                        "emit the rows of each session once, when the frontier reaches its end; free it"
+                    }
+                    _ => "emit at the end of input",
+                },
+            );
+            line(out, 1, &owned_state(run, "as all sessions"));
+        }
         Head::Sort { keys, offset, limit } => {
             let keys = if keys.is_empty() { "order of input".to_owned() } else { order(keys) };
             let limit = limit.map_or(String::new(), |rows| format!(", at most {rows} rows"));
@@ -254,6 +272,7 @@ fn windows_of(windows: &Windows) -> String {
     let what = match kind {
         WindowKind::Tumble => format!("tumbling windows of {size_ms} ms"),
         WindowKind::Hop => format!("hopping windows of {size_ms} ms every {step_ms} ms"),
+        WindowKind::Session => format!("session windows with a gap of {size_ms} ms"),
         WindowKind::Cumulate => format!("cumulating windows up to {size_ms} ms by {step_ms} ms"),
     };
     let of = if windows.is_given { "that end at column" } else { "over column" };

@@ -17,6 +17,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use thalweg_operators::expr::Scalar;
 use thalweg_operators::rank::RankSpec;
+use thalweg_operators::session::SessionSpec;
 pub use thalweg_operators::sort::SortKey;
 use thalweg_operators::spec::GroupSpec;
 use thalweg_operators::unnest::UnnestSpec;
@@ -159,6 +160,14 @@ pub enum NodeOp {
         input: Box<Node>,
         /// What is kept.
         spec: RankSpec,
+    },
+    /// Rows of a key as long as no gap comes between them. Output: the columns of the input, then start, end and time of the
+    /// session.
+    Session {
+        /// Input, append-only, which holds keys and event time as columns.
+        input: Box<Node>,
+        /// Which sessions.
+        spec: SessionSpec,
     },
     /// All rows of all inputs (UNION ALL); their schemas are equal in types.
     Union {

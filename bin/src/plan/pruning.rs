@@ -100,6 +100,7 @@ impl Node {
             | NodeOp::Aggregate { .. }
             | NodeOp::Running { .. }
             | NodeOp::Rank { .. }
+            | NodeOp::Session { .. }
             | NodeOp::Union { .. }
             | NodeOp::Sort { .. } => {}
         }

@@ -10,6 +10,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use thalweg_operators::expr::Scalar;
 use thalweg_operators::rank::RankSpec;
+use thalweg_operators::session::SessionSpec;
 use thalweg_operators::spec::GroupSpec;
 use thalweg_operators::unnest::UnnestSpec;
 
@@ -109,6 +110,13 @@ pub enum Head {
         /// Columns of the rows.
         input: SchemaRef,
     },
+    /// The rows of each key at its owner, held until their session is over.
+    Session {
+        /// Which sessions.
+        spec: SessionSpec,
+        /// Columns of the rows.
+        input: SchemaRef,
+    },
     /// All rows at worker 0.
     Sort {
         /// Most significant first.
@@ -154,7 +162,7 @@ pub enum Tail {
     },
     /// Rows go to the owners of their keys, block by block.
     Route {
-        /// The stage with the matching [`Head::Running`] or [`Head::Rank`].
+        /// The stage with the matching [`Head::Running`], [`Head::Rank`] or [`Head::Session`].
         to: usize,
     },
     /// Rows go to worker 0 of this stage.
@@ -299,6 +307,12 @@ impl Cutter {
                     self.push("rank".to_owned(), Head::Rank { spec, input: Arc::clone(&rows) }, steps, tail, schema);
                 self.cut(*input, Vec::new(), Tail::Route { to }, rows);
             }
+            NodeOp::Session { input, spec } => {
+                let rows = Arc::clone(&input.schema);
+                let head = Head::Session { spec, input: Arc::clone(&rows) };
+                let to = self.push("session".to_owned(), head, steps, tail, schema);
+                self.cut(*input, Vec::new(), Tail::Route { to }, rows);
+            }
             NodeOp::Sort { input, keys, offset, limit } => {
                 let gathered = Arc::clone(&input.schema);
                 let to = self.push("sort".to_owned(), Head::Sort { keys, offset, limit }, steps, tail, schema);
@@ -326,6 +340,7 @@ fn sources_of_union(node: &Node) -> usize {
         | NodeOp::Aggregate { .. }
         | NodeOp::Running { .. }
         | NodeOp::Rank { .. }
+        | NodeOp::Session { .. }
         | NodeOp::Sort { .. } => 1,
     }
 }

@@ -124,12 +124,25 @@ fn listed(parser: &mut Parser, function: &'static str) -> Result<Expr, ParserErr
     parser.parse_compound_expr(called(function, word.span, values), Vec::new())
 }
 
-/// `TABLE t`.
+/// `TABLE t`, `TABLE t PARTITION BY k`, `TABLE t PARTITION BY (k, l)`: the table, or a tuple of it and its keys.
 fn table_argument(parser: &mut Parser) -> Result<Expr, ParserError> {
     let prefix = parser.parse_identifier()?;
     let name = parser.parse_object_name(true)?;
     let parts = name.0.into_iter().filter_map(|part| part.as_ident().cloned()).collect();
-    Ok(Expr::Prefixed { prefix, value: Box::new(Expr::CompoundIdentifier(parts)) })
+    let table = Expr::CompoundIdentifier(parts);
+    if !parser.parse_keywords(&[Keyword::PARTITION, Keyword::BY]) {
+        return Ok(Expr::Prefixed { prefix, value: Box::new(table) });
+    }
+    let keys = match parser.consume_token(&Token::LParen) {
+        true => {
+            let keys = parser.parse_comma_separated(Parser::parse_identifier)?;
+            parser.expect_token(&Token::RParen)?;
+            keys
+        }
+        false => vec![parser.parse_identifier()?],
+    };
+    let with_keys = std::iter::once(table).chain(keys.into_iter().map(Expr::Identifier)).collect();
+    Ok(Expr::Prefixed { prefix, value: Box::new(Expr::Tuple(with_keys)) })
 }
 
 /// INTERVAL is a name as well: only a string or a sign after it makes it a literal.

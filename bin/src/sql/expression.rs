@@ -281,11 +281,7 @@ impl<'a> ExpressionRewriter<'a> {
                 "processing time is not supported: the result would depend on when the job runs".to_owned(),
                 "declare event time: WATERMARK FOR ts AS ts - INTERVAL '5' SECOND",
             ),
-            "SESSION_START" | "SESSION_END" | "SESSION_ROWTIME" | "SESSION" => (
-                "SESSION windows are not supported yet".to_owned(),
-                "TUMBLE windows are: GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)",
-            ),
-            "TUMBLE" | "HOP" => (
+            "TUMBLE" | "HOP" | "SESSION" => (
                 format!("{upper} stands in FROM or in GROUP BY"),
                 "TUMBLE_START(ts, INTERVAL '1' MINUTE) is the start of the window in GROUP BY",
             ),

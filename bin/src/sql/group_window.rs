@@ -1,5 +1,5 @@
 //! The older form of a windowed aggregation: `GROUP BY TUMBLE(ts, INTERVAL '1' MINUTE)` with TUMBLE_START, TUMBLE_END and
-//! TUMBLE_ROWTIME, and the same with HOP. It becomes a window over what is in FROM, grouped by the window's start, end and time.
+//! TUMBLE_ROWTIME, and the same with HOP and SESSION, whose sessions are those of the other keys. It becomes a window over what is in FROM, grouped by the window's start, end and time.
 
 use std::ops::ControlFlow;
 
@@ -7,6 +7,7 @@ use sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, Select, SelectItem, Spanned,
     VisitMut, VisitorMut,
 };
+use thalweg_operators::spec::WindowKind;
 
 use super::rewrite::Rewriter;
 use super::window::WindowCall;
@@ -55,12 +56,26 @@ pub(crate) fn rewrite(rewriter: &mut Rewriter<'_>, select: &mut Select) -> Resul
             (time, rest)
         }
         _ => {
-            let what =
-                if function.intervals() == 1 { "the window's size" } else { "the slide and the size of its windows" };
+            let what = match function.kind {
+                WindowKind::Session => "the gap that ends a window",
+                _ if function.intervals() == 1 => "the window's size",
+                _ => "the slide and the size of its windows",
+            };
             return Err(rewriter.refuse(span, format!("{name} takes a time attribute and {what}"), form));
         }
     };
     let shape = function.shape(rewriter, intervals, None)?;
+    let partition = match function.kind {
+        WindowKind::Session => {
+            keys.iter().enumerate().filter(|(number, _)| *number != at).map(|(_, key)| key.clone()).collect()
+        }
+        _ => Vec::new(),
+    };
+    let is_column = |key: &&Expr| matches!(key, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+    if let Some(key) = partition.iter().find(|key| !is_column(key)) {
+        let help = "compute it in a subquery: FROM (SELECT …, expression AS k FROM t) GROUP BY k, SESSION(…)";
+        return Err(rewriter.refuse(key.span(), "the groups beside SESSION are columns", help));
+    }
     let [from] = &mut select.from[..] else {
         return Err(rewriter.refuse(span, "a window needs a FROM", FORM));
     };
@@ -70,6 +85,7 @@ pub(crate) fn rewrite(rewriter: &mut Rewriter<'_>, select: &mut Select) -> Resul
         time: time.clone(),
         time_span: rewriter.place(time.span()),
         shape,
+        partition,
         names,
     };
     from.relation = rewriter.window(call, None);

@@ -9,11 +9,14 @@ use datafusion_common::DFSchema;
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion_expr::{Expr, ExprSchemable, FetchType, Limit, LogicalPlan, Projection, SkipType, Sort, Union, Values};
 
+use thalweg_operators::spec::WindowKind;
+
 use super::compile::describe;
 use super::diagnostic::parser_span;
 use super::lower_aggregate::lower_aggregate;
 use super::lower_rank::{Numbered, lower_rank, refuse_unfiltered};
 use super::lower_scan::lower_scan;
+use super::lower_session::lower_session;
 use super::lower_unnest::lower_unnest;
 use super::relation::{ProjectionBuilder, Relation, Slot, WindowColumn, internal};
 use super::text::SqlText;
@@ -138,6 +141,9 @@ impl Lowering {
 
     /// Three slots more; nothing is computed.
     fn window(&self, window: &Window) -> Result<Relation> {
+        if window.shape.kind == WindowKind::Session {
+            return lower_session(self, window);
+        }
         let input = self.lower(&window.input)?.spread()?;
         let logical = window.input.schema();
         let mut relation = input.with_computed([&window.time], logical)?;

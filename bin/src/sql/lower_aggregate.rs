@@ -63,7 +63,9 @@ pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Res
     // For each key of the logical plan: its place among the keys, or which bound of the window it is.
     let mut places = Vec::with_capacity(keys.len());
     for ((expr, key), field) in aggregate.group_expr.iter().zip(&keys).zip(aggregate.schema.fields()) {
-        if let Some(key) = key.filter(|_| is_bound(key)) {
+        // Where a session begins does not follow from its end, so it is a key like others.
+        let follows = |key: &WindowColumn| key.shape.kind != WindowKind::Session || key.part != WindowPart::Start;
+        if let Some(key) = key.filter(|window| is_bound(key) && follows(window)) {
             places.push(Err(key.part));
             continue;
         }
@@ -101,7 +103,10 @@ pub(crate) fn lower_aggregate(lowering: &Lowering, aggregate: &Aggregate) -> Res
     let mini_batch = lowering.mini_batch.filter(|_| input.regrouped().is_none());
     let op = if is_running { NodeOp::Running { input, spec, mini_batch } } else { NodeOp::Aggregate { input, spec } };
     let node = nested.unpacked(Node { schema, op })?;
-    let slots = slots(&places, first_bound, aggregate.aggr_expr.len(), window);
+    let mut slots = slots(&places, first_bound, aggregate.aggr_expr.len(), window);
+    for (slot, key) in slots.iter_mut().zip(&keys).filter(|(slot, key)| slot.window.is_none() && is_bound(key)) {
+        slot.window = key.map(|key| WindowColumn { time: first_bound + 2, ..key });
+    }
     let relation = Relation { node, slots };
     match time_type {
         Some(zoned @ DataType::Timestamp(_, Some(_))) => in_zone(relation, first_bound + 2, &zoned),

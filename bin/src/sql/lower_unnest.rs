@@ -74,6 +74,7 @@ fn unnests_below(node: &Node) -> usize {
         | NodeOp::Project { input, .. }
         | NodeOp::Watermark { input, .. }
         | NodeOp::Rank { input, .. }
+        | NodeOp::Session { input, .. }
         | NodeOp::Sort { input, .. } => unnests_below(input),
         NodeOp::Union { inputs } => inputs.iter().map(unnests_below).max().unwrap_or(0),
         NodeOp::Scan { .. } | NodeOp::Values(_) | NodeOp::Aggregate { .. } | NodeOp::Running { .. } => 0,

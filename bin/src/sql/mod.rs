@@ -29,6 +29,7 @@ mod lower;
 mod lower_aggregate;
 mod lower_rank;
 mod lower_scan;
+mod lower_session;
 mod lower_unnest;
 mod mistake;
 mod reader;

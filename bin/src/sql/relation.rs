@@ -60,7 +60,7 @@ impl WindowColumn {
 
     /// Whether the row may be in several windows, so that it is to become as many rows.
     pub(crate) fn has_overlaps(&self) -> bool {
-        self.shape.kind != WindowKind::Tumble && !self.is_given
+        !matches!(self.shape.kind, WindowKind::Tumble) && !self.is_given
     }
 }
 

@@ -6,6 +6,8 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::Span;
 
+use thalweg_operators::spec::WindowKind;
+
 use super::dialect::TABLE_PREFIX;
 use super::nearest;
 use super::rewrite::Rewriter;
@@ -47,10 +49,15 @@ pub(crate) fn rewrite(rewriter: &mut Rewriter<'_>, factor: &TableFactor) -> Resu
     let offset = args.next().flatten();
     let time = descriptor(rewriter, &time)?;
     let shape = function.shape(rewriter, &intervals, offset.as_ref())?;
+    let (data, partition) = with_keys(data);
+    if let Some(key) = partition.first().filter(|_| function.kind != WindowKind::Session) {
+        let message = format!("{} has no PARTITION BY: its windows are the same for all rows", function.name);
+        return Err(rewriter.refuse(key.span(), message, function.form));
+    }
     let mut input = input(rewriter, data)?;
     rewriter.table_factor(&mut input)?;
     let time_span = rewriter.place(time.span());
-    let call = WindowCall { input, time, time_span, shape, names: WindowNames::TABLE_FUNCTION };
+    let call = WindowCall { input, time, time_span, shape, partition, names: WindowNames::TABLE_FUNCTION };
     Ok(rewriter.window(call, alias.clone()))
 }
 
@@ -59,10 +66,6 @@ fn function(rewriter: &Rewriter<'_>, name: &ObjectName) -> Result<&'static Windo
     let upper = name.to_string().to_uppercase();
     if let Some(function) = WindowFunction::named(&upper) {
         return Ok(function);
-    }
-    if upper == "SESSION" {
-        let help = format!("TUMBLE windows are: {FORM}");
-        return Err(rewriter.refuse(name.span(), "SESSION windows are not supported yet", help));
     }
     let error = rewriter.refuse(name.span(), format!("there is no table function `{name}`"), FORM);
     Err(match nearest(&upper, FUNCTIONS.iter().map(|function| function.name)) {
@@ -85,7 +88,11 @@ fn arguments(
         let (index, value) = match arg {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) if position < parameters.len() => (position, value),
             FunctionArg::Unnamed(_) => {
-                let numbers = if parameters.len() == 4 { "three or four" } else { "four or five" };
+                let numbers = match parameters.len() {
+                    3 => "three",
+                    4 => "three or four",
+                    _ => "four or five",
+                };
                 return Err(rewriter.refuse(span, format!("{name} takes {numbers} arguments"), form));
             }
             FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. } => {
@@ -161,6 +168,20 @@ pub(crate) fn fixed_interval_ms(interval: &Expr) -> Result<Option<i64>> {
     let [days, "days", ms, "milliseconds"] = words[..] else { return Ok(None) };
     let (Ok(days), Ok(ms)) = (days.parse::<i64>(), ms.parse::<i64>()) else { return Ok(None) };
     Ok(days.checked_mul(86_400_000).and_then(|days_ms| days_ms.checked_add(ms)))
+}
+
+/// `TABLE t PARTITION BY k` as `TABLE t` and its keys.
+fn with_keys(data: Expr) -> (Expr, Vec<Expr>) {
+    match data {
+        Expr::Prefixed { prefix, value } => match *value {
+            Expr::Tuple(mut parts) if !parts.is_empty() => {
+                let keys = parts.split_off(1);
+                (Expr::Prefixed { prefix, value: Box::new(parts.remove(0)) }, keys)
+            }
+            value => (Expr::Prefixed { prefix, value: Box::new(value) }, Vec::new()),
+        },
+        data => (data, Vec::new()),
+    }
 }
 
 /// `TABLE t`, or a query in parentheses.

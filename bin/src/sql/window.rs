@@ -9,7 +9,7 @@ use datafusion_common::{DFSchema, DFSchemaRef, DataFusionError, ExprSchema, Resu
 use datafusion_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion_expr::{Expr, Extension, LogicalPlan, UserDefinedLogicalNodeCore};
 use sqlparser::ast::{self, TableFactor};
-use thalweg_operators::spec::WindowShape;
+use thalweg_operators::spec::{WindowKind, WindowShape};
 
 use super::catalog::{as_time_attribute, is_time_attribute, list};
 use super::diagnostic::wrap;
@@ -28,6 +28,8 @@ pub(crate) struct WindowCall {
     /// Its place.
     pub(crate) time_span: Range<usize>,
     pub(crate) shape: WindowShape,
+    /// Columns of which each value has windows of its own: those of SESSION.
+    pub(crate) partition: Vec<ast::Expr>,
     pub(crate) names: WindowNames,
 }
 
@@ -44,6 +46,8 @@ impl WindowNames {
     pub(crate) const TABLE_FUNCTION: Self = Self { start: "window_start", end: "window_end", time: "window_time" };
     /// Of `GROUP BY TUMBLE(…)`, where the user has no names for them.
     pub(crate) const TUMBLE: Self = Self { start: "$tumble_start", end: "$tumble_end", time: "$tumble_rowtime" };
+    /// Of `GROUP BY SESSION(…)`.
+    pub(crate) const SESSION: Self = Self { start: "$session_start", end: "$session_end", time: "$session_rowtime" };
     /// Of `GROUP BY HOP(…)`.
     pub(crate) const HOP: Self = Self { start: "$hop_start", end: "$hop_end", time: "$hop_rowtime" };
 }
@@ -83,7 +87,9 @@ impl RelationPlanner for WindowPlanner {
         let Some(call) = call else { return Ok(RelationPlanning::Original(Box::new(relation))) };
         let input = context.plan(call.input.clone())?;
         let time = context.sql_to_expr(call.time.clone(), input.schema())?;
-        let node = Window::try_new(input, time, call).map_err(wrap)?;
+        let keys = call.partition.iter().map(|key| context.sql_to_expr(key.clone(), input.schema()));
+        let keys = keys.collect::<PlannerResult<Vec<Expr>>>()?;
+        let node = Window::try_new(input, (time, keys), call).map_err(wrap)?;
         let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
     }
@@ -95,6 +101,8 @@ pub(crate) struct Window {
     pub(crate) input: Arc<LogicalPlan>,
     /// A column of the input.
     pub(crate) time: Expr,
+    /// Columns of the input: PARTITION BY.
+    pub(crate) partition: Vec<Expr>,
     pub(crate) shape: WindowShape,
     names: WindowNames,
     schema: DFSchemaRef,
@@ -103,7 +111,7 @@ pub(crate) struct Window {
 impl Window {
     /// # Errors
     /// If `time` is not a time attribute, or the input has a column of a window's name already.
-    fn try_new(input: LogicalPlan, time: Expr, call: &WindowCall) -> Result<Self, Error> {
+    fn try_new(input: LogicalPlan, (time, partition): (Expr, Vec<Expr>), call: &WindowCall) -> Result<Self, Error> {
         let schema = input.schema();
         let field = match &time {
             Expr::Column(column) => schema.field_from_column(column).ok(),
@@ -122,7 +130,7 @@ impl Window {
         }
         let schema = Self::schema_over(schema, field, names)
             .map_err(|error| Error::internal(format!("the columns of a window: {error}")))?;
-        Ok(Self { input: Arc::new(input), time, shape: call.shape, names, schema })
+        Ok(Self { input: Arc::new(input), time, partition, shape: call.shape, names, schema })
     }
 
     fn schema_over(input: &DFSchema, time: &Field, names: WindowNames) -> PlannerResult<DFSchemaRef> {
@@ -160,11 +168,14 @@ impl UserDefinedLogicalNodeCore for Window {
     }
 
     fn expressions(&self) -> Vec<Expr> {
-        vec![self.time.clone()]
+        std::iter::once(&self.time).chain(&self.partition).cloned().collect()
     }
 
     fn prevent_predicate_push_down_columns(&self) -> std::collections::HashSet<String> {
-        [self.names.start, self.names.end, self.names.time].map(str::to_owned).into()
+        let own = [self.names.start, self.names.end, self.names.time].map(str::to_owned);
+        // A row that is left out below may be what joins two sessions.
+        let inputs = self.input.schema().fields().iter().map(|field| field.name().clone());
+        own.into_iter().chain(inputs.filter(|_| self.shape.kind == WindowKind::Session)).collect()
     }
 
     fn fmt_for_explain(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -172,6 +183,7 @@ impl UserDefinedLogicalNodeCore for Window {
     }
 
     fn with_exprs_and_inputs(&self, mut exprs: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> PlannerResult<Self> {
+        let partition = exprs.split_off(exprs.len().min(1));
         let (Some(time), Some(input)) = (exprs.pop(), inputs.pop()) else {
             return Err(DataFusionError::Internal("a window without its time or its input".to_owned()));
         };
@@ -179,7 +191,7 @@ impl UserDefinedLogicalNodeCore for Window {
             return Err(DataFusionError::Internal(format!("the time of a window became {time}")));
         };
         let schema = Self::schema_over(input.schema(), input.schema().field_from_column(column)?, self.names)?;
-        Ok(Self { input: Arc::new(input), time, schema, ..self.clone() })
+        Ok(Self { input: Arc::new(input), time, partition, schema, ..self.clone() })
     }
 
     /// The time is needed whatever columns are used above.
@@ -189,6 +201,10 @@ impl UserDefinedLogicalNodeCore for Window {
         let inputs = self.input.schema().fields().len();
         let mut needed: Vec<usize> = output_columns.iter().copied().filter(|&column| column < inputs).collect();
         needed.push(time);
+        for key in &self.partition {
+            let Expr::Column(key) = key else { return None };
+            needed.push(self.input.schema().maybe_index_of_column(key)?);
+        }
         needed.sort_unstable();
         needed.dedup();
         Some(vec![needed])

@@ -29,7 +29,7 @@ pub(crate) struct WindowFunction {
 }
 
 /// All of them.
-pub(crate) const FUNCTIONS: [WindowFunction; 3] = [
+pub(crate) const FUNCTIONS: [WindowFunction; 4] = [
     WindowFunction {
         kind: WindowKind::Tumble,
         name: "TUMBLE",
@@ -54,6 +54,14 @@ pub(crate) const FUNCTIONS: [WindowFunction; 3] = [
         group_form: None,
         names: WindowNames::TABLE_FUNCTION,
     },
+    WindowFunction {
+        kind: WindowKind::Session,
+        name: "SESSION",
+        parameters: &["DATA", "TIMECOL", "GAP"],
+        form: "TABLE(SESSION(TABLE t PARTITION BY k, DESCRIPTOR(time_column), INTERVAL '1' MINUTE))",
+        group_form: Some("GROUP BY k, SESSION(time_column, INTERVAL '1' MINUTE)"),
+        names: WindowNames::SESSION,
+    },
 ];
 
 impl WindowFunction {
@@ -64,7 +72,7 @@ impl WindowFunction {
 
     /// How many intervals it takes, besides an offset.
     pub(crate) fn intervals(&self) -> usize {
-        self.parameters.len() - 3
+        self.parameters.iter().filter(|name| !["DATA", "TIMECOL", "OFFSET"].contains(name)).count()
     }
 
     /// The windows that its intervals make, as many as [`intervals`](Self::intervals), and its offset.
@@ -88,6 +96,9 @@ impl WindowFunction {
         }
         let offset_ms = offset.map_or(Ok(0), |offset| interval_ms(rewriter, offset))?;
         let Some(&size_ms) = lengths.last() else { return Err(Error::internal("a window without a size")) };
+        if self.kind == WindowKind::Session {
+            return Ok(WindowShape { kind: self.kind, size_ms, step_ms: 1, offset_ms: 0 });
+        }
         let step_ms = lengths[0];
         let shape = WindowShape { kind: self.kind, size_ms, step_ms, offset_ms };
         self.check(rewriter, shape, Span::union_iter(intervals.iter().map(Spanned::span)))?;

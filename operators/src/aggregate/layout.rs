@@ -210,6 +210,7 @@ impl Layout {
             let WindowShape { kind, size_ms, step_ms, .. } = window.shape;
             let is_sound = match kind {
                 WindowKind::Tumble => step_ms == size_ms,
+                WindowKind::Session => window.is_given && step_ms == 1,
                 WindowKind::Hop => step_ms <= size_ms,
                 WindowKind::Cumulate => step_ms > 0 && size_ms % step_ms == 0,
             };

@@ -82,6 +82,8 @@ fn find(windows: &Windows, time: i64, stamp: i64) -> Option<Found> {
     }
     let (size, step, wide) = (i128::from(size_ms), i128::from(step_ms), i128::from(time));
     match kind {
+        // Never asked for, since they are given.
+        WindowKind::Session => None,
         WindowKind::Tumble => {
             let window = tile(size_ms);
             Some(of_one(window, (window.start.0, window.last.0), stamp))
@@ -143,6 +145,8 @@ pub fn window_ending(shape: &WindowShape, last: EventTimeMs) -> Option<TimeWindo
     let start = match shape.kind {
         WindowKind::Tumble | WindowKind::Cumulate => TimeWindow::around(shape.size_ms, shape.offset_ms, last).start,
         WindowKind::Hop => EventTimeMs(last.0.checked_sub(shape.size_ms - 1)?),
+        // The start is a key.
+        WindowKind::Session => last,
     };
     Some(TimeWindow { start, last })
 }
@@ -151,7 +155,7 @@ pub fn window_ending(shape: &WindowShape, last: EventTimeMs) -> Option<TimeWindo
 #[must_use]
 pub fn first_window(windows: &Windows, pane: TimeWindow) -> TimeWindow {
     match windows.shape.kind {
-        WindowKind::Tumble | WindowKind::Cumulate => pane,
+        WindowKind::Tumble | WindowKind::Cumulate | WindowKind::Session => pane,
         WindowKind::Hop => {
             TimeWindow { start: EventTimeMs(pane.last.0.saturating_sub(windows.shape.size_ms - 1)), ..pane }
         }
@@ -220,7 +224,7 @@ pub fn next_close_after(windows: Option<&Windows>, watermark: EventTimeMs) -> Ev
             let (step, next) = (i128::from(shape.step_ms), i128::from(next));
             let end = match shape.kind {
                 WindowKind::Hop => i128::from(shape.offset_ms) + i128::from(shape.size_ms),
-                WindowKind::Tumble | WindowKind::Cumulate => i128::from(shape.offset_ms),
+                WindowKind::Tumble | WindowKind::Cumulate | WindowKind::Session => i128::from(shape.offset_ms),
             };
             let last = next + (end - 1 - next).rem_euclid(step);
             EventTimeMs(last.min(i64::MAX.into()) as i64)

@@ -79,6 +79,7 @@ fn any_type() -> impl Strategy<Value = DataType> {
 fn any_shape() -> impl Strategy<Value = WindowShape> {
     let kind = proptest::sample::select(vec![WindowKind::Tumble, WindowKind::Hop, WindowKind::Cumulate]);
     (kind, 1..40i64, 1..9i64, -50..50i64).prop_map(|(kind, size_ms, part, offset_ms)| match kind {
+        WindowKind::Session => unreachable!("sessions are given"),
         WindowKind::Tumble => WindowShape::tumbling(size_ms, offset_ms),
         WindowKind::Hop => WindowShape { kind, size_ms, step_ms: 1 + (size_ms - 1) * part / 8, offset_ms },
         WindowKind::Cumulate => WindowShape { kind, size_ms: size_ms * part, step_ms: size_ms, offset_ms },

@@ -33,6 +33,7 @@ pub fn windows_of(shape: &WindowShape, time: i64) -> Vec<(i64, i64)> {
     let WindowShape { kind, size_ms, step_ms, offset_ms } = *shape;
     let starts = |every: i64| (time - size_ms + 1..=time).filter(move |start| (start - offset_ms) % every == 0);
     match kind {
+        WindowKind::Session => unreachable!("sessions are given"),
         WindowKind::Tumble => starts(size_ms).map(|start| (start, start + size_ms - 1)).collect(),
         WindowKind::Hop => starts(step_ms).map(|start| (start, start + size_ms - 1)).collect(),
         WindowKind::Cumulate => {

@@ -157,6 +157,13 @@ fn render(node: &Node, depth: usize, out: &mut String) {
             let _ = writeln!(out, "running {}", aggregated(input, spec));
             inputs.push(input);
         }
+        NodeOp::Session { input, spec } => {
+            let name = |column: usize| input.schema.field(column).name().as_str();
+            let keys: Vec<&str> = spec.keys.iter().map(|key| name(key.column)).collect();
+            let (time, gap) = (name(spec.time_column), spec.gap_ms);
+            let _ = writeln!(out, "session {gap} of {time} by [{}]: {}", keys.join(", "), names(&node.schema));
+            inputs.push(input);
+        }
         NodeOp::Rank { input, spec } => {
             let keys: Vec<&str> = spec.keys.iter().map(|key| input.schema.field(key.column).name().as_str()).collect();
             let order: Vec<String> = spec
@@ -237,6 +244,7 @@ fn windows_of(windows: &Windows, time: &str) -> String {
     let kind = match kind {
         WindowKind::Tumble => String::new(),
         WindowKind::Hop => format!(" hop {step_ms}"),
+        WindowKind::Session => " session".to_owned(),
         WindowKind::Cumulate => format!(" cumulate {step_ms}"),
     };
     let given = if windows.is_given { " given" } else { "" };

@@ -90,9 +90,9 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "SLIDE",
     ),
     (
-        "SELECT * FROM TABLE(SESSION(TABLE trades, DESCRIPTOR(ts), INTERVAL '1' MINUTE))",
-        "SESSION windows are not supported yet",
-        "SESSION",
+        "SELECT * FROM TABLE(TUMBLE(TABLE trades PARTITION BY symbol, DESCRIPTOR(ts), INTERVAL '1' MINUTE))",
+        "TUMBLE has no PARTITION BY: its windows are the same for all rows",
+        "symbol",
     ),
     (
         "SELECT * FROM TABLE(TUMBEL(TABLE trades, DESCRIPTOR(ts), INTERVAL '1' MINUTE))",
@@ -151,9 +151,9 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "HOP(ts, INTERVAL '1' MINUTE)",
     ),
     (
-        "SELECT COUNT(*) FROM trades GROUP BY SESSION(ts, INTERVAL '1' MINUTE)",
-        "SESSION windows are not supported yet",
-        "SESSION(ts, INTERVAL '1' MINUTE)",
+        "SELECT COUNT(*) FROM trades GROUP BY UPPER(symbol), SESSION(ts, INTERVAL '1' MINUTE)",
+        "the groups beside SESSION are columns",
+        "UPPER(symbol)",
     ),
     (
         "SELECT COUNT(*) FROM trades GROUP BY CUMULATE(ts, INTERVAL '1' MINUTE, INTERVAL '5' MINUTE)",

@@ -29,6 +29,7 @@ fn tried(shape: &WindowShape, time: i64, stamp: i64) -> Vec<(i64, i64)> {
     let ends = |start: i64| match kind {
         WindowKind::Cumulate => (1..=size_ms / step_ms).map(|steps| start + steps * step_ms - 1).collect(),
         WindowKind::Tumble | WindowKind::Hop => vec![start + size_ms - 1],
+        WindowKind::Session => unreachable!("sessions are given"),
     };
     let windows = starts.flat_map(|start| ends(start).into_iter().map(move |last| (start, last)));
     let mut open: Vec<_> = windows.filter(|(_, last)| *last >= time && (*last > stamp || stamp == i64::MIN)).collect();
@@ -82,12 +83,22 @@ fn without_windows_only_the_end_closes() {
     assert_eq!(next_close_after(None, EventTimeMs(7)), EventTimeMs::END);
 }
 
+#[test]
+fn a_session_is_given_by_its_last_instant_alone() {
+    let session = Windows { is_given: true, ..windows(WindowKind::Session, 10, 1, 0) };
+    let pane = PaneCursor::new(&session).pane(EventTimeMs(23), EventTimeMs(22)).unwrap().unwrap();
+    assert_eq!((pane.end().0, windows_of(&session, pane), next_pane(&session, pane)), (24, 1, None));
+    assert_eq!(PaneCursor::new(&session).pane(EventTimeMs(23), EventTimeMs(23)).unwrap(), None);
+    assert_eq!(next_close_after(Some(&session), EventTimeMs(22)), EventTimeMs(23));
+}
+
 fn any_windows() -> impl Strategy<Value = Windows> {
     let kind = proptest::sample::select(vec![WindowKind::Tumble, WindowKind::Hop, WindowKind::Cumulate]);
     (kind, 1..40i64, 1..9i64, -90..90i64).prop_map(|(kind, size, part, offset)| match kind {
         WindowKind::Tumble => Windows::tumbling(0, size, offset),
         WindowKind::Hop => windows(kind, size, 1 + (size - 1) * part / 8, offset),
         WindowKind::Cumulate => windows(kind, size * part, size, offset),
+        WindowKind::Session => unreachable!("sessions are given"),
     })
 }
 
