@@ -353,4 +353,77 @@ mod tests {
         assert_eq!(mesh.workers[1].step(Nanos(40), 4), Progress::Worked);
         assert_eq!(mesh.control.edge_accounts()[0].blocked_nanos, 30);
     }
+
+    /// Sends a word with each poll that it may make, and counts both; it never has enough.
+    struct Busy {
+        sends_on: Option<EdgeId>,
+        polls: Arc<Mutex<usize>>,
+        received: Arc<Mutex<usize>>,
+    }
+
+    impl Operator<Word> for Busy {
+        fn receive(&mut self, _: &mut Context<'_, Word>, _: EdgeId, _: WorkerId, _: Word) -> Result<(), Fault> {
+            *lock(&self.received) += 1;
+            Ok(())
+        }
+        fn advance(&mut self, _: &mut Context<'_, Word>, _: EventTimeMs) -> Result<(), Fault> {
+            Ok(())
+        }
+        fn poll(&mut self, cx: &mut Context<'_, Word>) -> Result<Activity, Fault> {
+            *lock(&self.polls) += 1;
+            if let Some(edge) = self.sends_on {
+                cx.send(edge, WorkerId(0), Word("word"));
+            }
+            Ok(Activity::Busy)
+        }
+        fn barrier(&mut self, _: &mut Context<'_, Word>, _: Epoch) -> Result<(), Fault> {
+            Ok(())
+        }
+        fn state_bytes(&self) -> usize {
+            0
+        }
+    }
+
+    /// Two sources, each with an edge of its own to a stage that is busy, too; how often each stage of worker 1 was polled,
+    /// and what worker 0 received.
+    fn busy_mesh(capacities: [usize; 2]) -> (Mesh<Word>, Vec<Arc<Mutex<usize>>>, Arc<Mutex<usize>>) {
+        let stages = ["narrow", "wide", "busy"].map(str::to_owned).to_vec();
+        let edge = |from: usize| EdgeSpec {
+            from: StageId(from as u16),
+            to: Target::Stage(StageId(2)),
+            lane_capacity: capacities[from],
+        };
+        let topology = Topology { stages, edges: vec![edge(0), edge(1)] };
+        let polls: Vec<Arc<Mutex<usize>>> = (0..3).map(|_| Arc::default()).collect();
+        let received = Arc::default();
+        let mesh = build(&topology, 2, &Doorbells::new(2), |stage, worker| {
+            let counted = if worker.0 == 1 { Arc::clone(&polls[usize::from(stage.0)]) } else { Arc::default() };
+            let received = if worker.0 == 0 { Arc::clone(&received) } else { Arc::default() };
+            let sends_on = (stage.0 < 2 && worker.0 == 1).then_some(EdgeId(stage.0));
+            Box::new(Busy { sends_on, polls: counted, received }) as Box<dyn Operator<Word>>
+        });
+        (mesh, polls, received)
+    }
+
+    #[test]
+    fn no_source_reads_on_while_one_lane_of_its_worker_is_full() {
+        let (mut mesh, polls, _) = busy_mesh([1, 64]);
+        for _ in 0..20 {
+            mesh.workers[1].step(Nanos(0), 4);
+        }
+        // One word is in the lane and one waits; so long the other source, whose lane has room, read along.
+        assert_eq!((*lock(&polls[0]), *lock(&polls[1])), (2, 2));
+    }
+
+    #[test]
+    fn a_stage_that_is_still_emitting_takes_one_message_a_step() {
+        let (mut mesh, _, received) = busy_mesh([8, 8]);
+        for _ in 0..4 {
+            mesh.workers[1].step(Nanos(0), 4);
+        }
+        for steps in 1..4 {
+            mesh.workers[0].step(Nanos(0), 16);
+            assert_eq!(*lock(&received), steps);
+        }
+    }
 }
