@@ -3,6 +3,7 @@
 #![cfg(not(thalweg_loom))]
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use thalweg_loom_tests::table::{CANARIES, MODELS, MUTANTS, WITNESSES};
@@ -26,10 +27,11 @@ fn all_models_hold_and_find_all_mutants() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "the models failed: {}\n{stdout}\n{stderr}", output.status);
     let mut all = 0;
+    // Not `println!`, which the test runner keeps to itself when all is well.
     for model in MODELS {
         let executions =
             executions(&stdout, model.name).unwrap_or_else(|| panic!("{} did not run\n{stdout}", model.name));
-        println!("model {}: {executions} executions", model.name);
+        let _ = writeln!(std::io::stderr(), "model {}: {executions} executions", model.name);
         assert!((model.floor..=model.ceiling).contains(&executions), "{executions} executions: {model:?}");
         all += executions;
     }
@@ -38,7 +40,8 @@ fn all_models_hold_and_find_all_mutants() {
     }
     let verdict = format!("mutants: {} killed, canaries: {} alive", MUTANTS.len(), CANARIES.len());
     assert!(stdout.contains(&verdict), "not {verdict}\n{stdout}");
-    println!("{} models, {all} executions; {} witnesses refuted; {verdict}", MODELS.len(), WITNESSES.len());
+    let (models, witnesses) = (MODELS.len(), WITNESSES.len());
+    let _ = writeln!(std::io::stderr(), "{models} models, {all} executions; {witnesses} witnesses refuted; {verdict}");
 }
 
 /// What is not in the table is not run: a site that somebody adds needs a model that finds it.

@@ -98,7 +98,8 @@ fn a_batch_beside_a_closing_is_kept(name: StrategyName) {
     });
 }
 
-/// Two owners are elected for different frontiers and close side by side: each window comes out once, in time.
+/// Two owners are elected for different frontiers and close side by side: each window comes out once, in time, and not of an
+/// owner that has promised that it is over.
 #[test]
 fn two_frontiers_side_by_side_take_every_window_once() {
     for name in SHARING {
@@ -106,10 +107,13 @@ fn two_frontiers_side_by_side_take_every_window_once() {
             let strategy = make(name);
             let mut producer = strategy.producer(WorkerId(0));
             (0..2).for_each(|window| process(&mut *producer, window));
-            let owners = [0, 1].map(|worker| (strategy.owner(WorkerId(worker)), EventTimeMs(i64::from(worker))));
-            let [one, other] = owners.map(|(mut owner, frontier)| move || close(&mut *owner, frontier).0);
-            let (first, second) = both(one, other);
-            let closed: Vec<_> = first.into_iter().chain(second).collect();
+            let owner = |worker| strategy.owner(WorkerId(worker));
+            let bring = |mut owner: Box<dyn Owner<Ones>>, frontiers: std::ops::RangeInclusive<i64>| {
+                move || frontiers.map(|time| close(&mut *owner, EventTimeMs(time)).0).collect::<Vec<_>>()
+            };
+            let (first, second) = both(bring(owner(0), 0..=0), bring(owner(1), 0..=1));
+            assert!(second[1].keys().all(|(window, _)| *window == 1), "a window behind its promise: {second:?}");
+            let closed: Vec<_> = first.into_iter().chain(second).flatten().collect();
             let mut windows: Vec<_> = closed.iter().map(|((window, _), rows)| (*window, *rows)).collect();
             windows.sort_unstable();
             assert_eq!(windows, [(0, 1), (1, 1)], "each window once, and at the latest at its own frontier");

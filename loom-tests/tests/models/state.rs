@@ -74,7 +74,9 @@ fn local_merge_partitioned_loses_nothing_and_closes_once() {
 fn of_two_owners_one_is_elected_for_each_frontier() {
     explore("shared frontier, two owners", || {
         let frontier = Arc::new(SharedFrontier::default());
-        let claims = |frontier: &SharedFrontier, times: [i64; 2]| times.map(|time| frontier.claim(EventTimeMs(time)));
+        let claims = |frontier: &SharedFrontier, times: [i64; 2]| {
+            times.map(|time| frontier.elect(EventTimeMs(time), || ()).is_some())
+        };
         let shared = Arc::clone(&frontier);
         let other = thread::spawn(move || claims(&shared, [10, 20]));
         let mine = claims(&frontier, [10, 20]);

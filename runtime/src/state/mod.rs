@@ -20,7 +20,7 @@
 //!   them. An owner whose inputs have all promised *w* calls [`Owner::close`]. So everything that belongs to windows which
 //!   are over at *w* is applied by then, whoever calls first. Strategies that share one state share a [`SharedFrontier`]:
 //!   the first owner to bring a frontier is elected and takes all windows that are over out of the state; the others find
-//!   nothing. Where owners have states of their own, each closes its own.
+//!   nothing, and go on when they have been taken: what they promise then holds. Where owners have states of their own, each closes its own.
 //! - **Errors.** An error of the aggregation ends the job; the state is of no use then. A panic that poisons a lock
 //!   does not block the others ([`sync::lock`](crate::sync::lock)).
 //!

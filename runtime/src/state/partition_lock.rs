@@ -28,7 +28,7 @@ use super::counted::{Apart, Counted};
 use super::directory::{Directory, Keep};
 use super::sharing::{Basis, Sharing};
 use super::*;
-use crate::sync::{AtomicI64, AtomicU64, Mutex, Ordering, lock, mutant};
+use crate::sync::{AtomicI64, AtomicU64, Ordering, mutant};
 
 /// The strategy.
 pub(super) struct PartitionLock<A: Aggregation> {
@@ -36,10 +36,9 @@ pub(super) struct PartitionLock<A: Aggregation> {
     cells: Directory<Counted<A>>,
     /// What has been closed: where a new cell begins.
     closed: AtomicI64,
-    /// No cell holds a window that is closed before this, but for batches that are being merged.
+    /// No cell holds a window that is closed before this, but for batches that are being merged. While an owner goes over the
+    /// cells, which one does at a time, it is not known.
     next_close: AtomicI64,
-    /// One owner goes over the cells at a time: while it does, `next_close` is not known.
-    closing: Mutex<()>,
     /// Batches that are merged to the end, and frontiers that are closed.
     version: AtomicU64,
 }
@@ -49,7 +48,7 @@ impl<A: Aggregation> PartitionLock<A> {
         let basis = Basis::new(spec.aggregation, spec.meter);
         let cells = Directory::new(&basis.bytes);
         let [closed, next_close] = [EventTimeMs::MIN, EventTimeMs::END].map(|time| AtomicI64::new(time.0));
-        Self { basis, cells, closed, next_close, closing: Mutex::new(()), version: AtomicU64::new(0) }
+        Self { basis, cells, closed, next_close, version: AtomicU64::new(0) }
     }
 
     /// Merges the groups of one key under its lock.
@@ -164,10 +163,8 @@ impl<A: Aggregation> Sharing<A> for PartitionLock<A> {
         Ok(folded)
     }
 
-    fn close(&self, frontier: EventTimeMs, cost: &mut Cost) -> Result<Vec<A::Closed>, A::Error> {
-        let Basis { aggregation, meter, .. } = &self.basis;
-        let _closing =
-            (!mutant!(partition_closes_side_by_side)).then(|| meter.time(&mut cost.wait, || lock(&self.closing)));
+    fn close(&self, frontier: EventTimeMs, _: &mut Cost) -> Result<Vec<A::Closed>, A::Error> {
+        let Basis { aggregation, .. } = &self.basis;
         // Relaxed: see where a cell is made.
         self.closed.fetch_max(frontier.0, Ordering::Relaxed);
         // Relaxed: what producers expected before they promised `frontier` has come behind the promise.

@@ -22,8 +22,8 @@ pub(super) trait Sharing<A: Aggregation>: Send + Sync + 'static {
     /// Takes a batch in. When it returns, the state holds all of it.
     fn process(&self, private: &mut Self::Private, batch: &A::Batch, cost: &mut Cost) -> Result<Folded, A::Error>;
 
-    /// Takes the windows out that are over at `frontier`, the earliest end first. Called by the elected owner only; owners
-    /// that were elected for different frontiers may call at the same time.
+    /// Takes the windows out that are over at `frontier`, the earliest end first. Called by the elected owner only,
+    /// and by one at a time.
     fn close(&self, frontier: EventTimeMs, cost: &mut Cost) -> Result<Vec<A::Closed>, A::Error>;
 
     /// Called in every step of every owner.
@@ -137,12 +137,11 @@ impl<A: Aggregation, S: Sharing<A>> Owner<A> for SharingOwner<S> {
     fn close(&mut self, frontier: EventTimeMs) -> Result<Closing<A>, A::Error> {
         let mut cost = Cost::default();
         let basis = self.sharing.basis();
-        if !basis.frontier.claim(frontier) {
+        let Some(windows) = basis.frontier.elect(frontier, || self.sharing.close(frontier, &mut cost)) else {
             return Ok(Closing { windows: Vec::new(), is_elected: false, cost });
-        }
+        };
         Witness::add(&basis.witness.elections, 1);
-        let windows = self.sharing.close(frontier, &mut cost)?;
-        Ok(Closing { windows, is_elected: true, cost })
+        Ok(Closing { windows: windows?, is_elected: true, cost })
     }
 
     fn publish(&mut self) {
