@@ -354,11 +354,13 @@ mod tests {
         assert_eq!(mesh.control.edge_accounts()[0].blocked_nanos, 30);
     }
 
+    type Counter = Arc<Mutex<usize>>;
+
     /// Sends a word with each poll that it may make, and counts both; it never has enough.
     struct Busy {
         sends_on: Option<EdgeId>,
-        polls: Arc<Mutex<usize>>,
-        received: Arc<Mutex<usize>>,
+        polls: Counter,
+        received: Counter,
     }
 
     impl Operator<Word> for Busy {
@@ -386,7 +388,7 @@ mod tests {
 
     /// Two sources, each with an edge of its own to a stage that is busy, too; how often each stage of worker 1 was polled,
     /// and what worker 0 received.
-    fn busy_mesh(capacities: [usize; 2]) -> (Mesh<Word>, Vec<Arc<Mutex<usize>>>, Arc<Mutex<usize>>) {
+    fn busy_mesh(capacities: [usize; 2]) -> (Mesh<Word>, Vec<Counter>, Counter) {
         let stages = ["narrow", "wide", "busy"].map(str::to_owned).to_vec();
         let edge = |from: usize| EdgeSpec {
             from: StageId(from as u16),
@@ -394,7 +396,7 @@ mod tests {
             lane_capacity: capacities[from],
         };
         let topology = Topology { stages, edges: vec![edge(0), edge(1)] };
-        let polls: Vec<Arc<Mutex<usize>>> = (0..3).map(|_| Arc::default()).collect();
+        let polls: Vec<Counter> = (0..3).map(|_| Arc::default()).collect();
         let received = Arc::default();
         let mesh = build(&topology, 2, &Doorbells::new(2), |stage, worker| {
             let counted = if worker.0 == 1 { Arc::clone(&polls[usize::from(stage.0)]) } else { Arc::default() };
