@@ -23,6 +23,12 @@ impl RowKind {
         matches!(self, Self::UpdateBefore | Self::Delete)
     }
 
+    /// Of a row whose key comes and goes as a whole: `+I` for `+U`, `-D` for `-U`.
+    #[must_use]
+    pub fn of_whole_key(self) -> Self {
+        if self.takes_back() { Self::Delete } else { Self::Insert }
+    }
+
     /// As Flink writes it: `+I`, `-U`, `+U`, `-D`.
     #[must_use]
     pub fn short(self) -> &'static str {
@@ -58,6 +64,15 @@ impl RowKinds {
         match self {
             Self::Inserts => RowKind::Insert,
             Self::Each(kinds) => kinds[row],
+        }
+    }
+
+    /// Each as [`RowKind::of_whole_key`] has it.
+    #[must_use]
+    pub fn of_whole_keys(&self) -> Self {
+        match self {
+            Self::Inserts => Self::Inserts,
+            Self::Each(kinds) => Self::Each(kinds.iter().map(|kind| kind.of_whole_key()).collect()),
         }
     }
 

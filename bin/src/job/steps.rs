@@ -76,7 +76,7 @@ fn plain(steps: &[Step], mut batch: Batch, counters: &StageCounters, failures: &
         match step {
             Step::Watermark { .. } => {}
             Step::Unnest(_) => return Err(Error::internal("an UNNEST gives several batches")),
-            Step::Filter(predicate) => {
+            Step::Filter { predicate, of_whole_keys } => {
                 let predicate = std::slice::from_ref(predicate);
                 let values = values(predicate, None, &mut batch, counters, failures)?;
                 let keep = values[0].as_boolean();
@@ -84,6 +84,9 @@ fn plain(steps: &[Step], mut batch: Batch, counters: &StageCounters, failures: &
                 add(&counters.filtered, (keep.len() - kept) as u64);
                 if kept < keep.len() {
                     batch = batch.filter(keep).map_err(|error| Error::internal(error.to_string()))?;
+                }
+                if *of_whole_keys {
+                    batch.kinds = batch.kinds.of_whole_keys();
                 }
             }
             Step::Project(expressions, schema) => {

@@ -70,6 +70,10 @@ impl Node {
         match &self.op {
             NodeOp::Running { input, spec, .. } => ChangelogMode::of_running(spec, input.changelog_mode()),
             NodeOp::Rank { spec, .. } => ChangelogMode::of_rank(spec),
+            NodeOp::Filter { input, of_whole_keys: true, .. } => match input.changelog_mode() {
+                ChangelogMode::APPEND_ONLY => ChangelogMode::APPEND_ONLY,
+                _ => ChangelogMode::DELETING,
+            },
             NodeOp::Filter { input, .. } | NodeOp::Project { input, .. } | NodeOp::Unnest { input, .. } => {
                 input.changelog_mode()
             }

@@ -63,7 +63,7 @@ impl Trace {
                         self.look_at(expression.columns());
                     }
                 }
-                Step::Filter(predicate) => self.look_at(predicate.columns()),
+                Step::Filter { predicate, .. } => self.look_at(predicate.columns()),
                 Step::Project(expressions, _) => {
                     let computed = expressions.iter().filter(|expression| expression.column().is_none());
                     computed.for_each(|expression| self.look_at(expression.columns()));

@@ -232,7 +232,7 @@ fn render_step(out: &mut String, step: &Step) {
             };
             line(out, 1, &format!("watermark of column {time_column}: {text}"));
         }
-        Step::Filter(predicate) => line(out, 1, &format!("filter {}", predicate.describe())),
+        Step::Filter { predicate, .. } => line(out, 1, &format!("filter {}", predicate.describe())),
         Step::Unnest(spec) => {
             let fields = spec.schema.fields().iter();
             let names: Vec<&str> = fields.skip(spec.kept.len()).map(|field| field.name().as_str()).collect();

@@ -121,6 +121,8 @@ pub enum NodeOp {
         input: Box<Node>,
         /// Boolean.
         predicate: Arc<dyn Scalar>,
+        /// Whether no row replaces another that passed: what passes of an update is a row that comes or goes.
+        of_whole_keys: bool,
     },
     /// One expression for each output column.
     Project {

@@ -140,8 +140,13 @@ pub enum Step {
         /// How the watermark follows from it.
         strategy: WatermarkStrategy,
     },
-    /// Keeps rows for which this is TRUE.
-    Filter(Arc<dyn Scalar>),
+    /// Keeps some rows.
+    Filter {
+        /// Boolean; what is TRUE is kept.
+        predicate: Arc<dyn Scalar>,
+        /// Whether what is kept of an update is a row that comes or goes, and has its kind.
+        of_whole_keys: bool,
+    },
     /// Computes the next columns.
     Project(Vec<Arc<dyn Scalar>>, SchemaRef),
     /// Makes a row of each value of an array or map.
@@ -266,8 +271,8 @@ impl Cutter {
                 steps.insert(0, Step::Watermark { time_column, strategy });
                 self.cut(*input, steps, tail, schema);
             }
-            NodeOp::Filter { input, predicate } => {
-                steps.insert(0, Step::Filter(predicate));
+            NodeOp::Filter { input, predicate, of_whole_keys } => {
+                steps.insert(0, Step::Filter { predicate, of_whole_keys });
                 self.cut(*input, steps, tail, schema);
             }
             NodeOp::Project { input, expressions } => {

@@ -22,7 +22,13 @@ use crate::error::{Error, Result};
 /// The aggregate functions, each under one name in small letters.
 #[must_use]
 pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
-    NAMES.iter().map(|name| Arc::new(AggregateUDF::from(Aggregate::new(name)))).collect()
+    NAMES.into_iter().map(aggregate_function).collect()
+}
+
+/// The aggregate function of this name, one of those of [`aggregate_functions`].
+pub(crate) fn aggregate_function(name: &'static str) -> Arc<AggregateUDF> {
+    debug_assert!(NAMES.contains(&name), "{name} is no aggregate function");
+    Arc::new(AggregateUDF::from(Aggregate::new(name)))
 }
 
 const NAMES: [&str; 14] = [

@@ -21,6 +21,7 @@ use super::lower_unnest::lower_unnest;
 use super::relation::{ProjectionBuilder, Relation, Slot, WindowColumn, internal};
 use super::text::SqlText;
 use super::types::FlinkType;
+use super::typing::set_operation;
 use super::unnest::Unnest;
 use super::window::{Window, WindowPart};
 use crate::error::{Error, Result};
@@ -72,7 +73,9 @@ impl Lowering {
                 let Relation { mut node, slots } = input;
                 node.prune(tests);
                 let schema = Arc::clone(&node.schema);
-                Ok(Relation { node: Node { schema, op: NodeOp::Filter { input: Box::new(node), predicate } }, slots })
+                let of_whole_keys = set_operation::of_groups(&filter.input).is_some();
+                let op = NodeOp::Filter { input: Box::new(node), predicate, of_whole_keys };
+                Ok(Relation { node: Node { schema, op }, slots })
             }
             LogicalPlan::SubqueryAlias(alias) => self.lower(&alias.input),
             LogicalPlan::Window(window) => Err(refuse_unfiltered(self, window)),

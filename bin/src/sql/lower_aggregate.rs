@@ -16,6 +16,7 @@ use super::functions::encoded::{Purpose, packed, unpacked};
 use super::lower::{Lowering, field_of};
 use super::relation::{ProjectionBuilder, Relation, Slot, WindowColumn, internal};
 use super::types::FlinkType;
+use super::typing::set_operation;
 use super::window::WindowPart;
 use crate::error::{Error, Result};
 use crate::plan::changelog::ChangelogMode;
@@ -194,9 +195,12 @@ fn refuse_append_only(lowering: &Lowering, aggregate: &Aggregate) -> Result<()> 
     let logical = aggregate.input.schema();
     let calls: Vec<String> =
         aggregate.aggr_expr.iter().map(|expr| Ok(shown(aggregate_call(expr)?, logical))).collect::<Result<_>>()?;
+    let what = match set_operation::of_groups_by(aggregate) {
+        None => format!("the aggregation {}", calls.join(", ")),
+        Some(operation) => operation.to_string(),
+    };
     let error = Error::statement(format!(
-        "the aggregation {} changes rows that have been written, and `{table}` with connector '{connector}' only appends",
-        calls.join(", ")
+        "{what} changes rows that have been written, and `{table}` with connector '{connector}' only appends"
     ))
     .help(
         "aggregate within windows: FROM TABLE(TUMBLE(TABLE t, DESCRIPTOR(ts), INTERVAL '1' MINUTE)) GROUP BY \

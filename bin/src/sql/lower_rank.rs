@@ -158,7 +158,10 @@ pub(crate) fn lower_rank(lowering: &Lowering, numbered: &Numbered<'_>, is_number
             let predicate = relation.compile(&predicate, logical)?;
             let Relation { node, slots } = relation;
             let schema = Arc::clone(&node.schema);
-            Ok(Relation { node: Node { schema, op: NodeOp::Filter { input: Box::new(node), predicate } }, slots })
+            Ok(Relation {
+                node: Node { schema, op: NodeOp::Filter { input: Box::new(node), predicate, of_whole_keys: false } },
+                slots,
+            })
         }
     }
 }

@@ -169,16 +169,24 @@ impl Rewriter<'_> {
             SetExpr::Select(select) => self.select(select),
             SetExpr::Query(query) => self.query(query),
             SetExpr::SetOperation { left, op, set_quantifier, right } => {
-                if *op != SetOperator::Union {
-                    let help = format!("UNION and UNION ALL are; WHERE can often say what {op} says");
-                    return Err(self.refuse(right.span(), format!("{op} is not supported"), help));
-                }
-                if !matches!(set_quantifier, SetQuantifier::All | SetQuantifier::None | SetQuantifier::Distinct) {
-                    return Err(self.refuse(
-                        right.span(),
-                        "UNION BY NAME is not Flink's",
-                        "UNION ALL goes by position",
-                    ));
+                let is_by_row = match op {
+                    SetOperator::Union => {
+                        matches!(set_quantifier, SetQuantifier::All | SetQuantifier::None | SetQuantifier::Distinct)
+                    }
+                    SetOperator::Intersect | SetOperator::Except => {
+                        matches!(set_quantifier, SetQuantifier::None | SetQuantifier::Distinct)
+                    }
+                    SetOperator::Minus => false,
+                };
+                if !is_by_row {
+                    let (what, help) = match (*op, *set_quantifier) {
+                        (SetOperator::Minus, _) => ("MINUS is not supported".to_owned(), "write EXCEPT"),
+                        (_, SetQuantifier::All) => {
+                            (format!("{op} ALL is not supported"), "leave out ALL: of equal rows, one is kept")
+                        }
+                        _ => (format!("{op} BY NAME is not Flink's"), "columns go by position"),
+                    };
+                    return Err(self.refuse(right.span(), what, help));
                 }
                 self.body(left)?;
                 self.body(right)

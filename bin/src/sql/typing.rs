@@ -7,6 +7,7 @@
 
 mod common_type;
 pub(crate) mod nested;
+pub(crate) mod set_operation;
 
 use std::sync::Arc;
 
@@ -116,7 +117,10 @@ fn typed_node(plan: LogicalPlan) -> datafusion_common::Result<Transformed<Logica
     })?;
     transformed
         .map_data(|plan| match plan {
-            LogicalPlan::Union(union) => typed_union(union),
+            LogicalPlan::Union(union) => typed_union(union, "a UNION"),
+            LogicalPlan::Join(join) if set_operation::is_set_operation(&join) => {
+                set_operation::typed_set_operation(join)
+            }
             LogicalPlan::Filter(filter) => {
                 expect_boolean("WHERE", &filter.predicate, &schema)?;
                 Ok(LogicalPlan::Filter(filter))
@@ -148,8 +152,8 @@ fn flattened(plan: LogicalPlan) -> datafusion_common::Result<Transformed<Logical
     Ok(Transformed::yes(LogicalPlan::Union(Union { inputs: flat, schema })))
 }
 
-/// Casts the columns of all inputs of a UNION to common types.
-fn typed_union(union: Union) -> datafusion_common::Result<LogicalPlan> {
+/// Casts the columns of all inputs of a UNION, or of what `operation` says, to common types.
+fn typed_union(union: Union, operation: &str) -> datafusion_common::Result<LogicalPlan> {
     let width = union.schema.fields().len();
     let mut common = Vec::with_capacity(width);
     for column in 0..width {
@@ -160,7 +164,7 @@ fn typed_union(union: Union) -> datafusion_common::Result<LogicalPlan> {
             listed.dedup();
             let name = union.schema.field(column).name();
             to_datafusion(
-                Error::statement(format!("column {name} of a UNION has the types {}", listed.join(" and ")))
+                Error::statement(format!("column {name} of {operation} has the types {}", listed.join(" and ")))
                     .help("cast the columns to one type"),
             )
         })?;

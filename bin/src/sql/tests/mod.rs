@@ -130,7 +130,7 @@ fn render(node: &Node, depth: usize, out: &mut String) {
             let _ = writeln!(out, "watermark {} {strategy}", node.schema.field(*time_column).name());
             inputs.push(input);
         }
-        NodeOp::Filter { input, predicate } => {
+        NodeOp::Filter { input, predicate, .. } => {
             let _ = writeln!(out, "filter {}", predicate.describe());
             inputs.push(input);
         }

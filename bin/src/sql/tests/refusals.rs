@@ -39,13 +39,18 @@ const REFUSED: &[(&str, &str, &str)] = &[
         "SELECT MAX(price) FROM trades",
     ),
     (
-        "SELECT symbol FROM trades INTERSECT SELECT trader FROM trades",
-        "INTERSECT is not supported",
+        "SELECT symbol FROM trades INTERSECT ALL SELECT trader FROM trades",
+        "INTERSECT ALL is not supported",
         "SELECT trader FROM trades",
     ),
     (
-        "SELECT symbol FROM trades EXCEPT SELECT trader FROM trades",
-        "EXCEPT is not supported",
+        "SELECT symbol FROM trades EXCEPT ALL SELECT trader FROM trades",
+        "EXCEPT ALL is not supported",
+        "SELECT trader FROM trades",
+    ),
+    (
+        "SELECT symbol FROM trades MINUS SELECT trader FROM trades",
+        "MINUS is not supported",
         "SELECT trader FROM trades",
     ),
     (
